@@ -1,0 +1,95 @@
+"""Pure box arithmetic, and the one box convention: (ymin, xmin, ymax, xmax) in [0, 1].
+
+That is the order and the scale of the Object Detection API itself. Formats that speak pixels
+convert here and nowhere else.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box as fractions of the image's height and width; not validated, so that faults show."""
+
+    ymin: float
+    xmin: float
+    ymax: float
+    xmax: float
+
+    @property
+    def height(self) -> float:
+        return self.ymax - self.ymin
+
+    @property
+    def width(self) -> float:
+        return self.xmax - self.xmin
+
+    @property
+    def area(self) -> float:
+        """The fraction of the image it covers; 0 for an empty or inverted box."""
+        return max(self.height, 0.0) * max(self.width, 0.0)
+
+    @property
+    def is_finite(self) -> bool:
+        return all(map(math.isfinite, (self.ymin, self.xmin, self.ymax, self.xmax)))
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether no edge lies outside the image."""
+        return min(self.ymin, self.xmin) >= 0.0 and max(self.ymax, self.xmax) <= 1.0
+
+
+def from_pixels(
+    xmin: float, ymin: float, xmax: float, ymax: float, *, width: int, height: int
+) -> Box:
+    """A box from its corners in pixels, 0-based, the maximum edge exclusive."""
+    return Box(ymin / height, xmin / width, ymax / height, xmax / width)
+
+
+def from_xywh(x: float, y: float, w: float, h: float, *, width: int, height: int) -> Box:
+    """A box from COCO's bbox: the left upper corner and the size, in pixels."""
+    return from_pixels(x, y, x + w, y + h, width=width, height=height)
+
+
+def to_pixels(box: Box, *, width: int, height: int) -> tuple[float, float, float, float]:
+    """The corners (xmin, ymin, xmax, ymax) in pixels; the inverse of `from_pixels`."""
+    return box.xmin * width, box.ymin * height, box.xmax * width, box.ymax * height
+
+
+def to_xywh(box: Box, *, width: int, height: int) -> tuple[float, float, float, float]:
+    """COCO's bbox in pixels; the inverse of `from_xywh`."""
+    return box.xmin * width, box.ymin * height, box.width * width, box.height * height
+
+
+def clip(box: Box) -> Box:
+    """The part of the box that lies in the image; has no area when none does."""
+    ymin, xmin, ymax, xmax = (
+        min(max(edge, 0.0), 1.0) for edge in (box.ymin, box.xmin, box.ymax, box.xmax)
+    )
+    return Box(ymin, xmin, ymax, xmax)
+
+
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union, in [0, 1]; 0 when both are empty."""
+    height = min(a.ymax, b.ymax) - max(a.ymin, b.ymin)
+    width = min(a.xmax, b.xmax) - max(a.xmin, b.xmin)
+    shared = max(height, 0.0) * max(width, 0.0)
+    union = a.area + b.area - shared
+    return shared / union if union > 0 else 0.0
+
+
+def enclosing(boxes: Iterable[Box]) -> Box:
+    """The smallest box around all of them.
+
+    Raises:
+      ValueError: there are none.
+    """
+    every = tuple(boxes)
+    return Box(
+        min(box.ymin for box in every),
+        min(box.xmin for box in every),
+        max(box.ymax for box in every),
+        max(box.xmax for box in every),
+    )

@@ -1,0 +1,117 @@
+"""Progress with a rate and an ETA: a live bar on a terminal, plain lines on a pipe or in CI."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+_FIRST_LINE_S = 1.0
+_LINE_EVERY_S = 10.0
+
+
+class Progress:
+    """Counts work done; use it through `progress()`.
+
+    Attributes:
+      done: the units finished so far.
+    """
+
+    def __init__(self, what: str, total: int | None, unit: str, stream: TextIO) -> None:
+        self.what = what
+        self.total = total
+        self.unit = unit
+        self.done = 0
+        self._started_at = 0
+        self._stream = stream
+        self._start = time.monotonic()
+        self._next_line = self._start + _FIRST_LINE_S
+
+    def start_at(self, done: int) -> None:
+        """Counts `done` units as finished before now, so that the rate is not flattered."""
+        self.done = self._started_at = done
+
+    def advance(self, units: int = 1, note: str = "") -> None:
+        """Counts finished units; `note` is shown beside the figures (losses, file names)."""
+        self.done += units
+        self._show(note)
+
+    def say(self, line: str) -> None:
+        """Prints a line of its own without breaking the bar."""
+        print(line, file=self._stream, flush=True)
+
+    def line(self, note: str = "") -> str:
+        """The figures as plain text."""
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        rate = (self.done - self._started_at) / seconds
+        share = f"{self.done:,}/{self.total:,}" if self.total is not None else f"{self.done:,}"
+        parts = [f"{self.what}: {share} {self.unit}", f"{rate:.3g} {self.unit}/s"]
+        if self.total is not None and 0 < self.done < self.total and rate > 0:
+            parts.append(f"ETA {_clock((self.total - self.done) / rate)}")
+        parts.append(f"elapsed {_clock(seconds)}")
+        return "  ".join(parts) + (f"  {note}" if note else "")
+
+    def finish(self) -> None:
+        print(self.line(), file=self._stream, flush=True)
+
+    def _show(self, note: str) -> None:
+        now = time.monotonic()
+        if now >= self._next_line:
+            print(self.line(note), file=self._stream, flush=True)
+            self._next_line = now + _LINE_EVERY_S
+
+
+class _LiveProgress(Progress):
+    """The same figures, as one line that a terminal keeps redrawing."""
+
+    def __init__(self, what: str, total: int | None, unit: str, stream: TextIO) -> None:
+        super().__init__(what, total, unit, stream)
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        self._bar = RichProgress(
+            BarColumn(bar_width=24), TextColumn("{task.description}"), console=Console(file=stream)
+        )
+        self._task = self._bar.add_task(what, total=total)
+        self._bar.start()
+
+    def say(self, line: str) -> None:
+        self._bar.console.print(line, markup=False, highlight=False)
+
+    def finish(self) -> None:
+        self._bar.update(self._task, completed=self.done, description=self._escaped(""))
+        self._bar.stop()
+
+    def _show(self, note: str) -> None:
+        self._bar.update(self._task, completed=self.done, description=self._escaped(note))
+
+    def _escaped(self, note: str) -> str:
+        return self.line(note).replace("[", r"\[")
+
+
+@contextmanager
+def progress(
+    what: str, total: int | None, unit: str, stream: TextIO | None = None
+) -> Iterator[Progress]:
+    """Shows how far `what` has come, on stderr, until the block ends.
+
+    Args:
+      what: what is going on, such as "converting".
+      total: how many units there are; None when that is not known.
+      unit: the unit's plural, such as "images".
+      stream: where to show it; stderr unless told.
+    """
+    target = stream or sys.stderr
+    kind = _LiveProgress if target.isatty() else Progress
+    shown = kind(what, total, unit, target)
+    try:
+        yield shown
+    finally:
+        shown.finish()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
