@@ -1,0 +1,73 @@
+"""Which checkpoints a folder holds, found without TensorFlow."""
+
+import re
+from pathlib import Path
+
+from tfod_kit.errors import CheckpointError
+
+_INDEX = ".index"
+
+
+def available(folder: Path) -> list[Path]:
+    """The checkpoint prefixes in a folder (`ckpt-12` for `ckpt-12.index`), oldest first.
+
+    They are sorted by the number in the name; a prefix without its data file is left out, since
+    it is what a copy that was cut short leaves behind.
+    """
+    prefixes = [path.with_suffix("") for path in folder.glob(f"*{_INDEX}")]
+    return sorted(filter(_has_data, prefixes), key=lambda prefix: (number(prefix), prefix.name))
+
+
+def latest(folder: Path) -> Path | None:
+    """The checkpoint that TensorFlow's own `checkpoint` file names, else the highest number."""
+    prefixes = available(folder)
+    named = _named_by_state(folder)
+    if named in prefixes:
+        return named
+    return prefixes[-1] if prefixes else None
+
+
+def resolve(path: Path) -> Path:
+    """The checkpoint prefix meant by a folder, a prefix, or one of a checkpoint's files.
+
+    Raises:
+      CheckpointError: there is none; what there is instead is named.
+    """
+    if path.is_dir():
+        found = latest(path) or latest(path / "checkpoint")
+        if found is None:
+            raise _missing(path, "no checkpoint", path)
+        return found
+    prefix = Path(re.sub(r"\.(index|data-\d+-of-\d+)$", "", str(path)))
+    if not prefix.with_name(prefix.name + _INDEX).is_file() or not _has_data(prefix):
+        raise _missing(prefix, "no such checkpoint", prefix.parent)
+    return prefix
+
+
+def number(prefix: Path) -> int:
+    """The number at the end of a checkpoint's name; -1 when it has none."""
+    found = re.search(r"(\d+)$", prefix.name)
+    return int(found[1]) if found else -1
+
+
+def _has_data(prefix: Path) -> bool:
+    return any(prefix.parent.glob(f"{prefix.name}.data-*"))
+
+
+def _named_by_state(folder: Path) -> Path | None:
+    state = folder / "checkpoint"
+    if not state.is_file():
+        return None
+    found = re.search(r'^model_checkpoint_path: "(.*)"', state.read_text("utf-8"), re.MULTILINE)
+    return folder / Path(found[1]).name if found else None
+
+
+def _missing(path: Path, found: str, folder: Path) -> CheckpointError:
+    there = ", ".join(prefix.name for prefix in available(folder)) if folder.is_dir() else ""
+    return CheckpointError(
+        "The checkpoint is missing.",
+        where=path,
+        expected="a prefix such as ckpt-1000, with ckpt-1000.index and ckpt-1000.data-* beside it",
+        found=f"{found}; in {folder}: {there or 'none at all'}",
+        fix="Train first (`tfod train`), or name one of those.",
+    )
