@@ -1,0 +1,44 @@
+"""Makes the upstream `object_detection` package run on a current Python and TensorFlow.
+
+`activate()` is explicit, cheap and may be called again: it sets the environment and puts two
+finders in front of Python's own, and imports neither TensorFlow nor upstream. Each patch of the
+table in `patches` then meets its module when that is imported.
+"""
+
+import sys
+from collections.abc import Collection
+
+from tfod_kit.compat import environment, protos
+from tfod_kit.compat.environment import quiet
+from tfod_kit.compat.patches import PATCHES
+from tfod_kit.compat.patching import Patch, PatchFinder, PatchState
+
+__all__ = ["PATCHES", "Patch", "PatchState", "activate", "quiet", "report"]
+
+
+def activate(without: Collection[str] = ()) -> None:
+    """Makes `import object_detection` and its parts work from here on, in this process.
+
+    Args:
+      without: names of patches to leave out, to see what upstream does without them.
+
+    Raises:
+      SetupError: TensorFlow is imported already, with Keras 3.
+    """
+    environment.use_keras_2()
+    quiet()
+    protos.install()
+    if _finder() is None:
+        finder = PatchFinder(patch for patch in PATCHES if patch.name not in without)
+        sys.meta_path.insert(0, finder)
+        finder.mend_imported()
+
+
+def report() -> tuple[PatchState, ...]:
+    """What became of each patch in this process; empty before `activate()`."""
+    finder = _finder()
+    return finder.report() if finder is not None else ()
+
+
+def _finder() -> PatchFinder | None:
+    return next((finder for finder in sys.meta_path if isinstance(finder, PatchFinder)), None)

@@ -1,0 +1,195 @@
+"""The table of patches: what upstream expects, why it is gone, and what it gets instead.
+
+Upstream is tf-models-research-object-detection 2.8.0.post1 and tf-slim 1.1.0, written for
+TensorFlow 2.8, protobuf 3, NumPy 1.2x and Pillow 9. A patch changes the one module that needs it;
+TensorFlow, NumPy and Pillow stay as they are for everybody else.
+"""
+
+from contextlib import AbstractContextManager
+from types import ModuleType
+from typing import Any
+
+from tfod_kit.compat import stand_ins
+from tfod_kit.compat.patching import Patch
+
+_OD = "object_detection."
+_CONTROL_FLOW = ("case", "cond", "while_loop")
+# NumPy removed these aliases of Python's types (1.24) and its own doubled names (2.0).
+_NUMPY_NAMES = {"int": int, "float": float, "object": object}
+_NUMPY_RENAMED = {"string_": "bytes_", "unicode_": "str_", "float_": "float64"}
+
+
+def _estimator_during() -> AbstractContextManager[object]:
+    return stand_ins.importable(stand_ins.estimator())
+
+
+def _estimator_needed(module: ModuleType) -> bool:
+    return isinstance(module.tf_estimator.ModeKeys, type) and (
+        module.tf_estimator.ModeKeys is stand_ins.ModeKeys
+    )
+
+
+def _tensorflow_io_during() -> AbstractContextManager[object]:
+    return stand_ins.importable(stand_ins.tensorflow_io())
+
+
+def _control_flow_needed(module: ModuleType) -> bool:
+    return not all(hasattr(module.control_flow_ops, name) for name in _CONTROL_FLOW)
+
+
+def _control_flow_apply(module: Any) -> None:
+    from tensorflow.python.ops import cond, control_flow_case, while_loop
+
+    module.control_flow_ops = stand_ins.extended(
+        module.control_flow_ops,
+        case=control_flow_case.case,
+        cond=cond.cond,
+        while_loop=while_loop.while_loop,
+    )
+
+
+def _getsize_needed(module: ModuleType) -> bool:
+    return not hasattr(module.ImageFont.ImageFont, "getsize")
+
+
+def _getsize_apply(module: Any) -> None:
+    fonts = module.ImageFont
+
+    def with_getsize(make: Any) -> Any:
+        def made(*args: Any, **kwargs: Any) -> Any:
+            font = make(*args, **kwargs)
+
+            def getsize(text: str) -> tuple[int, int]:
+                left, _, right, bottom = font.getbbox(text)
+                return int(right - left), int(bottom)
+
+            font.getsize = getsize
+            return font
+
+        return made
+
+    module.ImageFont = stand_ins.extended(
+        fonts,
+        truetype=with_getsize(fonts.truetype),
+        load_default=with_getsize(fonts.load_default),
+    )
+
+
+def _numpy_needed(module: ModuleType) -> bool:
+    wanted = (*_NUMPY_NAMES, *_NUMPY_RENAMED)
+    return not all(name in vars(module.np) for name in wanted)
+
+
+def numpy_apply(module: Any) -> None:
+    """Gives a module a `np` of its own that still has the names NumPy removed."""
+    renamed = {old: getattr(module.np, new) for old, new in _NUMPY_RENAMED.items()}
+    module.np = stand_ins.extended(module.np, **_NUMPY_NAMES, **renamed)
+
+
+def _resnet_needed(module: ModuleType) -> bool:
+    return not hasattr(module.resnet, "ResNet")
+
+
+def _resnet_apply(module: Any) -> None:
+    from tf_keras.src.applications import resnet
+
+    module.resnet = resnet
+
+
+def _imagenet_apply(module: Any) -> None:
+    build = module.mobilenetv2.mobilenet_v2
+
+    def mobilenet_v2(*args: Any, weights: str | None = None, **kwargs: Any) -> Any:
+        if weights is not None:
+            from absl import logging
+
+            logging.info(
+                "CenterNet MobileNetV2: Keras's ImageNet weights are not downloaded; the backbone "
+                "starts from fine_tune_checkpoint, or from random weights without one."
+            )
+        return build(*args, weights=None, **kwargs)
+
+    module.mobilenetv2 = stand_ins.extended(module.mobilenetv2, mobilenet_v2=mobilenet_v2)
+
+
+def _deprecation_apply(module: Any) -> None:
+    module._PRINT_DEPRECATION_WARNINGS = False
+
+
+PATCHES = (
+    Patch(
+        name="estimator",
+        modules=(_OD + "inputs", _OD + "model_lib"),
+        symbol="tensorflow.compat.v1.estimator",
+        why="removed in TensorFlow 2.16; `import object_detection.inputs` fails without it",
+        needed=_estimator_needed,
+        during=_estimator_during,
+    ),
+    Patch(
+        name="tensorflow-io",
+        modules=(_OD + "meta_architectures.deepmac_meta_arch",),
+        symbol="tensorflow_io.experimental.color.rgb_to_lab",
+        why="its native library is built for TensorFlow 2.16: importing it warns and costs a "
+        "second, for this one function, which plain TensorFlow computes as well",
+        during=_tensorflow_io_during,
+    ),
+    Patch(
+        name="tf-slim-control-flow",
+        modules=(
+            "tf_slim.data.tfexample_decoder",
+            "tf_slim.layers.utils",
+            "tf_slim.losses.metric_learning",
+            "tf_slim.metrics.metric_ops",
+        ),
+        symbol="tensorflow.python.ops.control_flow_ops.case, cond, while_loop",
+        why="moved to modules of their own in TensorFlow 2.13; decoding a record fails without",
+        needed=_control_flow_needed,
+        apply=_control_flow_apply,
+    ),
+    Patch(
+        name="pillow-getsize",
+        modules=(_OD + "utils.visualization_utils",),
+        symbol="PIL.ImageFont.FreeTypeFont.getsize",
+        why="removed in Pillow 10; drawing a box with its label fails without it",
+        needed=_getsize_needed,
+        apply=_getsize_apply,
+    ),
+    Patch(
+        name="numpy-names",
+        modules=(
+            _OD + "metrics.tf_example_parser",
+            _OD + "utils.metrics",
+            _OD + "datasets.build_imagenet_data",
+        ),
+        symbol="numpy.int, numpy.float, numpy.object, numpy.string_",
+        why="removed in NumPy 1.24 and 2.0; precision, recall and CorLoc fail without them",
+        needed=_numpy_needed,
+        apply=numpy_apply,
+    ),
+    Patch(
+        name="keras-resnet",
+        modules=(_OD + "models.keras_models.resnet_v1",),
+        symbol="keras.applications.resnet.ResNet",
+        why="`keras` is Keras 3 now and hides it; CenterNet ResNet 18 and 34 fail without it",
+        needed=_resnet_needed,
+        apply=_resnet_apply,
+    ),
+    Patch(
+        name="no-imagenet-download",
+        modules=(
+            _OD + "models.center_net_mobilenet_v2_feature_extractor",
+            _OD + "models.center_net_mobilenet_v2_fpn_feature_extractor",
+        ),
+        symbol="object_detection.models.keras_models.mobilenet_v2.mobilenet_v2(weights='imagenet')",
+        why="the model downloads ImageNet weights on every build, even to restore or export",
+        apply=_imagenet_apply,
+    ),
+    Patch(
+        name="deprecation-noise",
+        modules=("tensorflow.python.util.deprecation",),
+        symbol="tensorflow.python.util.deprecation._PRINT_DEPRECATION_WARNINGS",
+        why="upstream is not developed further: its use of old TensorFlow calls is nothing that "
+        "a user can mend, and hundreds of lines hide what matters",
+        apply=_deprecation_apply,
+    ),
+)

@@ -1,0 +1,166 @@
+"""How a patch reaches an upstream module: at the moment that module is imported, and no other.
+
+A finder in front of Python's own wraps the loaders of the few modules that a patch names. Nothing
+is imported for a patch's sake, and modules that no patch names never see one.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+APPLIED = "applied"
+NOT_NEEDED = "not needed"
+WAITING = "waiting"
+FAILED = "failed"
+
+
+def _always(module: ModuleType) -> bool:
+    return True
+
+
+def _nothing(module: ModuleType) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One cure for one thing that upstream expects and a current stack no longer has.
+
+    Attributes:
+      name: short and unique, to be asked for and left out by.
+      modules: the upstream modules that it cures.
+      symbol: what upstream uses and no longer finds.
+      why: since when, and what happens without the patch.
+      needed: whether this module, imported on this stack, wants it; asked after `during`.
+      apply: mends the module, after its body ran.
+      during: a context that the module's body runs in, for what it does at import.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    symbol: str
+    why: str
+    needed: Callable[[ModuleType], bool] = _always
+    apply: Callable[[ModuleType], None] = _nothing
+    during: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
+@dataclass(frozen=True, slots=True)
+class PatchState:
+    """What became of a patch in this process.
+
+    Attributes:
+      patch: which one.
+      status: APPLIED, NOT_NEEDED, FAILED, or WAITING while none of its modules is imported.
+      detail: the error of a failed one; empty otherwise.
+    """
+
+    patch: Patch
+    status: str
+    detail: str = ""
+
+
+class PatchFinder(MetaPathFinder):
+    """Finds the modules that patches name, and hands them out with a loader that mends them."""
+
+    def __init__(self, patches: Iterable[Patch]) -> None:
+        self.patches = tuple(patches)
+        self._by_module: dict[str, list[Patch]] = {}
+        self._outcomes: dict[tuple[str, str], tuple[str, str]] = {}
+        for patch in self.patches:
+            for module in patch.modules:
+                self._by_module.setdefault(module, []).append(patch)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        patches = self._by_module.get(fullname)
+        if patches is None:
+            return None
+        spec = self._found_by_others(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _MendingLoader(spec.loader, self, tuple(patches))
+        return spec
+
+    def _found_by_others(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
+    ) -> ModuleSpec | None:
+        for finder in sys.meta_path:
+            if finder is self:
+                continue
+            spec = finder.find_spec(fullname, path, target)
+            if spec is not None:
+                return spec
+        return None
+
+    def mend_imported(self) -> None:
+        """Mends the modules that were imported before the finder stood in front."""
+        for name, patches in self._by_module.items():
+            module = sys.modules.get(name)
+            spec = getattr(module, "__spec__", None)
+            if module is not None and not getattr(spec, "_initializing", False):
+                for patch in patches:
+                    self.mend(module, patch)
+
+    def mend(self, module: ModuleType, patch: Patch) -> None:
+        """Applies a patch to an imported module where it is needed, and notes what became of it.
+
+        Raises:
+          Exception: whatever the patch raised; upstream then has another shape than it expects.
+        """
+        key = (patch.name, module.__name__)
+        try:
+            needed = patch.needed(module)
+            if needed:
+                patch.apply(module)
+        except Exception as error:
+            self._outcomes[key] = (FAILED, f"{module.__name__}: {error!r}")
+            raise
+        self._outcomes[key] = (APPLIED if needed else NOT_NEEDED, "")
+
+    def report(self) -> tuple[PatchState, ...]:
+        """The state of each patch, in the table's order."""
+        return tuple(self._state(patch) for patch in self.patches)
+
+    def _state(self, patch: Patch) -> PatchState:
+        outcomes = [
+            outcome for (name, _), outcome in self._outcomes.items() if name == patch.name
+        ]
+        for status in (FAILED, APPLIED, NOT_NEEDED):
+            for found, detail in outcomes:
+                if found == status:
+                    return PatchState(patch, status, detail)
+        return PatchState(patch, WAITING)
+
+
+class _MendingLoader(Loader):
+    """Runs a module's body in its patches' contexts, then mends it; otherwise the real loader."""
+
+    def __init__(self, real: Any, finder: PatchFinder, patches: tuple[Patch, ...]) -> None:
+        self._real = real
+        self._finder = finder
+        self._patches = patches
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._real.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        # From here on nobody can tell that another loader was ever there (pickle, inspect and
+        # importlib.resources look at it).
+        module.__loader__ = self._real
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._real
+        with ExitStack() as contexts:
+            for patch in self._patches:
+                contexts.enter_context(patch.during())
+            self._real.exec_module(module)
+        for patch in self._patches:
+            self._finder.mend(module, patch)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
