@@ -8,6 +8,7 @@ from typing import TextIO
 
 _FIRST_LINE_S = 1.0
 _LINE_EVERY_S = 10.0
+_REDRAW_EVERY_S = 0.1
 
 
 class Progress:
@@ -26,6 +27,7 @@ class Progress:
         self._stream = stream
         self._start = time.monotonic()
         self._next_line = self._start + _FIRST_LINE_S
+        self._note = ""
 
     def start_at(self, done: int) -> None:
         """Counts `done` units as finished before now, so that the rate is not flattered."""
@@ -34,13 +36,19 @@ class Progress:
     def advance(self, units: int = 1, note: str = "") -> None:
         """Counts finished units; `note` is shown beside the figures (losses, file names)."""
         self.done += units
-        self._show(note)
+        self._note = note
+        if self.due():
+            self._show()
+
+    def due(self) -> bool:
+        """Whether the next `advance` will show something: a note that costs can wait for it."""
+        return time.monotonic() >= self._next_line
 
     def say(self, line: str) -> None:
         """Prints a line of its own without breaking the bar."""
         print(line, file=self._stream, flush=True)
 
-    def line(self, note: str = "") -> str:
+    def line(self) -> str:
         """The figures as plain text."""
         seconds = max(time.monotonic() - self._start, 1e-9)
         rate = (self.done - self._started_at) / seconds
@@ -49,16 +57,14 @@ class Progress:
         if self.total is not None and 0 < self.done < self.total and rate > 0:
             parts.append(f"ETA {_clock((self.total - self.done) / rate)}")
         parts.append(f"elapsed {_clock(seconds)}")
-        return "  ".join(parts) + (f"  {note}" if note else "")
+        return "  ".join(parts) + (f"  {self._note}" if self._note else "")
 
     def finish(self) -> None:
         print(self.line(), file=self._stream, flush=True)
 
-    def _show(self, note: str) -> None:
-        now = time.monotonic()
-        if now >= self._next_line:
-            print(self.line(note), file=self._stream, flush=True)
-            self._next_line = now + _LINE_EVERY_S
+    def _show(self) -> None:
+        print(self.line(), file=self._stream, flush=True)
+        self._next_line = time.monotonic() + _LINE_EVERY_S
 
 
 class _LiveProgress(Progress):
@@ -80,14 +86,13 @@ class _LiveProgress(Progress):
         self._bar.console.print(line, markup=False, highlight=False)
 
     def finish(self) -> None:
-        self._bar.update(self._task, completed=self.done, description=self._escaped(""))
+        self._show()
         self._bar.stop()
 
-    def _show(self, note: str) -> None:
-        self._bar.update(self._task, completed=self.done, description=self._escaped(note))
-
-    def _escaped(self, note: str) -> str:
-        return self.line(note).replace("[", r"\[")
+    def _show(self) -> None:
+        figures = self.line().replace("[", r"\[")  # [ ] is markup to rich
+        self._bar.update(self._task, completed=self.done, description=figures)
+        self._next_line = time.monotonic() + _REDRAW_EVERY_S
 
 
 @contextmanager

@@ -1,0 +1,157 @@
+"""`tfod evaluate MODEL`: COCO metrics on records: printed, as JSON, and in TensorBoard."""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfod_kit import evaluate, files, pipeline_config, visualize
+from tfod_kit.annotations import ObjectAnnotation
+from tfod_kit.cli.shared import CONFIG, count
+from tfod_kit.errors import UsageError
+from tfod_kit.progress import progress
+from tfod_kit.records import shards
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from tfod_kit.engine.detector import Detector
+
+_PICTURES = 8
+_DRAWN_FROM = 0.3
+_DEFAULT_SPLIT = "val"
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help="a run folder, or an exported model")
+    parser.add_argument(
+        "--records",
+        help="a folder that `tfod convert` wrote, or a pattern of record files (default: those of "
+        "the model's pipeline.config)",
+    )
+    parser.add_argument("--split", help="the split to measure on, such as val or test")
+    parser.add_argument(
+        "--checkpoint", type=Path, help="a run's checkpoint to measure (default: its newest)"
+    )
+    parser.add_argument("--label_map", type=Path, help="class names, where the model brings none")
+    parser.add_argument("--batch_size", type=count, default=8, help="pictures detected at once")
+    parser.add_argument("--out", type=Path, help="folder for the figures (default: MODEL/eval)")
+
+
+def run(args: argparse.Namespace) -> int:
+    paths, split = _records(args)
+    out = args.out or (args.model if args.model.is_dir() else args.model.parent) / "eval"
+    total = sum(map(shards.count, paths))
+    print(f"Evaluating {args.model} on {total:,} pictures ({split})", flush=True)
+    from tfod_kit.engine import detector as detectors
+
+    detector = detectors.load(args.model, label_map=args.label_map, checkpoint=args.checkpoint)
+    if detector.label_map is None:
+        raise UsageError(
+            "No label map came with the model.", where=args.model, fix="Name one with --label_map."
+        )
+    pictures: list[Image.Image] = []
+    with progress("evaluating", total, "pictures") as bar:
+
+        def seen(labelled: evaluate.Example, found: tuple[ObjectAnnotation, ...]) -> None:
+            if len(pictures) < _PICTURES:
+                pictures.append(_compared(labelled, found))
+            bar.advance()
+
+        result = evaluate.evaluate(
+            detector,
+            evaluate.read_examples(paths, detector.label_map),
+            detector.label_map,
+            batch_size=args.batch_size,
+            seen=seen,
+        )
+    _print(result)
+    _write(result, detector, split, out, pictures)
+    return 0
+
+
+def _records(args: argparse.Namespace) -> tuple[list[Path], str]:
+    """The record files to measure on, and what to call them."""
+    if args.records and not Path(args.records).is_dir():
+        return shards.match(args.records), args.split or Path(args.records).name
+    if args.records:
+        return _split_of(Path(args.records), args.split or _DEFAULT_SPLIT)
+    config = args.model / CONFIG if args.model.is_dir() else args.model
+    readers = pipeline_config.load(config).eval_input_reader if config.is_file() else ()
+    patterns = [path for reader in readers for path in reader.tf_record_input_reader.input_path]
+    if not patterns:
+        raise UsageError(
+            "It is not known which records to measure on.",
+            where=config,
+            expected=f"a {CONFIG} with an eval_input_reader",
+            fix="Name the folder that `tfod convert` wrote with --records.",
+        )
+    if args.split:
+        return _split_of(Path(patterns[0]).parent, args.split)
+    return [path for pattern in patterns for path in shards.match(pattern)], _DEFAULT_SPLIT
+
+
+def _split_of(folder: Path, split: str) -> tuple[list[Path], str]:
+    found = shards.bases(folder)
+    if split not in found:
+        raise UsageError(
+            f"There is no split {split!r}.",
+            where=folder,
+            found=", ".join(found) or "no records at all",
+            fix="Name one of those with --split, or another folder with --records.",
+        )
+    return found[split], split
+
+
+def _compared(labelled: evaluate.Example, found: tuple[ObjectAnnotation, ...]) -> "Image.Image":
+    """The ground truth at the left, what was found at the right."""
+    sure = [item for item in found if (item.score or 0.0) >= _DRAWN_FROM]
+    return visualize.side_by_side(
+        visualize.draw(labelled.picture, labelled.truth.objects),
+        visualize.draw(labelled.picture, sure),
+    )
+
+
+def _print(result: evaluate.Evaluation) -> None:
+    width = max(map(len, [*result.classes, "class"]))
+    print(f"\n{'class':<{width}}  boxes  AP@.50  AP@.50:.95")
+    for name, row in result.classes.items():
+        print(f"{name:<{width}}  {row.ground_truth:5}  {_figure(row.ap50)}   {_figure(row.ap)}")
+    print()
+    for name, value in result.metrics.items():
+        print(f"{name:<41} {_figure(value)}")
+    if evaluate.NO_GROUND_TRUTH in result.metrics.values():
+        print("n/a: no ground truth of that class or size, so there is nothing to measure")
+    print()
+
+
+def _figure(value: float) -> str:
+    return "   n/a" if value == evaluate.NO_GROUND_TRUTH else f"{value:6.3f}"
+
+
+def _write(
+    result: evaluate.Evaluation,
+    detector: "Detector",
+    split: str,
+    out: Path,
+    pictures: list["Image.Image"],
+) -> None:
+    from tfod_kit.engine import summaries
+
+    step = detector.step or 0
+    document = {"model": str(detector.source), "step": detector.step, "split": split}
+    figures = out / f"{split}-{step}.json"
+    files.write_text(
+        figures,
+        json.dumps(document | dataclasses.asdict(result), indent=2, ensure_ascii=False) + "\n",
+    )
+    measured = {
+        name: value for name, value in result.metrics.items() if value != evaluate.NO_GROUND_TRUTH
+    }
+    per_class = {f"AP@.50IOU/{name}": row.ap50 for name, row in result.classes.items()}
+    with summaries.writer(out / split) as writer:
+        summaries.scalars(writer, step, measured | per_class)
+        summaries.pictures(writer, step, "ground_truth_and_detections", pictures)
+    print(f"Figures:     {figures}")
+    print(f"Curves:      tensorboard --logdir {out.parent}")
