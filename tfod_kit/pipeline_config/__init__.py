@@ -1,0 +1,46 @@
+"""pipeline.config: load, edit, validate, compare and save it, without TensorFlow.
+
+A config is upstream's own `TrainEvalPipelineConfig` message. Its class comes into being at run
+time (see compat/protos.py), so type checkers know it only as `PipelineConfig`.
+"""
+
+from tfod_kit.pipeline_config.differences import Change, differences
+from tfod_kit.pipeline_config.fields import get_field, set_field
+from tfod_kit.pipeline_config.schedule import (
+    learning_rate,
+    rescale_schedule,
+    scale_learning_rate,
+    set_learning_rate,
+)
+from tfod_kit.pipeline_config.text import (
+    PipelineConfig,
+    copy_of,
+    dumps,
+    load,
+    load_foreign,
+    loads,
+    save,
+)
+from tfod_kit.pipeline_config.validation import architecture, check, model_of, validate
+
+__all__ = [
+    "Change",
+    "PipelineConfig",
+    "architecture",
+    "check",
+    "copy_of",
+    "differences",
+    "dumps",
+    "get_field",
+    "learning_rate",
+    "load",
+    "load_foreign",
+    "loads",
+    "model_of",
+    "rescale_schedule",
+    "save",
+    "scale_learning_rate",
+    "set_field",
+    "set_learning_rate",
+    "validate",
+]
