@@ -3,13 +3,14 @@
 import os
 import sys
 import warnings
+from pathlib import Path
 
 from tfod_kit.errors import SetupError
 
 LEGACY_KERAS = "TF_USE_LEGACY_KERAS"
-# TensorFlow says at every import that oneDNN is on, that no CUDA driver is there and which CPU
-# instructions it uses; those are INFO. Warnings and errors stay.
-_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "1"}
+_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# Where Linux and WSL show an NVIDIA GPU.
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 _UPSTREAM = r".*(object_detection|tf_slim|tensorflow|tf_keras|official|tensorflow_io)\b"
 _NOISE = (SyntaxWarning, DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 
@@ -31,13 +32,21 @@ def use_keras_2() -> None:
     os.environ[LEGACY_KERAS] = "1"
 
 
+def has_nvidia_gpu() -> bool:
+    """Whether the system shows an NVIDIA GPU; whether TensorFlow can use it is another matter."""
+    return any(Path(device).exists() for device in _GPU_DEVICES)
+
+
 def quiet() -> None:
     """Silences TensorFlow's notes at import and upstream's Python deprecations.
 
+    The notes (oneDNN is on, which CPU instructions there are) are INFO. Without a GPU its native
+    code logs as an ERROR that it found none, so there that level is silenced too; what fails is
+    raised as an exception in any case. With a GPU, warnings stay: they name missing libraries.
+
     What the user set (TF_CPP_MIN_LOG_LEVEL, PYTHONWARNINGS, `python -W`) stays as it is.
     """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault(_LOG_LEVEL, "1" if has_nvidia_gpu() else "3")
     if not sys.warnoptions:
         for category in _NOISE:
             warnings.filterwarnings("ignore", category=category, module=_UPSTREAM)

@@ -14,9 +14,8 @@ from tfod_kit.compat.patching import Patch
 
 _OD = "object_detection."
 _CONTROL_FLOW = ("case", "cond", "while_loop")
-# NumPy removed these aliases of Python's types (1.24) and its own doubled names (2.0).
-_NUMPY_NAMES = {"int": int, "float": float, "object": object}
-_NUMPY_RENAMED = {"string_": "bytes_", "unicode_": "str_", "float_": "float64"}
+# NumPy removed its aliases of Python's types (1.24) and the doubled names of its own (2.0).
+_NUMPY_NAMES: dict[str, object] = {"int": int, "float": float, "NAN": float("nan")}
 
 
 def _estimator_during() -> AbstractContextManager[object]:
@@ -76,14 +75,12 @@ def _getsize_apply(module: Any) -> None:
 
 
 def _numpy_needed(module: ModuleType) -> bool:
-    wanted = (*_NUMPY_NAMES, *_NUMPY_RENAMED)
-    return not all(name in vars(module.np) for name in wanted)
+    return not all(name in vars(module.np) for name in _NUMPY_NAMES)
 
 
 def numpy_apply(module: Any) -> None:
     """Gives a module a `np` of its own that still has the names NumPy removed."""
-    renamed = {old: getattr(module.np, new) for old, new in _NUMPY_RENAMED.items()}
-    module.np = stand_ins.extended(module.np, **_NUMPY_NAMES, **renamed)
+    module.np = stand_ins.extended(module.np, string_=module.np.bytes_, **_NUMPY_NAMES)
 
 
 def _resnet_needed(module: ModuleType) -> bool:
@@ -156,12 +153,8 @@ PATCHES = (
     ),
     Patch(
         name="numpy-names",
-        modules=(
-            _OD + "metrics.tf_example_parser",
-            _OD + "utils.metrics",
-            _OD + "datasets.build_imagenet_data",
-        ),
-        symbol="numpy.int, numpy.float, numpy.object, numpy.string_",
+        modules=(_OD + "metrics.tf_example_parser", _OD + "utils.metrics"),
+        symbol="numpy.int, numpy.float, numpy.string_, numpy.NAN",
         why="removed in NumPy 1.24 and 2.0; precision, recall and CorLoc fail without them",
         needed=_numpy_needed,
         apply=numpy_apply,

@@ -128,9 +128,7 @@ class PatchFinder(MetaPathFinder):
         return tuple(self._state(patch) for patch in self.patches)
 
     def _state(self, patch: Patch) -> PatchState:
-        outcomes = [
-            outcome for (name, _), outcome in self._outcomes.items() if name == patch.name
-        ]
+        outcomes = [outcome for (name, _), outcome in self._outcomes.items() if name == patch.name]
         for status in (FAILED, APPLIED, NOT_NEEDED):
             for found, detail in outcomes:
                 if found == status:

@@ -1,0 +1,59 @@
+"""`tfod run MODULE -- FLAGS`: one of upstream's own programs, in a process of its own."""
+
+import argparse
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from tfod_kit.compat import launch
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "tfod run [MODULE [-- FLAGS]]"
+    parser.epilog = (
+        "Example: tfod run model_main_tf2 -- --pipeline_config_path=pipeline.config "
+        "--model_dir=work/run. `tfod run MODULE -- --help` shows upstream's flags."
+    )
+    parser.add_argument(
+        "module",
+        nargs="?",
+        help="an upstream program, such as model_main_tf2 or dataset_tools.create_pet_tf_record; "
+        "without one, all are listed",
+    )
+    parser.add_argument("flags", nargs=argparse.REMAINDER, help="the program's own flags, after --")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Returns the program's own exit code; 128 + n where signal n ended it."""
+    if args.module is None:
+        return _list()
+    flags = args.flags[1:] if args.flags[:1] == ["--"] else args.flags
+    return _in_child([launch.resolve(args.module), "--", *flags])
+
+
+def _list() -> int:
+    known = launch.programs()
+    width = max(map(len, known))
+    for name, summary in known.items():
+        short = name.removeprefix(f"{launch.PACKAGE}.")
+        print(f"{short:<{width - len(launch.PACKAGE)}} {summary}".rstrip())
+    return 0
+
+
+def _in_child(arguments: Sequence[str]) -> int:
+    with subprocess.Popen([sys.executable, "-m", "tfod_kit.compat", *arguments]) as child:
+
+        def pass_on(number: int, frame: FrameType | None) -> None:
+            child.send_signal(number)
+
+        before = signal.signal(signal.SIGTERM, pass_on)
+        try:
+            code = child.wait()
+        except KeyboardInterrupt:
+            # The terminal sent it to the child as well; it may take its time to save.
+            code = child.wait()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    return code if code >= 0 else 128 - code
