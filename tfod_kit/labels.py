@@ -1,9 +1,8 @@
 """LabelMap <-> label_map.pbtxt: the only place where class ids live."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from tfod_kit import files
 from tfod_kit.compat import protos
@@ -20,7 +19,7 @@ class LabelMap:
     """
 
     ids: Mapping[str, int]
-    display_names: Mapping[str, str] = MappingProxyType({})
+    display_names: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -1,0 +1,1 @@
+"""TFRecords without TensorFlow: examples, shards and the images inside them."""

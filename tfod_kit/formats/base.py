@@ -1,0 +1,78 @@
+"""What a format is: a name, a way to find its parts in a folder, and a way to read one."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfod_kit.annotations import ImageAnnotation
+from tfod_kit.formats.findings import Findings
+from tfod_kit.formats.locate import ImageIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A part of a data set, such as its training split.
+
+    Attributes:
+      name: where it lies under the data set's folder; makes ids unique across parts.
+      split: "train", "val" or "test"; None when the data set is not split.
+      annotations: the files to read, in the order to read them.
+    """
+
+    name: str
+    split: str | None
+    annotations: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What reading needs beside the source.
+
+    Attributes:
+      root: the data set's folder; messages and ids are relative to it.
+      images: finds image files.
+      findings: takes whatever is skipped or repaired.
+      origin: the number of the first pixel in formats that may count from 0 or from 1.
+    """
+
+    root: Path
+    images: ImageIndex
+    findings: Findings
+    origin: int = 0
+
+    def name(self, path: Path) -> str:
+        """The path as messages show it: relative to the root where it lies below."""
+        return (
+            path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a source holds.
+
+    Attributes:
+      images: boxes not clipped yet, as fractions of `width` and `height`, which are what the
+        annotations declare, or measured where they declare nothing.
+      ids: the data set's own class ids by class name; empty when it has none.
+    """
+
+    images: Iterable[ImageAnnotation]
+    ids: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A row of FORMATS.
+
+    Attributes:
+      title: what to call it in messages.
+      discover: finds the parts under a folder, or in a file; none when it is not this format.
+      read: reads one part.
+      expects: what it looks for, for the message when nothing is found.
+    """
+
+    title: str
+    discover: Callable[[Path, Context], tuple[Source, ...]]
+    read: Callable[[Source, Context], Part]
+    expects: str

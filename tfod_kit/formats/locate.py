@@ -1,0 +1,113 @@
+"""Finds the images that annotations name, wherever in a data set's folder they lie."""
+
+import os
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def split_of(name: str) -> str | None:
+    """The split that a file or folder name speaks of: "instances_val2017" -> "val"; else None."""
+    words = [_SPLITS.get(word) for word in re.findall("[a-z]+", name.lower())]
+    found = [word for word in words if word]
+    return found[-1] if found else None
+
+
+def split_of_path(path: Path, root: Path) -> str | None:
+    """The split that a path below `root` speaks of, its last such part first."""
+    relative = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
+    parts = (*relative.parts[:-1], relative.stem)
+    return next((split for part in reversed(parts) if (split := split_of(part))), None)
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Every file below a folder, in sorted order, hidden ones left out."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Path(folder, name)
+
+
+class ImageIndex:
+    """The image files below a folder, found by name however the annotations spell the path.
+
+    Args:
+      root: the folder to look in; read when the first image is asked for.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @cached_property
+    def paths(self) -> tuple[Path, ...]:
+        """Every image file, sorted."""
+        return tuple(path for path in walk(self.root) if path.suffix.lower() in EXTENSIONS)
+
+    def by_name(self, wanted: str, near: Path, split: str | None = None) -> list[Path]:
+        """The images of that file name that fit best: none, one, or several that fit as well.
+
+        Args:
+          wanted: a file name or path, of any system; the more of its folders agree, the better.
+          near: the annotation file; an image in or beside its folder is preferred.
+          split: the annotations' split; an image in a folder of that name is preferred.
+        """
+        parts = PurePosixPath(wanted.strip().replace("\\", "/")).parts
+        if not parts:
+            return []
+        return _best(self._names.get(parts[-1].lower(), []), parts, near, split)
+
+    def by_stem(self, stem: str, near: Path, split: str | None = None) -> list[Path]:
+        """The images of that name less its extension that fit best; as `by_name`."""
+        return _best(self._stems.get(stem.lower(), []), (), near, split)
+
+    @cached_property
+    def _names(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for path in self.paths:
+            found.setdefault(path.name.lower(), []).append(path)
+        return found
+
+    @cached_property
+    def _stems(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for path in self.paths:
+            found.setdefault(path.stem.lower(), []).append(path)
+        return found
+
+
+def _best(
+    candidates: list[Path], wanted: tuple[str, ...], near: Path, split: str | None
+) -> list[Path]:
+    if len(candidates) < 2:
+        return candidates
+    fits = [_fit(path, wanted, near, split) for path in candidates]
+    return [path for path, fit in zip(candidates, fits, strict=True) if fit == max(fits)]
+
+
+def _fit(
+    path: Path, wanted: tuple[str, ...], near: Path, split: str | None
+) -> tuple[int, bool, int, bool]:
+    agreeing = 0
+    for ours, theirs in zip(reversed(path.parts), reversed(wanted), strict=False):
+        if ours != theirs:
+            break
+        agreeing += 1
+    shared = os.path.commonpath((path.parent, near.parent))
+    same_split = split is not None and any(split_of(part) == split for part in path.parts[:-1])
+    exact = not wanted or path.name == wanted[-1]
+    return agreeing, same_split, len(Path(shared).parts), exact

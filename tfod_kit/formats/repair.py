@@ -1,0 +1,147 @@
+"""Fits annotations to the image as it will be stored: size, clipping, boxes that are none."""
+
+from dataclasses import replace
+from typing import Literal
+
+from tfod_kit import boxes
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
+from tfod_kit.boxes import Box
+from tfod_kit.formats.findings import Findings
+from tfod_kit.records.images import EncodedImage
+
+# An edge this far outside comes from rounding, not from an annotator.
+_ROUNDING = 1e-6
+# Two sizes of the same shape: resizing rounds each side to whole pixels.
+_SAME_SHAPE = 0.01
+
+_Change = Literal["none", "resized", "misdeclared"]
+
+
+def fitted(
+    annotation: ImageAnnotation, image: EncodedImage, findings: Findings
+) -> ImageAnnotation | None:
+    """The annotation with boxes that fit the image; None when it cannot be used.
+
+    A declared size that is not the file's is read by its shape: of the same shape, the picture was
+    resized after it was annotated, and fractions stay right; of another, the declaration is wrong,
+    and pixels stay right.
+
+    Args:
+      annotation: boxes as fractions of its width and height, not clipped.
+      image: the picture as it will be stored.
+      findings: takes whatever is repaired or left out.
+
+    Raises:
+      DataError: something is to be repaired or left out that `findings` stops at.
+    """
+    name = annotation.source_id
+    _note_pixels(image, name, findings)
+    change = _change(annotation, image)
+    declared = f"{annotation.width}x{annotation.height} declared"
+    if change != "none":
+        found = f"{declared}, {image.width}x{image.height} measured"
+        if change == "misdeclared" and _of_other_size(annotation, image):
+            findings.add("box_of_other_size", name, found)
+            return None
+        findings.add("image_resized" if change == "resized" else "size_wrong", name, found)
+    objects = []
+    for number, item in enumerate(annotation.objects, start=1):
+        moved = _rescaled(item, annotation, image, change)
+        kept = _checked(moved, image, f"{name}, object {number} ({item.label})", findings)
+        if kept is not None:
+            objects.append(kept)
+    return replace(annotation, width=image.width, height=image.height, objects=tuple(objects))
+
+
+def _note_pixels(image: EncodedImage, name: str, findings: Findings) -> None:
+    if image.turned:
+        findings.add("exif_turned", name)
+    if image.untagged:
+        findings.add("exif_removed", name)
+    if image.converted_from:
+        findings.add("image_reencoded", name, f"{image.converted_from} -> {image.format.upper()}")
+
+
+def _change(annotation: ImageAnnotation, image: EncodedImage) -> _Change:
+    if (annotation.width, annotation.height) == (image.width, image.height):
+        return "none"
+    wider, higher = annotation.width / image.width, annotation.height / image.height
+    return "resized" if abs(wider / higher - 1) <= _SAME_SHAPE else "misdeclared"
+
+
+def _of_other_size(annotation: ImageAnnotation, image: EncodedImage) -> bool:
+    """Whether a box fits the declared size, but not the measured one."""
+    wider, higher = annotation.width / image.width, annotation.height / image.height
+    return any(
+        item.box.is_inside and max(item.box.xmax * wider, item.box.ymax * higher) > 1 + _SAME_SHAPE
+        for item in annotation.objects
+    )
+
+
+def _rescaled(
+    item: ObjectAnnotation, annotation: ImageAnnotation, image: EncodedImage, change: _Change
+) -> ObjectAnnotation:
+    wider, higher = annotation.width / image.width, annotation.height / image.height
+    if change == "resized" and (isinstance(item.mask, Polygons) or item.area is not None):
+        mask = _scaled(item.mask, 1 / wider, 1 / higher)
+        area = None if item.area is None else item.area / (wider * higher)
+        return replace(item, mask=mask, area=area)
+    if change == "misdeclared":
+        box = item.box
+        return replace(
+            item,
+            box=Box(box.ymin * higher, box.xmin * wider, box.ymax * higher, box.xmax * wider),
+            keypoints=tuple(
+                replace(point, y=point.y * higher, x=point.x * wider) for point in item.keypoints
+            ),
+        )
+    return item
+
+
+def _scaled(mask: Polygons | Rle | None, wider: float, higher: float) -> Polygons | Rle | None:
+    if not isinstance(mask, Polygons):
+        return mask
+    return Polygons(
+        tuple(
+            tuple(value * (higher if place % 2 else wider) for place, value in enumerate(ring))
+            for ring in mask.rings
+        )
+    )
+
+
+def _checked(
+    item: ObjectAnnotation, image: EncodedImage, where: str, findings: Findings
+) -> ObjectAnnotation | None:
+    box = item.box
+    if not box.is_finite:
+        findings.add("number_unreadable", where, _pixels(box, image))
+        return None
+    if box.width < 0 or box.height < 0:
+        findings.add("box_flipped", where, _pixels(box, image))
+        box = boxes.enclosing((box, Box(box.ymax, box.xmax, box.ymin, box.xmin)))
+    if not box.area:
+        findings.add("box_empty", where, _pixels(box, image))
+        return None
+    inside = boxes.clip(box)
+    if not inside.area:
+        findings.add("box_outside", where, _pixels(box, image))
+        return None
+    if max(abs(a - b) for a, b in zip(_edges(box), _edges(inside), strict=True)) > _ROUNDING:
+        findings.add("box_clipped", where, _pixels(box, image))
+    mask = item.mask
+    if isinstance(mask, Rle) and (mask.height, mask.width) != (image.height, image.width):
+        findings.add("mask_ignored", where, f"a {mask.width}x{mask.height} mask")
+        mask = None
+    if inside == item.box and mask is item.mask:
+        return item
+    return replace(item, box=inside, mask=mask)
+
+
+def _edges(box: Box) -> tuple[float, float, float, float]:
+    return box.ymin, box.xmin, box.ymax, box.xmax
+
+
+def _pixels(box: Box, image: EncodedImage) -> str:
+    xmin, ymin, xmax, ymax = boxes.to_pixels(box, width=image.width, height=image.height)
+    size = f"in {image.width}x{image.height}"
+    return f"xmin {xmin:g}, ymin {ymin:g}, xmax {xmax:g}, ymax {ymax:g} px {size}"

@@ -1,0 +1,305 @@
+"""Pascal VOC: one XML file an image; splits in ImageSets/Main or in folders.
+
+Layouts found without being told: Annotations/ + JPEGImages/ (+ ImageSets/), images and XML in one
+folder, images/ + annotations/, any of these in folders of splits, and any of these deeper down.
+
+Pixels count from 0 unless told: a corner is a distance from the picture's left upper edge, and the
+maximum is exclusive, as labelImg, Roboflow and upstream's own converter have it. The original VOC
+counts pixels from 1 and includes the maximum; origin 1 reads it exactly: (xmin - 1, xmax).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tfod_kit import boxes
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
+from tfod_kit.boxes import Box
+from tfod_kit.errors import DataError
+from tfod_kit.formats.base import Context, Format, Part, Source
+from tfod_kit.formats.locate import split_of_path, walk
+from tfod_kit.records import images
+
+_LISTS = ("train", "val", "test")
+_LIST_LINE = re.compile(r"(.*?)(?:\s+(-?[01]))?")  # always matches a line
+_ANNOTATION_FOLDERS = ("annotations", "annotation", "xml", "xmls", "labels")
+
+
+def discover(root: Path, context: Context) -> tuple[Source, ...]:
+    """The parts of the data set below a folder; none when there is no VOC XML file."""
+    files = [path for path in walk(root) if path.suffix.lower() == ".xml"]
+    if not files or not _is_voc(files):
+        return ()
+    sets: dict[Path, list[Path]] = {}
+    for path in files:
+        sets.setdefault(_home(path), []).append(path)
+    return tuple(
+        source for home, members in sets.items() for source in _sources(home, members, context)
+    )
+
+
+def read(source: Source, context: Context) -> Part:
+    """The images of one part; classes have no ids in VOC."""
+    return Part(_images(source, context), {})
+
+
+FORMAT = Format(
+    title="Pascal VOC XML",
+    discover=discover,
+    read=read,
+    expects="XML files whose root is <annotation>, such as Annotations/*.xml beside JPEGImages/",
+)
+
+
+def _is_voc(files: list[Path]) -> bool:
+    """Whether one of the first files says <annotation>; a damaged one does not hide the others."""
+    for path in files[:20]:
+        with path.open("rb") as stream:
+            if re.search(rb"<annotation[\s>]", stream.read(4096)):
+                return True
+    return False
+
+
+def _home(path: Path) -> Path:
+    """The folder of the data set that an XML file belongs to."""
+    above = [folder for folder in path.parents if folder.name.lower() in _ANNOTATION_FOLDERS]
+    return above[0].parent if above else path.parent
+
+
+def _sources(home: Path, files: list[Path], context: Context) -> Iterator[Source]:
+    name = context.name(home)
+    lists = _lists(home)
+    if lists:
+        yield from _listed(name, lists, files, context)
+        return
+    splits: dict[str | None, list[Path]] = {}
+    for path in files:
+        splits.setdefault(split_of_path(path.parent / "_", context.root), []).append(path)
+    for split, members in splits.items():
+        yield Source(name, split, tuple(members))
+
+
+def _lists(home: Path) -> dict[str, Path]:
+    """The data set's split lists; lists of one class, such as cat_train.txt, are not among them."""
+    folder = home / "ImageSets" / "Main"
+    found = {split: folder / f"{split}.txt" for split in _LISTS}
+    found = {split: path for split, path in found.items() if path.is_file()}
+    union = folder / "trainval.txt"
+    if union.is_file() and not {"train", "val"} & set(found):
+        found = {"train": union, **found}
+    return found
+
+
+def _listed(
+    name: str, lists: dict[str, Path], files: list[Path], context: Context
+) -> Iterator[Source]:
+    by_stem = {path.stem: path for path in files}
+    seen: Counter[str] = Counter()
+    for split, path in lists.items():
+        members = []
+        for stem in _stems(path, context):
+            if stem not in by_stem:
+                context.findings.add("annotation_missing", context.name(path), stem)
+                continue
+            seen[stem] += 1
+            members.append(by_stem[stem])
+        yield Source(name, split, tuple(members))
+    for stem, times in seen.items():
+        if times > 1:
+            context.findings.add("image_in_several_splits", context.name(by_stem[stem]))
+    for stem in sorted(by_stem.keys() - seen.keys()):
+        context.findings.add("annotation_not_in_lists", context.name(by_stem[stem]))
+
+
+def _stems(path: Path, context: Context) -> list[str]:
+    """The names in a split list. A second column of -1 leaves an image out of it."""
+    names: dict[str, None] = {}
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        name, mark = _LIST_LINE.fullmatch(line.strip()).groups()  # type: ignore[union-attr]
+        if not name or mark == "-1":
+            continue
+        if name in names:
+            context.findings.add("listed_twice", f"{context.name(path)}:{number}", name)
+        names[name] = None
+    return list(names)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            "A split list cannot be read.", where=path, found=error, fix="Write it as UTF-8 text."
+        ) from error
+
+
+def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
+    for path in source.annotations:
+        root = _parsed(path, context)
+        if root is None:
+            continue
+        image = _image_file(root, path, source, context)
+        if image is None:
+            continue
+        size = _size(root, image, path, context)
+        if size is not None:
+            yield ImageAnnotation(
+                path=image,
+                width=size[0],
+                height=size[1],
+                source_id=image.name,
+                objects=tuple(_objects(root, size, path, context)),
+            )
+
+
+def _parsed(path: Path, context: Context) -> Any:
+    """The file's root element; None when it cannot be read and that may be skipped."""
+    from lxml import etree
+
+    # Nothing outside the file is read, and nothing inside it grows: no entities, network or DTD.
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    )
+    try:
+        root = etree.fromstring(path.read_bytes(), parser)
+    except (etree.XMLSyntaxError, OSError, ValueError) as error:
+        line = f":{error.lineno}" if isinstance(error, etree.XMLSyntaxError) else ""
+        context.findings.add("annotation_unreadable", f"{context.name(path)}{line}", _said(error))
+        return None
+    if root.tag != "annotation":
+        context.findings.add(
+            "annotation_unreadable", context.name(path), f"<{root.tag}> instead of <annotation>"
+        )
+        return None
+    return root
+
+
+def _said(error: Exception) -> str:
+    return getattr(error, "msg", None) or str(error) or type(error).__name__
+
+
+def _image_file(root: Any, path: Path, source: Source, context: Context) -> Path | None:
+    """The image of the XML file's own stem; failing that, the one that <filename> names.
+
+    <path> and the folders in <filename> speak of the machine that the annotator sat at.
+    """
+    named = (root.findtext("filename") or "").strip()
+    found = context.images.by_stem(path.stem, path, source.split)
+    if len(found) > 1 and named:
+        last = named.replace("\\", "/").rsplit("/", 1)[-1].lower()
+        found = [image for image in found if image.name.lower() == last] or found
+    if not found and named:
+        stem = named.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        found = context.images.by_name(named, path, source.split) or context.images.by_stem(
+            stem, path, source.split
+        )
+    if len(found) == 1:
+        return found[0]
+    if found:
+        context.findings.add(
+            "image_several", context.name(path), ", ".join(map(context.name, found))
+        )
+    else:
+        context.findings.add("image_missing", context.name(path), named or path.stem)
+    return None
+
+
+def _size(root: Any, image: Path, path: Path, context: Context) -> tuple[int, int] | None:
+    """The declared (width, height), or the measured one where none is declared."""
+    try:
+        width = int(float(root.findtext("size/width") or 0))
+        height = int(float(root.findtext("size/height") or 0))
+    except (ValueError, OverflowError):
+        width = height = 0
+    if width > 0 and height > 0:
+        return width, height
+    try:
+        measured = images.size(image)
+    except DataError as error:
+        context.findings.add("image_unusable", context.name(image), error.found)
+        return None
+    context.findings.add(
+        "size_missing", context.name(path), f"{measured[0]}x{measured[1]} measured"
+    )
+    return measured
+
+
+def _objects(
+    root: Any, size: tuple[int, int], path: Path, context: Context
+) -> Iterator[ObjectAnnotation]:
+    for element in root.iterfind("object"):
+        where = f"{context.name(path)}:{element.sourceline}"
+        label = " ".join((element.findtext("name") or "").split())
+        if not label:
+            context.findings.add("class_missing", where)
+            continue
+        try:
+            mask = _polygon(element)
+            box = _box(element, mask, size, where, context)
+        except ValueError as error:
+            context.findings.add("number_unreadable", where, error)
+            continue
+        if box is None:
+            context.findings.add("box_missing", where, label)
+            continue
+        yield ObjectAnnotation(
+            label=label,
+            box=box,
+            mask=mask,
+            difficult=_flag(element, "difficult"),
+            truncated=_flag(element, "truncated"),
+            occluded=_flag(element, "occluded"),
+        )
+
+
+def _box(
+    element: Any, mask: Polygons | None, size: tuple[int, int], where: str, context: Context
+) -> Box | None:
+    width, height = size
+    corners = element.find("bndbox")
+    if corners is not None:
+        xmin, ymin, xmax, ymax = (
+            _number(corners, name) for name in ("xmin", "ymin", "xmax", "ymax")
+        )
+        first = context.origin
+        return boxes.from_pixels(xmin - first, ymin - first, xmax, ymax, width=width, height=height)
+    if mask is None:
+        return None
+    context.findings.add("box_from_mask", where)
+    xs, ys = mask.rings[0][::2], mask.rings[0][1::2]
+    return boxes.from_pixels(min(xs), min(ys), max(xs), max(ys), width=width, height=height)
+
+
+def _polygon(element: Any) -> Polygons | None:
+    """The outline of <polygon>: <x1>, <y1>, <x2>, ... or <pt><x/><y/></pt>, at least 3 points."""
+    outline = element.find("polygon")
+    if outline is None:
+        return None
+    points = [(_number(point, "x"), _number(point, "y")) for point in outline.iterfind("pt")]
+    number = 1
+    while outline.find(f"x{number}") is not None:
+        points.append((_number(outline, f"x{number}"), _number(outline, f"y{number}")))
+        number += 1
+    return Polygons((_flat(points),)) if len(points) > 2 else None
+
+
+def _flat(points: Iterable[tuple[float, float]]) -> tuple[float, ...]:
+    return tuple(value for point in points for value in point)
+
+
+def _number(element: Any, name: str) -> float:
+    """A child's number. Raises ValueError, which names it, when it is none."""
+    text = element.findtext(name)
+    if text is None:
+        raise ValueError(f"<{name}> is missing")
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"<{name}>{text}</{name}>") from None
+
+
+def _flag(element: Any, name: str) -> bool:
+    """Whether a child says 1 or true; a missing or empty one says no."""
+    return (element.findtext(name) or "").strip().lower() in ("1", "true", "yes")

@@ -1,0 +1,332 @@
+"""One annotated image <-> one serialised tf.train.Example; the only list of feature keys.
+
+The keys are those that upstream's TfExampleDecoder reads. The messages are built here from their
+field numbers (tensorflow/core/example/{example,feature}.proto) in a descriptor pool of their own,
+so that neither TensorFlow is imported nor its own registration of the same names disturbed.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation
+from tfod_kit.boxes import Box
+from tfod_kit.errors import DataError
+from tfod_kit.labels import LabelMap
+from tfod_kit.records import masks
+from tfod_kit.records.images import EncodedImage
+
+ENCODED = "image/encoded"
+FORMAT = "image/format"
+FILENAME = "image/filename"
+SOURCE_ID = "image/source_id"
+SHA256 = "image/key/sha256"
+HEIGHT = "image/height"
+WIDTH = "image/width"
+YMIN = "image/object/bbox/ymin"
+XMIN = "image/object/bbox/xmin"
+YMAX = "image/object/bbox/ymax"
+XMAX = "image/object/bbox/xmax"
+CLASS_TEXT = "image/object/class/text"
+CLASS_LABEL = "image/object/class/label"
+IS_CROWD = "image/object/is_crowd"
+DIFFICULT = "image/object/difficult"
+TRUNCATED = "image/object/truncated"
+OCCLUDED = "image/object/occluded"  # tfod_kit's own: upstream has no key for it and ignores it
+GROUP_OF = "image/object/group_of"
+AREA = "image/object/area"
+MASK = "image/object/mask"
+MASK_WEIGHT = "image/object/mask/weight"
+KEYPOINT_Y = "image/object/keypoint/y"
+KEYPOINT_X = "image/object/keypoint/x"
+KEYPOINT_VISIBILITY = "image/object/keypoint/visibility"
+
+_FLAGS = {
+    IS_CROWD: "is_crowd",
+    DIFFICULT: "difficult",
+    TRUNCATED: "truncated",
+    OCCLUDED: "occluded",
+    GROUP_OF: "group_of",
+}
+_EDGES = {YMIN: "ymin", XMIN: "xmin", YMAX: "ymax", XMAX: "xmax"}
+
+# Feature's oneof: the list type, its field number in Feature, and the type of its values.
+_KINDS = {
+    "bytes_list": ("BytesList", 1),
+    "float_list": ("FloatList", 2),
+    "int64_list": ("Int64List", 3),
+}
+
+
+def encode(annotation: ImageAnnotation, image: EncodedImage, label_map: LabelMap) -> bytes:
+    """The serialised example; the same arguments give the same bytes.
+
+    Args:
+      annotation: ground truth; its boxes fit `image`. `path` is stored as its last part alone, so
+        that records do not depend on the machine that wrote them.
+      image: the bytes to store, and their size in pixels.
+      label_map: gives each object's class its id.
+
+    Raises:
+      ConfigError: the label map lacks a class.
+    """
+    example = _example_class()()
+    put = _Writer(example.features.feature)
+    put.bytes(ENCODED, [image.data])
+    put.bytes(FORMAT, [image.format.encode()])
+    put.bytes(FILENAME, [annotation.path.name.encode()])
+    put.bytes(SOURCE_ID, [annotation.source_id.encode()])
+    put.bytes(SHA256, [hashlib.sha256(image.data).hexdigest().encode()])
+    put.ints(HEIGHT, [image.height])
+    put.ints(WIDTH, [image.width])
+    _put_objects(put, annotation.objects, label_map)
+    _put_masks(put, annotation.objects, image)
+    _put_keypoints(put, annotation.objects)
+    return example.SerializeToString(deterministic=True)
+
+
+def decode(
+    serialized: bytes, label_map: LabelMap | None = None
+) -> tuple[ImageAnnotation, EncodedImage]:
+    """What `encode` was given: boxes as float32, masks as run lengths, `path` a bare file name.
+
+    Args:
+      serialized: one record.
+      label_map: names the classes of records that hold ids alone.
+
+    Raises:
+      DataError: the bytes are no example, or an object has no class name and none can be found.
+    """
+    get = _parse(serialized)
+    image = EncodedImage(
+        data=get.text(ENCODED),
+        format=get.text(FORMAT).decode() or "jpeg",
+        width=get.number(WIDTH),
+        height=get.number(HEIGHT),
+    )
+    annotation = ImageAnnotation(
+        path=Path(get.text(FILENAME).decode()),
+        width=image.width,
+        height=image.height,
+        source_id=get.text(SOURCE_ID).decode(),
+        objects=_objects(get, label_map),
+    )
+    return annotation, image
+
+
+class _Writer:
+    """Fills Features.feature, a list a key."""
+
+    def __init__(self, feature: Any) -> None:
+        self._feature = feature
+
+    def bytes(self, key: str, values: Sequence[bytes]) -> None:
+        self._feature[key].bytes_list.value.extend(values)
+
+    def floats(self, key: str, values: Sequence[float]) -> None:
+        self._feature[key].float_list.value.extend(values)
+
+    def ints(self, key: str, values: Sequence[int]) -> None:
+        self._feature[key].int64_list.value.extend(values)
+
+
+class _Reader:
+    """Reads Features.feature; an absent key is an empty list, as it is for upstream."""
+
+    def __init__(self, feature: Any) -> None:
+        self._feature = feature
+
+    def values(self, key: str) -> Sequence[Any]:
+        if key not in self._feature:
+            return ()
+        feature = self._feature[key]
+        kind = feature.WhichOneof("kind")
+        return getattr(feature, kind).value if kind else ()
+
+    def text(self, key: str) -> bytes:
+        return next(iter(self.values(key)), b"")
+
+    def number(self, key: str) -> int:
+        return next(iter(self.values(key)), 0)
+
+
+def _put_objects(put: _Writer, objects: Sequence[ObjectAnnotation], label_map: LabelMap) -> None:
+    for key, edge in _EDGES.items():
+        put.floats(key, [getattr(item.box, edge) for item in objects])
+    put.bytes(CLASS_TEXT, [item.label.encode() for item in objects])
+    put.ints(CLASS_LABEL, [label_map.id_of(item.label) for item in objects])
+    for key, flag in _FLAGS.items():
+        put.ints(key, [int(getattr(item, flag)) for item in objects])
+    if any(item.area is not None for item in objects):
+        # Upstream's evaluation takes the box's area where it reads 0.
+        put.floats(AREA, [item.area or 0.0 for item in objects])
+
+
+def _put_masks(put: _Writer, objects: Sequence[ObjectAnnotation], image: EncodedImage) -> None:
+    if not any(item.mask is not None for item in objects):
+        return
+    # The lists run parallel to the boxes: an object without a mask has a black one of no weight.
+    put.bytes(MASK, [masks.to_png(item.mask, image.height, image.width) for item in objects])
+    put.floats(MASK_WEIGHT, [float(item.mask is not None) for item in objects])
+
+
+def _put_keypoints(put: _Writer, objects: Sequence[ObjectAnnotation]) -> None:
+    most = max((len(item.keypoints) for item in objects), default=0)
+    if not most:
+        return
+    none = Keypoint(0.0, 0.0, 0)
+    points = [
+        point
+        for item in objects
+        for point in (*item.keypoints, *[none] * (most - len(item.keypoints)))
+    ]
+    put.floats(KEYPOINT_Y, [point.y for point in points])
+    put.floats(KEYPOINT_X, [point.x for point in points])
+    put.ints(KEYPOINT_VISIBILITY, [point.visibility for point in points])
+
+
+def _parse(serialized: bytes) -> _Reader:
+    from google.protobuf.message import DecodeError
+
+    try:
+        example = _example_class().FromString(serialized)
+    except DecodeError as error:
+        raise DataError(
+            "A record is no tf.train.Example.",
+            found=f"{len(serialized)} bytes: {error}",
+            fix="Check that the file is one of TFRecords for object detection.",
+        ) from error
+    return _Reader(example.features.feature)
+
+
+def _objects(get: _Reader, label_map: LabelMap | None) -> tuple[ObjectAnnotation, ...]:
+    edges = [get.values(key) for key in _EDGES]
+    labels = _labels(get, len(edges[0]), label_map)
+    if any(len(edge) != len(labels) for edge in edges):
+        raise DataError(
+            "A record's box edges and classes differ in number.",
+            where=f"{SOURCE_ID} {get.text(SOURCE_ID).decode()!r}",
+            found=f"{[len(edge) for edge in edges]} edges, {len(labels)} classes",
+            fix="Convert the data set anew.",
+        )
+    flags = {name: get.values(key) for key, name in _FLAGS.items()}
+    areas = get.values(AREA)
+    shapes = _masks(get)
+    points = _keypoints(get, len(labels))
+    return tuple(
+        ObjectAnnotation(
+            label=label,
+            box=Box(*box),
+            mask=shapes[index] if shapes else None,
+            keypoints=points[index],
+            area=(areas[index] or None) if areas else None,
+            **{name: bool(values[index]) for name, values in flags.items() if values},
+        )
+        for index, (label, box) in enumerate(zip(labels, zip(*edges, strict=True), strict=True))
+    )
+
+
+def _labels(get: _Reader, number: int, label_map: LabelMap | None) -> list[str]:
+    texts = [text.decode() for text in get.values(CLASS_TEXT)]
+    if texts or not number:
+        return texts
+    names = label_map.names if label_map else {}
+    ids = list(get.values(CLASS_LABEL))
+    unknown = [wanted for wanted in ids if wanted not in names]
+    if unknown or not ids:
+        raise DataError(
+            "A record's objects have no class names.",
+            where=f"{SOURCE_ID} {get.text(SOURCE_ID).decode()!r}",
+            found=f"class ids {ids}",
+            fix="Give the label map that the records were written with.",
+        )
+    return [names[wanted] for wanted in ids]
+
+
+def _masks(get: _Reader) -> list[Any]:
+    weights = get.values(MASK_WEIGHT)
+    return [
+        masks.from_png(png) if not weights or weights[index] else None
+        for index, png in enumerate(get.values(MASK))
+    ]
+
+
+def _keypoints(get: _Reader, objects: int) -> list[tuple[Keypoint, ...]]:
+    points = [
+        Keypoint(*point)
+        for point in zip(
+            get.values(KEYPOINT_Y),
+            get.values(KEYPOINT_X),
+            get.values(KEYPOINT_VISIBILITY),
+            strict=False,
+        )
+    ]
+    each = len(points) // objects if objects else 0
+    groups = [tuple(points[start * each : (start + 1) * each]) for start in range(objects)]
+    # All unlabelled: the padding of an object that has none beside one that has.
+    return [group if any(point.visibility for point in group) else () for group in groups]
+
+
+@cache
+def _example_class() -> Any:
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(_file_descriptor(descriptor_pb2))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tfod_kit.example.Example"))
+
+
+def _file_descriptor(pb: Any) -> Any:
+    """message Example { Features features = 1; } and what hangs on it."""
+    field = pb.FieldDescriptorProto
+    package = ".tfod_kit.example."
+    file = pb.FileDescriptorProto(name="tfod_kit/example.proto", package="tfod_kit.example")
+    file.syntax = "proto3"  # repeated numbers are packed, as TensorFlow's parser expects
+    values = {
+        "BytesList": field.TYPE_BYTES,
+        "FloatList": field.TYPE_FLOAT,
+        "Int64List": field.TYPE_INT64,
+    }
+    for name, kind in values.items():
+        file.message_type.add(name=name).field.add(
+            name="value", number=1, type=kind, label=field.LABEL_REPEATED
+        )
+    feature = file.message_type.add(name="Feature")
+    feature.oneof_decl.add(name="kind")
+    for name, (kind, number) in _KINDS.items():
+        feature.field.add(
+            name=name,
+            number=number,
+            type=field.TYPE_MESSAGE,
+            type_name=package + kind,
+            label=field.LABEL_OPTIONAL,
+            oneof_index=0,
+        )
+    features = file.message_type.add(name="Features")
+    entry = features.nested_type.add(name="FeatureEntry")
+    entry.options.map_entry = True
+    entry.field.add(name="key", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
+    entry.field.add(
+        name="value",
+        number=2,
+        type=field.TYPE_MESSAGE,
+        type_name=package + "Feature",
+        label=field.LABEL_OPTIONAL,
+    )
+    features.field.add(
+        name="feature",
+        number=1,
+        type=field.TYPE_MESSAGE,
+        type_name=package + "Features.FeatureEntry",
+        label=field.LABEL_REPEATED,
+    )
+    file.message_type.add(name="Example").field.add(
+        name="features",
+        number=1,
+        type=field.TYPE_MESSAGE,
+        type_name=package + "Features",
+        label=field.LABEL_OPTIONAL,
+    )
+    return file

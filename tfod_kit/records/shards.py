@@ -1,0 +1,173 @@
+"""TFRecord files: their names, their framing, and reading that names what is damaged.
+
+A record is stored as its length (uint64), the length's checksum (uint32), the data and the data's
+checksum (uint32), all little-endian (tensorflow/core/lib/io/record_writer.h). A checksum is the
+CRC32C, rotated right by 15 bits plus a constant (tensorflow/core/lib/hash/crc32c.h).
+"""
+
+import glob
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import google_crc32c
+
+from tfod_kit.errors import DataError, UsageError
+from tfod_kit.files import atomic_file
+
+SUFFIX = ".tfrecord"
+
+_MASK_DELTA = 0xA282EAD8
+_LENGTH = struct.Struct("<Q")
+_CRC = struct.Struct("<I")
+_HEADER_SIZE = _LENGTH.size + _CRC.size
+_SHARD_NAME = re.compile(r"(?P<base>.+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.tfrecord")
+
+
+def name(base: str, index: int, total: int) -> str:
+    """The name of a shard, such as train-00000-of-00002.tfrecord."""
+    return f"{base}-{index:05}-of-{total:05}{SUFFIX}"
+
+
+def pattern(base: str, total: int) -> str:
+    """The pattern of all shards of a base name, as input_path takes it: train-?????-of-00002..."""
+    return f"{base}-?????-of-{total:05}{SUFFIX}"
+
+
+def bases(folder: Path) -> dict[str, list[Path]]:
+    """The shards in a folder by base name ("train", "val"), in the order of their index."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        parts = _SHARD_NAME.fullmatch(path.name)
+        if parts:
+            found.setdefault(parts["base"], []).append(path)
+    return found
+
+
+def match(wanted: str) -> list[Path]:
+    """The record files that an input_path names: a file, a glob, or `base@N` for N shards.
+
+    Raises:
+      UsageError: nothing matches, or a shard of the set is missing.
+    """
+    sharded = re.fullmatch(r"(?P<base>.+)@(?P<total>\d+)(?P<suffix>\.\w+)?", wanted)
+    if sharded:
+        total, suffix = int(sharded["total"]), sharded["suffix"] or ""
+        paths = [
+            Path(f"{sharded['base']}-{index:05}-of-{total:05}{suffix}") for index in range(total)
+        ]
+    else:
+        paths = [Path(found) for found in sorted(glob.glob(wanted))]  # noqa: PTH207 absolute globs
+    absent = [path for path in paths if not path.is_file()]
+    if absent or not paths:
+        raise UsageError(
+            "No record file matches." if not paths else "A record file is missing.",
+            where=absent[0] if absent else wanted,
+            fix="Write the records with `tfod convert`, or correct the path.",
+        )
+    return paths
+
+
+def write(path: Path, records: Iterable[bytes]) -> int:
+    """Writes a record file, whole or not at all; returns the number of records.
+
+    Raises:
+      UsageError: the file cannot be written.
+    """
+    count = 0
+    with atomic_file(path) as stream:
+        for data in records:
+            length = _LENGTH.pack(len(data))
+            stream.write(length)
+            stream.write(_CRC.pack(_masked_crc(length)))
+            stream.write(data)
+            stream.write(_CRC.pack(_masked_crc(data)))
+            count += 1
+    return count
+
+
+def read(path: Path, *, verify: bool = True) -> Iterator[bytes]:
+    """The records of a file, in order.
+
+    Args:
+      path: a TFRecord file, not compressed.
+      verify: whether to check the data's checksum too; the lengths are always checked.
+
+    Raises:
+      DataError: the file is absent, empty (upstream would wait for ever), truncated or damaged; it
+        names the file and the record's index, from 0.
+    """
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise DataError(
+            "The record file cannot be read.",
+            where=path,
+            found=error.strerror,
+            fix="Write the records with `tfod convert`, or correct the path.",
+        ) from error
+    with stream:
+        index = 0
+        while (data := _next(stream, path, index, verify)) is not None:
+            yield data
+            index += 1
+        if not index:
+            raise DataError(
+                "The record file is empty: training on it would wait for ever.",
+                where=path,
+                expected="at least one record",
+                found="0 bytes",
+                fix="Convert the data set anew, or remove the file.",
+            )
+
+
+def count(path: Path) -> int:
+    """How many records a file holds, by their lengths alone. Raises as `read`."""
+    return sum(1 for _ in read(path, verify=False))
+
+
+def _next(stream: IO[bytes], path: Path, index: int, verify: bool) -> bytes | None:
+    header = stream.read(_HEADER_SIZE)
+    if not header:
+        return None
+    if len(header) < _HEADER_SIZE:
+        raise _truncated(path, index)
+    length = header[: _LENGTH.size]
+    if _CRC.unpack(header[_LENGTH.size :])[0] != _masked_crc(length):
+        raise _damaged(path, index, "length")
+    size = _LENGTH.unpack(length)[0]
+    data = stream.read(size)
+    trailer = stream.read(_CRC.size)
+    if len(data) < size or len(trailer) < _CRC.size:
+        raise _truncated(path, index)
+    if verify and _CRC.unpack(trailer)[0] != _masked_crc(data):
+        raise _damaged(path, index, "data")
+    return data
+
+
+def _masked_crc(data: bytes) -> int:
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+def _truncated(path: Path, index: int) -> DataError:
+    return DataError(
+        "The record file is cut short.",
+        where=f"{path}, record {index}",
+        found="the end of the file within the record",
+        fix="Copy the file again, or convert the data set anew.",
+    )
+
+
+def _damaged(path: Path, index: int, part: str) -> DataError:
+    what = f"the checksum of the record's {part} does not fit"
+    if index == 0 and part == "length":
+        what += "; this may be no TFRecord file, or a compressed one"
+    return DataError(
+        "The record file is damaged.",
+        where=f"{path}, record {index}",
+        found=what,
+        fix="Copy the file again, or convert the data set anew.",
+    )

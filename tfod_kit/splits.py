@@ -1,0 +1,80 @@
+"""Splits a data set by ratio: the same images and seed give the same parts, in any order."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+
+from tfod_kit.errors import UsageError
+
+NAMES = ("train", "val", "test")
+DEFAULT = {"train": 0.8, "val": 0.1, "test": 0.1}
+
+
+def parse(text: str) -> dict[str, float]:
+    """The ratios of "0.8,0.1,0.1" (train, val, test) or "train=0.8,val=0.2".
+
+    Raises:
+      UsageError: not of that form, a ratio below 0, or a sum that is not 1.
+    """
+    words = [word.strip() for word in text.split(",")]
+    pairs = (
+        [word.partition("=")[::2] for word in words]
+        if "=" in text
+        else list(zip(NAMES, words, strict=False))
+    )
+    try:
+        ratios = {name.strip(): float(value) for name, value in pairs}
+    except ValueError:
+        raise _unusable(text) from None
+    fits = len(ratios) == len(words) and set(ratios) <= set(NAMES)
+    if not fits or min(ratios.values()) < 0 or not math.isclose(sum(ratios.values()), 1.0):
+        raise _unusable(text)
+    return {name: ratios[name] for name in NAMES if ratios.get(name)}
+
+
+def order(ids: Sequence[str], seed: int) -> list[int]:
+    """The places of the ids in a shuffled order that depends on each id and the seed alone."""
+    return sorted(range(len(ids)), key=lambda place: _key(ids[place], seed))
+
+
+def by_ratio(ids: Sequence[str], ratios: Mapping[str, float], seed: int) -> list[str]:
+    """Each id's split.
+
+    The ids are cut in their shuffled order. So one image more moves at most one other across each
+    cut, and every split with a ratio gets an image while there are enough.
+
+    Args:
+      ids: unique.
+      ratios: split -> share; the shares sum to 1.
+      seed: another one gives another split.
+    """
+    splits = [""] * len(ids)
+    sizes = _sizes(len(ids), ratios)
+    places = iter(order(ids, seed))
+    for name, size in sizes.items():
+        for _ in range(size):
+            splits[next(places)] = name
+    return splits
+
+
+def _sizes(total: int, ratios: Mapping[str, float]) -> dict[str, int]:
+    ends = [round(total * sum(list(ratios.values())[: part + 1])) for part in range(len(ratios))]
+    sizes = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    while total >= len(sizes) and 0 in sizes:
+        sizes[sizes.index(0)] += 1
+        sizes[sizes.index(max(sizes))] -= 1
+    return dict(zip(ratios, sizes, strict=True))
+
+
+def _key(name: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}/{name}".encode()).digest()
+
+
+def _unusable(text: str) -> UsageError:
+    return UsageError(
+        "These are no split ratios.",
+        where="--split",
+        expected="0.8,0.1,0.1 for train, val and test, or train=0.8,val=0.2; they sum to 1",
+        found=text,
+        fix="Give one ratio a split.",
+    )
