@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from tfod_kit.compat import environment, protos
 from tfod_kit.compat.environment import quiet
-from tfod_kit.compat.patches import PATCHES
+from tfod_kit.compat.patches import PATCHES, PROTOS
 from tfod_kit.compat.patching import Patch, PatchFinder, PatchState
 
 __all__ = ["PATCHES", "Patch", "PatchState", "activate", "quiet", "report"]
@@ -27,7 +27,8 @@ def activate(without: Collection[str] = ()) -> None:
     """
     environment.use_keras_2()
     quiet()
-    protos.install()
+    if PROTOS not in without:
+        protos.install()
     if _finder() is None:
         finder = PatchFinder(patch for patch in PATCHES if patch.name not in without)
         sys.meta_path.insert(0, finder)

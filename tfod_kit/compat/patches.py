@@ -9,9 +9,10 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any
 
-from tfod_kit.compat import stand_ins
+from tfod_kit.compat import protos, stand_ins
 from tfod_kit.compat.patching import Patch
 
+PROTOS = "protobuf-descriptors"
 _OD = "object_detection."
 _CONTROL_FLOW = ("case", "cond", "while_loop")
 # NumPy removed its aliases of Python's types (1.24) and the doubled names of its own (2.0).
@@ -114,6 +115,14 @@ def _deprecation_apply(module: Any) -> None:
 
 
 PATCHES = (
+    Patch(
+        name=PROTOS,
+        modules=(_OD + "protos.string_int_label_map_pb2", _OD + "protos.pipeline_pb2"),
+        symbol="google.protobuf.descriptor.FieldDescriptor() and its like",
+        why="protobuf 4 refuses modules that protoc 3 generated; every config and label map is "
+        "read with them. The cure is the finder in `protos`, and covers them all",
+        needed=protos.is_rebuilt,
+    ),
     Patch(
         name="estimator",
         modules=(_OD + "inputs", _OD + "model_lib"),

@@ -67,6 +67,11 @@ def serialized_descriptor(source: Path) -> bytes | None:
     return None
 
 
+def is_rebuilt(module: ModuleType) -> bool:
+    """Whether an imported module was built from its literal rather than by its own code."""
+    return isinstance(getattr(module, "__loader__", None), _ProtoLoader)
+
+
 def install() -> None:
     """Puts the finder in front, once. Modules that are imported already stay as they are."""
     if not any(isinstance(finder, ProtoFinder) for finder in sys.meta_path):
