@@ -1,0 +1,179 @@
+"""A pipeline.config for a model and a data set: what `tfod configure` does."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfod_kit import checkpoints, pipeline_config
+from tfod_kit.configure import dataset, edits, start
+from tfod_kit.configure.dataset import DataSet
+from tfod_kit.errors import ConfigError, UsageError
+from tfod_kit.pipeline_config import Change, PipelineConfig
+from tfod_kit.zoo import catalog
+
+CONFIG = "pipeline.config"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asks for; None leaves a figure to the base config.
+
+    Attributes:
+      records: the folder that `tfod convert` wrote.
+      out: the run folder to write pipeline.config into.
+      model: a name in the catalogue; None with `base` or `zoo`, or for the default model.
+      base: the user's own base config.
+      zoo: an unpacked archive of the model zoo.
+      batch_size: images a step.
+      steps: the length of the training.
+      checkpoint: a prefix, folder or file to start from; "none" for random weights.
+      label_map: another label map than the one beside the records.
+      learning_rate: the highest of the schedule.
+      settings: field path -> value, set last.
+      overwrite: whether to replace the config of a run that has checkpoints.
+    """
+
+    records: Path
+    out: Path
+    model: str | None = None
+    base: Path | None = None
+    zoo: Path | None = None
+    batch_size: int | None = None
+    steps: int | None = None
+    checkpoint: str | None = None
+    label_map: Path | None = None
+    learning_rate: float | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A config, ready to be written.
+
+    Attributes:
+      config: the run's.
+      path: where it belongs.
+      base: the name of what it was made from.
+      data: the data set.
+      changes: every field that differs from the base.
+      notes: sentences about what was decided for the user; warnings start with "WARNING".
+    """
+
+    config: PipelineConfig
+    path: Path
+    base: str
+    data: DataSet
+    changes: list[Change]
+    notes: list[str]
+
+
+def configure(request: Request) -> Configured:
+    """Makes the config of a run and writes it into the run folder.
+
+    Raises:
+      UsageError: an unknown model or setting, or a run folder that is in use.
+      ConfigError, DataError, CheckpointError: the base, the records or the checkpoint cannot be
+        used.
+    """
+    result = plan(request)
+    _refuse_trained(result, request.overwrite)
+    header = f"Written by `tfod configure` from {result.base}."
+    pipeline_config.save(result.config, result.path, header=header)
+    return result
+
+
+def plan(request: Request) -> Configured:
+    """Makes the config without writing anything. Raises as `configure`."""
+    base = _start(request)
+    data = dataset.read(request.records, request.label_map)
+    config = pipeline_config.copy_of(base.config)
+    pipeline_config.model_of(config)  # no model at all is the first thing to hear about
+    notes = [f"{name} is left out: the published API never had it." for name in base.dropped]
+    notes += edits.set_classes(config, data)
+    notes += edits.set_readers(config, data)
+    notes += edits.set_evaluation(config)
+    notes += edits.set_masks(config, data)
+    notes += edits.set_keypoints(config, data)
+    notes += edits.set_boxes(config, data)
+    notes += edits.set_precision(config)
+    notes += _set_course(config, base, request, data.splits["train"].images)
+    notes += _set_start(config, base, request)
+    for path, value in request.settings:
+        pipeline_config.set_field(config, path, value)
+    pipeline_config.check(config)
+    return Configured(
+        config=config,
+        path=request.out / CONFIG,
+        base=base.name,
+        data=data,
+        changes=pipeline_config.differences(base.config, config),
+        notes=notes,
+    )
+
+
+def _start(request: Request) -> start.Start:
+    if request.base is not None and request.zoo is not None:
+        raise UsageError("--base and --zoo exclude each other.", fix="Give one of them.")
+    if request.zoo is not None:
+        return start.from_archive(request.zoo)
+    if request.base is not None:
+        return start.from_file(request.base)
+    return start.from_model(request.model or catalog.DEFAULT.name)
+
+
+def _set_course(
+    config: PipelineConfig, base: start.Start, request: Request, images: int
+) -> list[str]:
+    """Batch size, steps and learning rate, which hang together."""
+    notes = []
+    size = request.batch_size or base.batch_size
+    if size > images:
+        if request.batch_size is not None:
+            raise UsageError(
+                "The batch is larger than the training set.",
+                found=f"--batch_size {size}, and {images} images to train on",
+                fix=f"Give --batch_size {images} or less.",
+            )
+        size = images
+        notes.append(f"The batch size is lowered to {images}: there are no more images.")
+    notes += edits.set_batch_size(config, size)
+    notes += edits.set_steps(config, request.steps or base.steps)
+    if request.learning_rate is not None:
+        pipeline_config.set_learning_rate(config, request.learning_rate)
+        notes = [note for note in notes if not note.startswith("The learning rate follows")]
+    return notes
+
+
+def _set_start(config: PipelineConfig, base: start.Start, request: Request) -> list[str]:
+    prefix = start.checkpoint(base, request.checkpoint)
+    kind = start.checkpoint_type(prefix) if prefix is not None else ""
+    return edits.set_checkpoint(config, prefix, kind)
+
+
+def _refuse_trained(result: Configured, overwrite: bool) -> None:
+    """A run folder with checkpoints is resumed by `tfod train`: its config must stay theirs."""
+    folder = result.path.parent
+    if overwrite or not checkpoints.available(folder):
+        return
+    differing = _differing(result)
+    if differing:
+        raise UsageError(
+            "The run folder holds checkpoints that were trained with another config.",
+            where=folder,
+            found=differing,
+            fix="Name another --out, or add --overwrite: training would then go on from those "
+            "checkpoints.",
+        )
+
+
+def _differing(result: Configured) -> str:
+    try:
+        present = pipeline_config.load(result.path)
+    except ConfigError:
+        return "no config that can be read"
+    changes = pipeline_config.differences(present, result.config)
+    shown = "; ".join(str(change) for change in changes[:3])
+    return shown + (f"; and {len(changes) - 3} more" if len(changes) > 3 else "")
+
+
+__all__ = ["Configured", "Request", "configure", "plan"]

@@ -1,0 +1,157 @@
+"""Where a run starts from: its base config, and the checkpoint that gives the first weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfod_kit import checkpoints, pipeline_config
+from tfod_kit.configure.dataset import absolute
+from tfod_kit.errors import CheckpointError, UsageError
+from tfod_kit.pipeline_config import PipelineConfig
+from tfod_kit.pipeline_config.validation import PLACEHOLDER
+from tfod_kit.zoo import catalog
+
+FROM_SCRATCH = "none"
+
+# For an archive whose model has no base config here: what fits a common GPU's 8 GB.
+_BATCH_SIZES = {"ssd": 8, "faster_rcnn": 2, "center_net": 8}
+_STEPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The config that a run's own is made from.
+
+    Attributes:
+      config: as its file has it, but for what the API cannot read.
+      name: what to call it: a file under pipelines/, or a path.
+      batch_size, steps: what to train with unless told otherwise.
+      archive: the unpacked zoo archive that it is from, if it is.
+      dropped: the names of what the API cannot read.
+    """
+
+    config: PipelineConfig
+    name: str
+    batch_size: int
+    steps: int
+    archive: Path | None = None
+    dropped: tuple[str, ...] = ()
+
+
+def from_model(name: str) -> Start:
+    """A model of the catalogue with its base config. Raises UsageError for an unknown one."""
+    model = catalog.find(name)
+    config = pipeline_config.load(model.base_config)
+    training = config.train_config
+    return Start(config, model.base_config.name, training.batch_size, training.num_steps)
+
+
+def from_file(path: Path) -> Start:
+    """The user's own base config, whose figures count. Raises ConfigError if it is none."""
+    config, dropped = pipeline_config.load_foreign(path)
+    training = config.train_config
+    return Start(
+        config, str(path), training.batch_size, training.num_steps or _STEPS, dropped=tuple(dropped)
+    )
+
+
+def from_archive(folder: Path) -> Start:
+    """An unpacked zoo archive: pipeline.config and checkpoint/ckpt-0.*.
+
+    Its batch sizes are for eight TPU cores and its steps for the whole of COCO, so both come from
+    the base config of the same model here.
+
+    Raises:
+      UsageError: the folder is no unpacked archive.
+    """
+    if not (folder / "pipeline.config").is_file():
+        packed = folder.is_file() or folder.with_name(folder.name + ".tar.gz").is_file()
+        raise UsageError(
+            "This is not an unpacked archive of the model zoo.",
+            where=folder,
+            expected="a folder with pipeline.config and checkpoint/ckpt-0.index",
+            found=_contents(folder),
+            fix="Unpack it first: tar xzf ARCHIVE.tar.gz" if packed else "Name the folder of one.",
+        )
+    config, dropped = pipeline_config.load_foreign(folder)
+    like = _base_of_same_model(config)
+    training = like.train_config if like is not None else None
+    batch_size = training.batch_size if training else _BATCH_SIZES[_architecture(config)]
+    return Start(
+        config,
+        f"{folder.name}/pipeline.config",
+        batch_size=min(batch_size, config.train_config.batch_size),
+        steps=training.num_steps if training else _STEPS,
+        archive=folder,
+        dropped=tuple(dropped),
+    )
+
+
+def checkpoint(start: Start, asked: str | None) -> Path | None:
+    """The prefix of the checkpoint to start from; None to start from random weights.
+
+    Args:
+      start: what the run is made from; an archive brings its own checkpoint.
+      asked: a prefix, a folder or a checkpoint's file; "none"; or None for the base's own.
+
+    Raises:
+      CheckpointError: it is missing; what is there instead is named.
+    """
+    own = start.config.train_config.fine_tune_checkpoint
+    if asked is not None:
+        chosen = None if asked.lower() == FROM_SCRATCH else Path(asked)
+    elif start.archive is not None:
+        chosen = start.archive / "checkpoint"
+    else:
+        chosen = Path(own) if own and PLACEHOLDER not in own else None
+    return absolute(checkpoints.resolve(chosen)) if chosen is not None else None
+
+
+def checkpoint_type(prefix: Path) -> str:
+    """What the checkpoint holds: "detection" (a detector) or "classification" (a backbone).
+
+    Told from the variables' names in its index: those of a detector start with "model/", those of
+    a backbone with "feature_extractor/". The index sorts them and writes the first of each such
+    group in full (tensorflow/core/lib/io/format.h), so that no reader of tables is needed.
+
+    Raises:
+      CheckpointError: it is neither, as TensorFlow 1's are.
+    """
+    index = prefix.with_name(prefix.name + ".index").read_bytes()
+    if b"_CHECKPOINTABLE_OBJECT_GRAPH" in index:
+        if b"model/_" in index:
+            return "detection"
+        if b"feature_extractor/" in index:
+            return "classification"
+    raise CheckpointError(
+        "The checkpoint cannot be started from.",
+        where=prefix,
+        expected="a TensorFlow 2 checkpoint of a detector, or of a backbone that upstream wrote",
+        found="variables stored by name: TensorFlow 1"
+        if b"_CHECKPOINTABLE_OBJECT_GRAPH" not in index
+        else "a checkpoint of something else",
+        fix="Take an archive of the TensorFlow 2 model zoo, or --checkpoint none.",
+    )
+
+
+def _base_of_same_model(config: PipelineConfig) -> PipelineConfig | None:
+    wanted = pipeline_config.model_of(config).feature_extractor.type
+    for model in catalog.MODELS:
+        if model is catalog.DEFAULT or not model.base_config.is_file():
+            continue
+        base = pipeline_config.load(model.base_config)
+        same_kind = base.model.WhichOneof("model") == config.model.WhichOneof("model")
+        if same_kind and pipeline_config.model_of(base).feature_extractor.type == wanted:
+            return base
+    return None
+
+
+def _architecture(config: PipelineConfig) -> str:
+    return pipeline_config.architecture(config)
+
+
+def _contents(folder: Path) -> str:
+    if folder.is_file():
+        return "a file"
+    if not folder.is_dir():
+        return "no such folder"
+    return ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "an empty folder"
