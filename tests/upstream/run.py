@@ -51,11 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("only", nargs="*", help="parts of file names, such as utils/ops_test")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="write every test's outcome here")
+    parser.add_argument("--logs", type=Path, help="keep each file's output and tracebacks here")
     args = parser.parse_args(argv)
 
     compat.activate()
     files = [name for name in test_files() if not args.only or any(o in name for o in args.only)]
-    outcomes = run_all(files, args.jobs)
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes = run_all(files, args.jobs, args.logs or Path(folder))
     if args.json:
         args.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1))
     return judge(outcomes, whole=not args.only)
@@ -76,8 +78,9 @@ def test_files() -> list[str]:
     return [name for name in names if not any(part in name for part in LEFT_OUT)]
 
 
-def run_all(files: Sequence[str], jobs: int) -> list[Outcome]:
+def run_all(files: Sequence[str], jobs: int, logs: Path) -> list[Outcome]:
     """Runs each file in a process of its own, `jobs` at a time, and says how each went."""
+    logs.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("forkserver")
     # The server is a new interpreter: it finds `preload` by the environment alone.
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
@@ -86,16 +89,15 @@ def run_all(files: Sequence[str], jobs: int) -> list[Outcome]:
     started = time.monotonic()
     waiting = list(reversed(files))
     running: list[_Running] = []
-    with tempfile.TemporaryDirectory() as folder:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                running.append(_Running(context, waiting.pop(), Path(folder)))
-            done = [one for one in running if one.is_done()]
-            for one in done:
-                running.remove(one)
-                outcomes += one.outcomes()
-                print(f"{one.seconds:6.1f} s  {one.file}: {_counts(one.outcomes())}", flush=True)
-            time.sleep(0.1)
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            running.append(_Running(context, waiting.pop(), logs.resolve()))
+        for one in [one for one in running if one.is_done()]:
+            running.remove(one)
+            found = one.outcomes()
+            outcomes += found
+            print(f"{one.seconds:6.1f} s  {one.file}: {_counts(found)}", flush=True)
+        time.sleep(0.1)
     print(f"{len(files)} files in {time.monotonic() - started:.0f} s")
     return outcomes
 
@@ -110,6 +112,7 @@ class _Running:
         self.seconds = 0.0
         self._result = folder / (file.replace("/", ".") + ".json")
         self._log = self._result.with_suffix(".log")
+        self._result.unlink(missing_ok=True)
         self._start = time.monotonic()
         self._process = context.Process(target=run_file, args=(file, self._result, self._log))
         self._process.start()
@@ -132,11 +135,10 @@ class _Running:
 
 def run_file(file: str, result: Path, log: Path) -> None:
     """Runs one file's tests in this process and writes their outcomes."""
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT)
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     name = _module_name(file)
-    os.chdir(tempfile.mkdtemp(dir=result.parent))
     try:
         outcomes = _run_module(_prepared(name))
     except unittest.SkipTest as skip:
