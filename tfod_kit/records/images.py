@@ -82,7 +82,7 @@ def load(path: Path, *, declared: tuple[int, int] | None = None) -> EncodedImage
         lossy = image.format in ("JPEG", "MPO", "WEBP")
         return _anew(image, path, "jpeg" if lossy else "png", converted_from=why)
     _check_whole(data, image, kind, path)
-    return EncodedImage(data, kind, *image.size)
+    return EncodedImage(data, kind, image.width, image.height)
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -169,7 +169,12 @@ def _anew(
     except Exception as error:  # what a decoder raises on damaged pixels is its own affair
         raise _unusable(path, str(error)) from error
     return EncodedImage(
-        stream.getvalue(), kind, *pixels.size, turned=turned, converted_from=converted_from
+        stream.getvalue(),
+        kind,
+        pixels.width,
+        pixels.height,
+        turned=turned,
+        converted_from=converted_from,
     )
 
 
@@ -192,7 +197,7 @@ def _eight_bit(image: Any) -> Any:
 def _untagged(data: bytes, image: Any, kind: str, path: Path) -> EncodedImage:
     if kind == "jpeg" and image.mode in ("L", "RGB"):
         _check_whole(data, image, kind, path)
-        return EncodedImage(_without_exif(data), kind, *image.size, untagged=True)
+        return EncodedImage(_without_exif(data), kind, image.width, image.height, untagged=True)
     plain = image.copy()
     plain.getexif().clear()
     anew = _anew(plain, path, kind or "png", converted_from=str(image.format))
