@@ -9,7 +9,9 @@ Exit code 0: every failure has a reason and every reason a failure; 1: not so.
 """
 
 import argparse
+import functools
 import importlib
+import importlib.util
 import io
 import json
 import multiprocessing
@@ -20,10 +22,11 @@ import time
 import traceback
 import unittest
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -145,7 +148,7 @@ def run_file(file: str, result: Path, log: Path) -> None:
         outcomes = [Outcome(name, "skipped", str(skip))]
     except Exception as error:
         traceback.print_exc()
-        outcomes = [Outcome(name, "error", _last_line(error))]
+        outcomes = [Outcome(name, "error", _summary(error))]
     result.write_text(json.dumps([asdict(outcome) for outcome in outcomes]))
 
 
@@ -155,6 +158,7 @@ def _module_name(file: str) -> str:
 
 def _prepared(name: str) -> ModuleType:
     """Imports a test module, and mends what the tests themselves (not the API) lost to time."""
+    import PIL.Image
     from absl import flags
 
     from tfod_kit.compat import patches
@@ -163,12 +167,18 @@ def _prepared(name: str) -> ModuleType:
     for old, new in (("assertEquals", "assertEqual"), ("assertItemsEqual", "assertCountEqual")):
         if not hasattr(unittest.TestCase, old):
             setattr(unittest.TestCase, old, getattr(unittest.TestCase, new))
+    PIL.Image.fromarray = functools.partial(_from_array, PIL.Image.fromarray)
     module = importlib.import_module(name)
     if hasattr(module, "np"):
         patches.numpy_apply(module)
     if not flags.FLAGS.is_parsed():
         flags.FLAGS([name])
     return module
+
+
+def _from_array(real: Callable[..., Any], image: Any, mode: str | None = None) -> Any:
+    """`PIL.Image.fromarray`, which took the tests' random floats for RGB bytes up to Pillow 11."""
+    return real(image.astype("uint8") if mode == "RGB" else image)
 
 
 def _run_module(module: ModuleType) -> list[Outcome]:
@@ -204,22 +214,24 @@ class _Result(unittest.TextTestResult):
     def addFailure(self, test, err) -> None:  # type: ignore[no-untyped-def]
         super().addFailure(test, err)
         traceback.print_exception(*err)
-        self._note(test, "failed", _last_line(err[1]))
+        self._note(test, "failed", _summary(err[1]))
 
     def addError(self, test, err) -> None:  # type: ignore[no-untyped-def]
         super().addError(test, err)
         traceback.print_exception(*err)
-        self._note(test, "error", _last_line(err[1]))
+        self._note(test, "error", _summary(err[1]))
 
     def addSubTest(self, test, subtest, err) -> None:  # type: ignore[no-untyped-def]
         super().addSubTest(test, subtest, err)
         if err is not None:
-            self._note(test, "failed", _last_line(err[1]))
+            self._note(test, "failed", _summary(err[1]))
 
 
-def _last_line(error: BaseException) -> str:
+def _summary(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"[:300]
+    # AutoGraph puts the traceback into the message; what went wrong stands at its end.
+    line = lines[-1].strip() if lines[0] == "in user code:" else lines[0]
+    return f"{type(error).__name__}: {line}"[:300]
 
 
 def _counts(outcomes: Sequence[Outcome]) -> str:

@@ -110,6 +110,29 @@ def _imagenet_apply(module: Any) -> None:
     module.mobilenetv2 = stand_ins.extended(module.mobilenetv2, mobilenet_v2=mobilenet_v2)
 
 
+def _int64_needed(module: Any) -> bool:
+    try:
+        module.int64_feature(True)
+    except TypeError:
+        return True
+    return False
+
+
+def _int64_apply(module: Any) -> None:
+    single, many = module.int64_feature, module.int64_list_feature
+    module.int64_feature = lambda value: single(int(value))
+    module.int64_list_feature = lambda values: many([int(value) for value in values])
+
+
+def _box_lists_apply(module: Any) -> None:
+    split = module.boxes_to_box_components
+
+    def boxes_to_box_components(bboxes: Any) -> Any:
+        return split([list(map(list, boxes)) for boxes in bboxes])
+
+    module.boxes_to_box_components = boxes_to_box_components
+
+
 def _deprecation_apply(module: Any) -> None:
     module._PRINT_DEPRECATION_WARNINGS = False
 
@@ -185,6 +208,22 @@ PATCHES = (
         symbol="object_detection.models.keras_models.mobilenet_v2.mobilenet_v2(weights='imagenet')",
         why="the model downloads ImageNet weights on every build, even to restore or export",
         apply=_imagenet_apply,
+    ),
+    Patch(
+        name="int64-feature",
+        modules=(_OD + "utils.dataset_util",),
+        symbol="tensorflow.train.Int64List(value=[True])",
+        why="protobuf takes no bool for an int since version 6; upstream's COCO converter writes "
+        "is_crowd so",
+        needed=_int64_needed,
+        apply=_int64_apply,
+    ),
+    Patch(
+        name="box-lists",
+        modules=(_OD + "dataset_tools.seq_example_util",),
+        symbol="numpy.ndarray != []",
+        why="an error since NumPy 1.25 instead of True; making a SequenceExample with boxes fails",
+        apply=_box_lists_apply,
     ),
     Patch(
         name="deprecation-noise",
