@@ -133,7 +133,7 @@ def convert(
     findings = Findings(on_error)
     if images_folder is not None and not images_folder.is_dir():
         raise UsageError("The image folder is not there.", where=images_folder, fix="Correct it.")
-    root = source if source.is_dir() else source.parent
+    root = _root(source)
     context = Context(root, ImageIndex(images_folder or root), findings, origin)
     name, sources = find(format, context, source)
     parts = [FORMATS[name].read(part, context) for part in sources]
@@ -141,9 +141,9 @@ def convert(
         [(s, list(part.images)) for s, part in zip(sources, parts, strict=True)], context
     )
     _note_unannotated(read, context)
-    classes = given or _label_map(parts, (a for _, part in read for a in part), findings)
-    read = [(s, _known(part, classes, given is not None, findings)) for s, part in read]
-    groups, told = _split(read, split, seed)
+    classes = given or _label_map(parts, read, findings)
+    read = [(s, _known(part, classes, findings)) for s, part in read]
+    groups, told = _split(read, split, seed, findings)
     if not any(groups.values()):
         raise DataError(
             "Nothing is left to convert.", where=source, found="no usable image", fix="See above."
@@ -178,6 +178,13 @@ def load_label_map(wanted: str | Path) -> LabelMap:
     return labels.load(path)
 
 
+def _root(source: Path) -> Path:
+    """The folder that a data set's paths are relative to."""
+    if source.is_dir():
+        return source
+    return source.parent.parent if source.parent.name == "annotations" else source.parent
+
+
 def _check_out(out: Path, source: Path) -> None:
     """Refuses to replace a folder that holds anything a conversion did not write."""
     if not out.is_dir():
@@ -204,27 +211,47 @@ _Read = list[tuple[Source, list[ImageAnnotation]]]
 
 
 def _unique(read: _Read, context: Context) -> _Read:
-    """Makes source ids unique: by the part's name where parts share one, else by leaving out."""
+    """Makes source ids unique: by their split's or part's name where they are not, else by path.
+
+    An image that stands in several splits keeps its id; one that is annotated twice in one part is
+    a finding.
+    """
+    names = [source.split for source, _ in read]
+    by_split = None not in names and len(set(names)) == len(names)
+    read = _renamed(
+        read, lambda source, a: f"{source.split if by_split else source.name}/{a.source_id}"
+    )
+    read = _renamed(read, lambda _, a: context.name(a.path))
+    return [(source, _once(source, part, context)) for source, part in read]
+
+
+def _renamed(read: _Read, rename: Callable[[Source, ImageAnnotation], str]) -> _Read:
+    """The annotations, with new source ids where several images have one."""
     owners: dict[str, set[Path]] = {}
     for _, part in read:
         for annotation in part:
             owners.setdefault(annotation.source_id, set()).add(annotation.path)
-    shared = {name for name, paths in owners.items() if len(paths) > 1}
-    result: _Read = []
-    for source, part in read:
-        seen: set[str] = set()
-        kept = []
-        for annotation in part:
-            name = annotation.source_id
-            if name in shared:
-                name = f"{context.name(annotation.path.parent)}/{name}"
-            if name in seen:
-                context.findings.add("image_twice", source.name, name)
-                continue
-            seen.add(name)
-            kept.append(replace(annotation, source_id=name))
-        result.append((source, kept))
-    return result
+    return [
+        (
+            source,
+            [
+                replace(a, source_id=rename(source, a)) if len(owners[a.source_id]) > 1 else a
+                for a in part
+            ],
+        )
+        for source, part in read
+    ]
+
+
+def _once(source: Source, part: list[ImageAnnotation], context: Context) -> list[ImageAnnotation]:
+    """The annotations less the second of one image."""
+    kept: dict[str, ImageAnnotation] = {}
+    for annotation in part:
+        if annotation.source_id in kept:
+            context.findings.add("image_twice", source.name, annotation.source_id)
+        else:
+            kept[annotation.source_id] = annotation
+    return list(kept.values())
 
 
 def _note_unannotated(read: _Read, context: Context) -> None:
@@ -234,35 +261,33 @@ def _note_unannotated(read: _Read, context: Context) -> None:
             context.findings.add("image_without_annotation", context.name(path))
 
 
-def _label_map(
-    parts: Sequence[Part], annotations: Iterable[ImageAnnotation], findings: Findings
-) -> LabelMap:
-    """The data set's own classes and ids where it has any, else its names in sorted order."""
-    names = {item.label for annotation in annotations for item in annotation.objects}
-    own: dict[str, int] = {}
-    for part in parts:
-        for name, number in part.ids.items():
-            if own.setdefault(name, number) != number:
-                findings.add("ids_renumbered", name, f"ids {own[name]} and {number}")
-                return labels.from_names(sorted({*own, *names, *(n for p in parts for n in p.ids)}))
+def _label_map(parts: Sequence[Part], read: _Read, findings: Findings) -> LabelMap:
+    """The data set's own classes and ids, and after them, sorted, the names that have none.
+
+    Ids are numbered anew where parts contradict each other, and shifted to start at 1 or above.
+    """
+    names = {item.label for _, part in read for a in part for item in a.objects}
+    declared = {pair for part in parts for pair in part.ids.items()}
+    own = dict(sorted(declared, key=lambda pair: (pair[1], pair[0])))
     if not own and not names:
         raise DataError(
-            "No object has a class.", fix="Annotate an object, or give --label_map FILE."
+            "No object has a class.",
+            expected="at least one object, or a list of classes",
+            fix="Annotate an object, or give --label_map FILE.",
         )
-    if len(set(own.values())) < len(own):
-        findings.add("ids_renumbered", "the data set", "parts give one id to different classes")
+    if len(declared) > len(own) or len(set(own.values())) < len(own):
+        findings.add("ids_renumbered", "the data set", "its parts contradict each other")
         return labels.from_names(sorted({*own, *names}))
-    if own and min(own.values()) < 1:
-        shift = 1 - min(own.values())
-        findings.add("ids_renumbered", "the data set", f"ids from {min(own.values())}: {shift:+}")
-        own = {name: number + shift for name, number in own.items()}
-    if own:
-        return LabelMap(dict(sorted(own.items(), key=lambda item: item[1])))
-    return labels.from_names(sorted(names))
+    lowest = min(own.values(), default=1)
+    if lowest < 1:
+        findings.add("ids_renumbered", "the data set", f"ids from {lowest} moved up to 1")
+        own = {name: number + 1 - lowest for name, number in own.items()}
+    following = max(own.values(), default=0) + 1
+    return LabelMap(own | {n: i for i, n in enumerate(sorted(names - own.keys()), following)})
 
 
 def _known(
-    part: list[ImageAnnotation], classes: LabelMap, given: bool, findings: Findings
+    part: list[ImageAnnotation], classes: LabelMap, findings: Findings
 ) -> list[ImageAnnotation]:
     """The annotations less the objects whose class the label map lacks."""
     result = []
@@ -281,12 +306,14 @@ def _known(
 
 
 def _split(
-    read: _Read, ratios: Mapping[str, float] | None, seed: int
+    read: _Read, ratios: Mapping[str, float] | None, seed: int, findings: Findings
 ) -> tuple[dict[str, list[ImageAnnotation]], str]:
     """The annotations by split, and where the splits came from."""
     groups: dict[str, list[ImageAnnotation]] = {name: [] for name in splits.NAMES}
     if ratios is None and any(source.split for source, _ in read):
         for source, part in read:
+            if source.split is None and part:
+                findings.add("split_assumed", source.name, "train", count=len(part))
             groups[source.split or "train"].extend(part)
         return groups, "the data set's own"
     every = list({a.source_id: a for _, part in read for a in part}.values())

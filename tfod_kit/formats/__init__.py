@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from tfod_kit.errors import DataError, UsageError, did_you_mean
-from tfod_kit.formats import voc
+from tfod_kit.formats import coco, voc
 from tfod_kit.formats.base import Context, Format, Source
 
 FORMATS: dict[str, Format] = {
     "voc": voc.FORMAT,
+    "coco": coco.FORMAT,
 }
 
 AUTO = "auto"

@@ -46,6 +46,7 @@ REASONS: dict[str, Reason] = {
     "image_without_annotation": Reason(_NOTE, "images that no annotation names, left out"),
     "annotation_not_in_lists": Reason(_NOTE, "annotations that no split list names, left out"),
     "image_in_several_splits": Reason(_NOTE, "images that stand in more than one split"),
+    "split_assumed": Reason(_NOTE, "images of no split beside others of a split, put into train"),
     "listed_twice": Reason(_NOTE, "repeated names in a split list, read once"),
     "ids_renumbered": Reason(_NOTE, "class ids were numbered anew"),
     "unused_parent_class": Reason(_NOTE, "a class 0 without objects was left out"),
