@@ -3,14 +3,14 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tfod_kit import files, labels, resources, splits
 from tfod_kit.annotations import ImageAnnotation
 from tfod_kit.errors import DataError, UsageError, did_you_mean
-from tfod_kit.formats import AUTO, FORMATS, find
-from tfod_kit.formats.base import Context, Part, Source
+from tfod_kit.formats import AUTO, FORMATS, find, merge
+from tfod_kit.formats.base import Context
 from tfod_kit.formats.findings import Findings
 from tfod_kit.formats.locate import ImageIndex
 from tfod_kit.formats.repair import fitted
@@ -37,6 +37,8 @@ class SplitSummary:
       objects: how many, all classes together.
       classes: class name -> objects, in the order of the label map.
       files: the shards' names.
+      most_objects: in one image; the config must have room for them.
+      masks: how many objects have one.
     """
 
     images: int
@@ -44,6 +46,8 @@ class SplitSummary:
     objects: int
     classes: Mapping[str, int]
     files: tuple[str, ...]
+    most_objects: int = 0
+    masks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ class _Written:
     negatives: int
     classes: Counter[str]
     findings: Findings
+    most_objects: int = 0
+    masks: int = 0
 
 
 def convert(
@@ -137,12 +143,12 @@ def convert(
     context = Context(root, ImageIndex(images_folder or root), findings, origin)
     name, sources = find(format, context, source)
     parts = [FORMATS[name].read(part, context) for part in sources]
-    read = _unique(
+    read = merge.unique(
         [(s, list(part.images)) for s, part in zip(sources, parts, strict=True)], context
     )
-    _note_unannotated(read, context)
-    classes = given or _label_map(parts, read, findings)
-    read = [(s, _known(part, classes, findings)) for s, part in read]
+    merge.note_unannotated(read, context)
+    classes = given or merge.label_map(parts, read, findings)
+    read = [(s, merge.known(part, classes, findings)) for s, part in read]
     groups, told = _split(read, split, seed, findings)
     if not any(groups.values()):
         raise DataError(
@@ -207,106 +213,8 @@ def _check_out(out: Path, source: Path) -> None:
         )
 
 
-_Read = list[tuple[Source, list[ImageAnnotation]]]
-
-
-def _unique(read: _Read, context: Context) -> _Read:
-    """Makes source ids unique: by their split's or part's name where they are not, else by path.
-
-    An image that stands in several splits keeps its id; one that is annotated twice in one part is
-    a finding.
-    """
-    names = [source.split for source, _ in read]
-    by_split = None not in names and len(set(names)) == len(names)
-    read = _renamed(
-        read, lambda source, a: f"{source.split if by_split else source.name}/{a.source_id}"
-    )
-    read = _renamed(read, lambda _, a: context.name(a.path))
-    return [(source, _once(source, part, context)) for source, part in read]
-
-
-def _renamed(read: _Read, rename: Callable[[Source, ImageAnnotation], str]) -> _Read:
-    """The annotations, with new source ids where several images have one."""
-    owners: dict[str, set[Path]] = {}
-    for _, part in read:
-        for annotation in part:
-            owners.setdefault(annotation.source_id, set()).add(annotation.path)
-    return [
-        (
-            source,
-            [
-                replace(a, source_id=rename(source, a)) if len(owners[a.source_id]) > 1 else a
-                for a in part
-            ],
-        )
-        for source, part in read
-    ]
-
-
-def _once(source: Source, part: list[ImageAnnotation], context: Context) -> list[ImageAnnotation]:
-    """The annotations less the second of one image."""
-    kept: dict[str, ImageAnnotation] = {}
-    for annotation in part:
-        if annotation.source_id in kept:
-            context.findings.add("image_twice", source.name, annotation.source_id)
-        else:
-            kept[annotation.source_id] = annotation
-    return list(kept.values())
-
-
-def _note_unannotated(read: _Read, context: Context) -> None:
-    annotated = {annotation.path for _, part in read for annotation in part}
-    for path in context.images.paths:
-        if path not in annotated:
-            context.findings.add("image_without_annotation", context.name(path))
-
-
-def _label_map(parts: Sequence[Part], read: _Read, findings: Findings) -> LabelMap:
-    """The data set's own classes and ids, and after them, sorted, the names that have none.
-
-    Ids are numbered anew where parts contradict each other, and shifted to start at 1 or above.
-    """
-    names = {item.label for _, part in read for a in part for item in a.objects}
-    declared = {pair for part in parts for pair in part.ids.items()}
-    own = dict(sorted(declared, key=lambda pair: (pair[1], pair[0])))
-    if not own and not names:
-        raise DataError(
-            "No object has a class.",
-            expected="at least one object, or a list of classes",
-            fix="Annotate an object, or give --label_map FILE.",
-        )
-    if len(declared) > len(own) or len(set(own.values())) < len(own):
-        findings.add("ids_renumbered", "the data set", "its parts contradict each other")
-        return labels.from_names(sorted({*own, *names}))
-    lowest = min(own.values(), default=1)
-    if lowest < 1:
-        findings.add("ids_renumbered", "the data set", f"ids from {lowest} moved up to 1")
-        own = {name: number + 1 - lowest for name, number in own.items()}
-    following = max(own.values(), default=0) + 1
-    return LabelMap(own | {n: i for i, n in enumerate(sorted(names - own.keys()), following)})
-
-
-def _known(
-    part: list[ImageAnnotation], classes: LabelMap, findings: Findings
-) -> list[ImageAnnotation]:
-    """The annotations less the objects whose class the label map lacks."""
-    result = []
-    for annotation in part:
-        unknown = [item.label for item in annotation.objects if item.label not in classes]
-        for label in unknown:
-            findings.add(
-                "class_unknown",
-                annotation.source_id,
-                repr(label),
-                fix=f"{did_you_mean(label, classes)} Add it to the label map, or rename it.",
-            )
-        kept = tuple(item for item in annotation.objects if item.label in classes)
-        result.append(replace(annotation, objects=kept) if unknown else annotation)
-    return result
-
-
 def _split(
-    read: _Read, ratios: Mapping[str, float] | None, seed: int, findings: Findings
+    read: merge.Read, ratios: Mapping[str, float] | None, seed: int, findings: Findings
 ) -> tuple[dict[str, list[ImageAnnotation]], str]:
     """The annotations by split, and where the splits came from."""
     groups: dict[str, list[ImageAnnotation]] = {name: [] for name in splits.NAMES}
@@ -362,19 +270,22 @@ def _write(plan: Sequence[_Shard], workers: int) -> list[_Written]:
 def _write_shard(shard: _Shard, advance: Callable[[], None]) -> _Written:
     findings = Findings(shard.on_error)
     classes: Counter[str] = Counter()
-    negatives = 0
+    negatives = most_objects = masks = 0
 
     def records() -> Iterable[bytes]:
-        nonlocal negatives
+        nonlocal negatives, most_objects, masks
         for annotation in shard.annotations:
             made = _record(annotation, shard.label_map, findings)
             advance()
             if made is not None:
                 classes.update(item.label for item in made[0].objects)
                 negatives += not made[0].objects
+                most_objects = max(most_objects, len(made[0].objects))
+                masks += sum(item.mask is not None for item in made[0].objects)
                 yield made[1]
 
-    return _Written(shards.write(shard.path, records()), negatives, classes, findings)
+    images_written = shards.write(shard.path, records())
+    return _Written(images_written, negatives, classes, findings, most_objects, masks)
 
 
 def _record(
@@ -410,6 +321,8 @@ def _report(
             objects=objects.total(),
             classes={label: objects[label] for label in classes},
             files=tuple(shard.path.name for shard, _ in members),
+            most_objects=max((done.most_objects for _, done in members), default=0),
+            masks=sum(done.masks for _, done in members),
         )
     for done in written:
         findings.merge(done.findings)

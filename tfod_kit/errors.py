@@ -8,6 +8,8 @@ traceback.
 import difflib
 from collections.abc import Iterable
 
+_SHOWN = 20  # names in a message
+
 
 class TfodKitError(Exception):
     """A mistake in what was given to tfod_kit, with its place and its cure.
@@ -88,4 +90,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     matches = [choice for choice in choices if choice.lower() in near]
     if matches:
         return f"Did you mean {' or '.join(repr(match) for match in matches)}?"
-    return f"Known: {', '.join(choices)}."
+    more = f" and {len(choices) - _SHOWN} more" if len(choices) > _SHOWN else ""
+    return f"Known: {', '.join(choices[:_SHOWN])}{more}."
