@@ -75,6 +75,29 @@ def _getsize_apply(module: Any) -> None:
     )
 
 
+def _plot_bytes_needed(module: Any) -> bool:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    return not hasattr(FigureCanvasAgg, "tostring_rgb")
+
+
+def _plot_bytes_apply(module: Any) -> None:
+    numpy, figure = module.np, module.plt.figure
+
+    def figure_with_tostring_rgb(*args: Any, **kwargs: Any) -> Any:
+        made = figure(*args, **kwargs)
+
+        def tostring_rgb() -> bytes:
+            return numpy.asarray(made.canvas.buffer_rgba())[..., :3].tobytes()
+
+        made.canvas.tostring_rgb = tostring_rgb
+        return made
+
+    module.plt = stand_ins.extended(module.plt, figure=figure_with_tostring_rgb)
+    # np.fromstring reads text only since NumPy 2.3; for bytes frombuffer does the same.
+    module.np = stand_ins.extended(numpy, fromstring=numpy.frombuffer)
+
+
 def _numpy_needed(module: ModuleType) -> bool:
     return not all(name in vars(module.np) for name in _NUMPY_NAMES)
 
@@ -184,10 +207,18 @@ PATCHES = (
         apply=_getsize_apply,
     ),
     Patch(
+        name="plot-bytes",
+        modules=(_OD + "utils.visualization_utils",),
+        symbol="matplotlib FigureCanvasAgg.tostring_rgb, numpy.fromstring",
+        why="removed in matplotlib 3.10 and NumPy 2.3; image summaries of curves fail without",
+        needed=_plot_bytes_needed,
+        apply=_plot_bytes_apply,
+    ),
+    Patch(
         name="numpy-names",
-        modules=(_OD + "metrics.tf_example_parser", _OD + "utils.metrics"),
+        modules=(_OD + "metrics.tf_example_parser", _OD + "utils.metrics", "lvis.eval"),
         symbol="numpy.int, numpy.float, numpy.string_, numpy.NAN",
-        why="removed in NumPy 1.24 and 2.0; precision, recall and CorLoc fail without them",
+        why="removed in NumPy 1.24 and 2.0; precision, recall, CorLoc and LVIS metrics fail",
         needed=_numpy_needed,
         apply=numpy_apply,
     ),
