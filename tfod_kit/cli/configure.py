@@ -122,6 +122,7 @@ def _rows(result: Configured) -> list[tuple[str, str]]:
     shown = ", ".join(names[:_SHOWN_CLASSES]) + (", ..." if len(names) > _SHOWN_CLASSES else "")
     val = data.splits.get("val")
     epochs = training.num_steps * training.batch_size / data.splits["train"].images
+    digits = 1 if epochs < 10 else 0
     extractor = pipeline_config.model_of(config).feature_extractor.type
     return [
         ("model", f"{pipeline_config.architecture(config)}, {extractor}"),
@@ -129,7 +130,10 @@ def _rows(result: Configured) -> list[tuple[str, str]]:
         ("train", _images(data.splits["train"])),
         ("val", _images(val) if val else "none"),
         ("batch size", f"{training.batch_size:,}"),
-        ("steps", f"{training.num_steps:,} ({epochs:,.3g} times through the data)"),
+        (
+            "steps",
+            f"{training.num_steps:,} ({epochs:,.{digits}f} times through the data)",
+        ),
         ("learning rate", f"{pipeline_config.learning_rate(config):.4g} at its highest"),
         ("starts from", training.fine_tune_checkpoint or "random weights"),
     ]

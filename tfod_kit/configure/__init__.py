@@ -115,7 +115,10 @@ def _start(request: Request) -> start.Start:
     if request.base is not None and request.zoo is not None:
         raise UsageError("--base and --zoo exclude each other.", fix="Give one of them.")
     if request.zoo is not None:
-        return start.from_archive(request.zoo)
+        archive = start.from_archive(request.zoo)
+        if request.model is not None:
+            start.refuse_other_model(archive, request.model)
+        return archive
     if request.base is not None:
         return start.from_file(request.base)
     return start.from_model(request.model or catalog.DEFAULT.name)

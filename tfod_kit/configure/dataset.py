@@ -27,7 +27,7 @@ class Split:
       images: how many records.
       size: bytes on disk.
       most_objects: the most objects in one image; None when no report says so.
-      masks: whether objects have masks; None when no report says so.
+      masks: how many objects have masks; None when no report says so.
     """
 
     pattern: str
@@ -35,7 +35,7 @@ class Split:
     images: int
     size: int
     most_objects: int | None = None
-    masks: bool | None = None
+    masks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,8 @@ def _split(name: str, paths: list[Path], report: Mapping[str, Any]) -> Split:
             fix="Run `tfod convert` anew.",
         )
     facts = _facts(report, name)
+    if facts.get("files") != [path.name for path in paths]:
+        facts = {}  # a report of other records
     folder = glob.escape(absolute(paths[0].parent).as_posix())
     images = facts.get("images") or sum(map(shards.count, paths))
     return Split(

@@ -11,6 +11,7 @@ from typing import Any
 from tfod_kit import pipeline_config
 from tfod_kit.compat import protos
 from tfod_kit.configure.dataset import DataSet, Split
+from tfod_kit.errors import DataError
 from tfod_kit.pipeline_config import PipelineConfig
 
 _READERS = 8  # files read at once; more only costs memory on one machine
@@ -153,7 +154,7 @@ def set_checkpoint(config: PipelineConfig, prefix: Path | None, kind: str) -> li
 
 
 _HOLDS = {
-    "detection": "a whole detector: type detection, all but the class and box heads is taken.",
+    "detection": "a whole detector: type detection, which takes over all but the class and box heads.",
     "classification": "a backbone: type classification, the detector's own layers start anew.",
 }
 
@@ -210,15 +211,20 @@ def _most_detections(config: PipelineConfig) -> int:
 
 
 def set_masks(config: PipelineConfig, data: DataSet) -> list[str]:
-    """Masks are read where the model learns them, and only there."""
+    """Masks are read where the model learns them, and only there; DataError if there are none."""
     wanted = _learns_masks(config)
     for reader in (config.train_input_reader, *config.eval_input_reader):
         reader.load_instance_masks = wanted
         if wanted:
             kinds = protos.load("input_reader").InstanceMaskType
             reader.mask_type = kinds.Value("PNG_MASKS")
-    if wanted and data.splits["train"].masks is False:
-        return ["WARNING: the model learns masks, and the records have none."]
+    if wanted and data.splits["train"].masks == 0:
+        raise DataError(
+            "The model learns masks, and the records have none.",
+            where=data.folder,
+            fix="Convert annotations with masks (COCO's segmentation), or take a model for boxes: "
+            "faster_rcnn.",
+        )
     return []
 
 

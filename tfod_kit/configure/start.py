@@ -75,7 +75,9 @@ def from_archive(folder: Path) -> Start:
     config, dropped = pipeline_config.load_foreign(folder)
     like = _base_of_same_model(config)
     training = like.train_config if like is not None else None
-    batch_size = training.batch_size if training else _BATCH_SIZES[_architecture(config)]
+    batch_size = (
+        training.batch_size if training else _BATCH_SIZES[pipeline_config.architecture(config)]
+    )
     return Start(
         config,
         f"{folder.name}/pipeline.config",
@@ -84,6 +86,21 @@ def from_archive(folder: Path) -> Start:
         archive=folder,
         dropped=tuple(dropped),
     )
+
+
+def refuse_other_model(start: Start, name: str) -> None:
+    """Raises UsageError when the archive does not hold the model that was named."""
+    model = catalog.find(name)
+    wanted = _extractor(pipeline_config.load(model.base_config))
+    if _extractor(start.config) != wanted:
+        raise UsageError(
+            f"The archive holds another model than {name!r}.",
+            where=start.archive,
+            expected=wanted,
+            found=_extractor(start.config),
+            fix="Leave out the model's name, or name the archive"
+            + (f" {model.archive}." if model.archive else " of that model."),
+        )
 
 
 def checkpoint(start: Start, asked: str | None) -> Path | None:
@@ -134,19 +151,17 @@ def checkpoint_type(prefix: Path) -> str:
 
 
 def _base_of_same_model(config: PipelineConfig) -> PipelineConfig | None:
-    wanted = pipeline_config.model_of(config).feature_extractor.type
     for model in catalog.MODELS:
         if model is catalog.DEFAULT or not model.base_config.is_file():
             continue
         base = pipeline_config.load(model.base_config)
-        same_kind = base.model.WhichOneof("model") == config.model.WhichOneof("model")
-        if same_kind and pipeline_config.model_of(base).feature_extractor.type == wanted:
+        if _extractor(base) == _extractor(config):
             return base
     return None
 
 
-def _architecture(config: PipelineConfig) -> str:
-    return pipeline_config.architecture(config)
+def _extractor(config: PipelineConfig) -> str:
+    return pipeline_config.model_of(config).feature_extractor.type
 
 
 def _contents(folder: Path) -> str:

@@ -69,6 +69,8 @@ def validate(config: PipelineConfig) -> list[ConfigError]:
         *_readers(config),
         *_checkpoint(config),
         *_training(config),
+        *_schedule(config),
+        *_shapes(config),
     ]
 
 
@@ -191,6 +193,74 @@ def _training(config: PipelineConfig) -> Iterator[ConfigError]:
             where="train_config.optimizer",
             fix="Add one, or start from `tfod configure MODEL`.",
         )
+
+
+def _schedule(config: PipelineConfig) -> Iterator[ConfigError]:
+    optimizer = config.train_config.optimizer
+    chosen = optimizer.WhichOneof("optimizer")
+    rate = getattr(optimizer, chosen).learning_rate if chosen else None
+    if rate is None or rate.WhichOneof("learning_rate") != "cosine_decay_learning_rate":
+        return
+    schedule = rate.cosine_decay_learning_rate
+    where = f"train_config.optimizer.{chosen}.learning_rate.cosine_decay_learning_rate"
+    if schedule.warmup_steps + schedule.hold_base_rate_steps >= schedule.total_steps:
+        yield ConfigError(
+            "The warm-up leaves no steps for the training proper.",
+            where=f"{where}.warmup_steps",
+            expected=f"fewer than total_steps, {schedule.total_steps}",
+            found=schedule.warmup_steps + schedule.hold_base_rate_steps,
+            fix="Lower it; `tfod configure --steps N` keeps it in proportion.",
+        )
+    if schedule.warmup_learning_rate > schedule.learning_rate_base:
+        yield ConfigError(
+            "The warm-up's learning rate is above the one it leads to.",
+            where=f"{where}.warmup_learning_rate",
+            expected=f"at most learning_rate_base, {schedule.learning_rate_base:.4g}",
+            found=f"{schedule.warmup_learning_rate:.4g}",
+            fix="Lower it, or change both with `tfod configure --learning_rate`.",
+        )
+    if schedule.total_steps < config.train_config.num_steps:
+        yield ConfigError(
+            "The learning rate is 0 before the training ends: the last steps would teach nothing.",
+            where=f"{where}.total_steps",
+            expected=f"num_steps, {config.train_config.num_steps}",
+            found=schedule.total_steps,
+            fix="Make them equal; `tfod configure --steps N` sets both.",
+        )
+
+
+def _shapes(config: PipelineConfig) -> Iterator[ConfigError]:
+    """What upstream says only in the middle of building the model, or not in these words."""
+    model = model_of(config)
+    if architecture(config) == "faster_rcnn":
+        if model.second_stage_batch_size > model.first_stage_max_proposals:
+            yield ConfigError(
+                "The second stage asks for more proposals than the first gives.",
+                where="model.faster_rcnn.second_stage_batch_size",
+                expected=f"at most first_stage_max_proposals, {model.first_stage_max_proposals}",
+                found=model.second_stage_batch_size,
+                fix="Lower it, or raise first_stage_max_proposals.",
+            )
+    elif architecture(config) == "ssd" and model.feature_extractor.HasField("bifpn"):
+        # Each level halves the one below and is added to it again, doubled: sizes must divide.
+        unit = 2**model.feature_extractor.bifpn.max_level
+        sizes = [size for size in _sizes(model.image_resizer) if size % unit]
+        if sizes:
+            yield ConfigError(
+                "The input size does not fit the model's feature pyramid.",
+                where="model.ssd.image_resizer",
+                expected=f"multiples of {unit}",
+                found=", ".join(map(str, sizes)),
+                fix=f"Take {-(-max(sizes) // unit) * unit}.",
+            )
+
+
+def _sizes(resizer: Any) -> list[int]:
+    if resizer.HasField("fixed_shape_resizer"):
+        return [resizer.fixed_shape_resizer.height, resizer.fixed_shape_resizer.width]
+    if resizer.HasField("keep_aspect_ratio_resizer"):
+        return [resizer.keep_aspect_ratio_resizer.max_dimension]
+    return []
 
 
 def _named_readers(config: PipelineConfig) -> Iterator[tuple[str, Any]]:
