@@ -13,8 +13,9 @@ then follow the stored pixels, and the tag alone is removed.
 import io
 import warnings
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tfod_kit.errors import DataError
 
@@ -30,7 +31,18 @@ _PNG_END = b"IEND\xaeB`\x82"
 _ORIENTATION = 0x0112
 _TURNED = range(2, 9)
 _SIDEWAYS = range(5, 9)
-_READABLE = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP")
+
+# First bytes -> Pillow's name of the format, which is also that of its plugin. Pillow tries no
+# other: each is one more decoder that a hostile file could reach.
+_MAGIC = {
+    _JPEG: "Jpeg",
+    _PNG: "Png",
+    b"GIF8": "Gif",
+    b"BM": "Bmp",
+    b"II*\0": "Tiff",
+    b"MM\0*": "Tiff",
+    b"RIFF": "WebP",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +82,7 @@ def load(path: Path, *, declared: tuple[int, int] | None = None) -> EncodedImage
         data = path.read_bytes()
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
-    image = _opened(data, path)
+    image = _opened(io.BytesIO(data), path)
     orientation = _orientation(image)
     kind = _kind(data)
     if orientation in _TURNED and _follows_stored(image.size, orientation, declared):
@@ -100,20 +112,24 @@ def size(path: Path) -> tuple[int, int]:
         raise _unusable(path, error.strerror or str(error)) from error
 
 
-def _opened(data: Any, path: Path) -> Any:
+def _opened(stream: IO[bytes], path: Path) -> Any:
     """The image with its header read."""
     from PIL import Image
 
-    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    start = stream.read(64)
+    plugin = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+    if plugin is None:
+        raise _unusable(path, _looks_like(start))
+    import_module(f"PIL.{plugin}ImagePlugin")
+    stream.seek(0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(stream, formats=_READABLE)
+            image = Image.open(stream, formats=(plugin.upper(),))
     except Image.DecompressionBombError as error:
         raise _unusable(path, str(error)) from error
     except Exception as error:  # Pillow's plugins raise what they like on a damaged header
-        stream.seek(0)
-        raise _unusable(path, _looks_like(stream.read(64))) from error
+        raise _unusable(path, _looks_like(start)) from error
     if image.width * image.height > MAX_PIXELS:
         raise _unusable(path, f"{image.width}x{image.height} pixels, over {MAX_PIXELS:,}")
     return image

@@ -1,0 +1,49 @@
+import pickle
+
+import pytest
+
+from tfod_kit import errors
+from tfod_kit.errors import DataError, TfodKitError, did_you_mean
+
+
+def test_the_message_says_where_expected_found_fix() -> None:
+    error = DataError("It is broken.", where="a.xml:3", expected="a cat", found="a dog", fix="Swap.")
+    assert str(error).splitlines() == [
+        "It is broken.",
+        "  where:    a.xml:3",
+        "  expected: a cat",
+        "  found:    a dog",
+        "  fix:      Swap.",
+    ]
+
+
+def test_what_is_not_known_is_not_said() -> None:
+    assert str(DataError("It is broken.")) == "It is broken."
+
+
+def test_errors_travel_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(DataError("It is broken.", where="a", fix="Mend.")))
+    assert isinstance(error, DataError)
+    assert (error.problem, error.where, error.fix) == ("It is broken.", "a", "Mend.")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Cat", "Did you mean 'cat'?"),
+        ("catt", "Did you mean 'cat'?"),
+        ("zebra", "Known: cat, dog."),
+    ],
+)
+def test_did_you_mean(name: str, said: str) -> None:
+    assert did_you_mean(name, ["dog", "cat"]) == said
+
+
+def test_a_long_list_of_names_is_cut() -> None:
+    said = did_you_mean("?", [f"class{number:02}" for number in range(90)])
+    assert said.endswith("class19 and 70 more.")
+
+
+def test_there_are_at_most_six_kinds() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    assert 1 < len([kind for kind in kinds if issubclass(kind, TfodKitError)]) <= 6
