@@ -2,9 +2,10 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tfod_kit import boxes, files, visualize
@@ -117,11 +118,16 @@ def as_json(source: str, predictions: Sequence[Prediction], unread: Sequence[Dat
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def save_drawn(picture: "Image.Image", prediction: Prediction, path: Path) -> None:
+def save_drawn(
+    picture: "Image.Image",
+    prediction: Prediction,
+    path: Path,
+    colours: Mapping[str, visualize.Colour] = MappingProxyType({}),
+) -> None:
     """Writes the picture with the objects drawn on it; JPEG or PNG by the path's ending."""
     kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
     with files.atomic_file(path) as stream:
-        visualize.draw(picture, prediction.objects).save(stream, kind, quality=92)
+        visualize.draw(picture, prediction.objects, colours).save(stream, kind, quality=92)
 
 
 def drawn_names(paths: Sequence[Path]) -> list[str]:

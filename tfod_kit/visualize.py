@@ -2,10 +2,11 @@
 
 import colorsys
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tfod_kit import boxes
@@ -16,13 +17,25 @@ if TYPE_CHECKING:
 
 # The golden angle's share of a circle: hues stepped by it stay far apart however many there are.
 _GOLDEN = 0.618033988749895
+_LIGHTNESS = (0.5, 0.65, 0.38)
+
+Colour = tuple[int, int, int]
 
 
-def draw(image: "Image.Image", objects: Iterable[ObjectAnnotation]) -> "Image.Image":
+def draw(
+    image: "Image.Image",
+    objects: Iterable[ObjectAnnotation],
+    colours: Mapping[str, Colour] = MappingProxyType({}),
+) -> "Image.Image":
     """A copy of the picture with each object's box, name and score drawn on it.
 
     Line and text sizes follow the picture's size. Objects with low scores are drawn first, so
     that what is sure lies on top; a name stands above its box, or inside it where there is no room.
+
+    Args:
+      image: any mode; the copy is RGB.
+      objects: ground truth or detections.
+      colours: class name -> colour, such as `palette` gives; other classes have one of their own.
     """
     from PIL import ImageDraw
 
@@ -34,18 +47,28 @@ def draw(image: "Image.Image", objects: Iterable[ObjectAnnotation]) -> "Image.Im
     ordered = sorted(objects, key=lambda item: item.score if item.score is not None else 1.0)
     for item in ordered:
         corners = boxes.to_pixels(item.box, width=drawn.width, height=drawn.height)
-        pen.rectangle(_drawable(corners), outline=colour(item.label), width=line)
+        ground = colours.get(item.label) or colour(item.label)
+        pen.rectangle(_drawable(corners), outline=ground, width=line)
     for item in ordered:
         corners = boxes.to_pixels(item.box, width=drawn.width, height=drawn.height)
-        _draw_name(pen, drawn.size, font, item, corners)
+        ground = colours.get(item.label) or colour(item.label)
+        _draw_name(pen, drawn.size, font, item, corners, ground)
     return drawn
 
 
-def colour(label: str) -> tuple[int, int, int]:
-    """The class's colour (R, G, B), the same in every picture and every run."""
-    place = int.from_bytes(hashlib.sha256(label.encode()).digest()[:4], "big")
-    hue = place * _GOLDEN % 1.0
-    red, green, blue = colorsys.hls_to_rgb(hue, 0.5, 0.9)
+def palette(names: Iterable[str]) -> dict[str, Colour]:
+    """A colour for each class of a label map, by its place there: neighbours differ most."""
+    return {name: _hue(place, _LIGHTNESS[place % 3]) for place, name in enumerate(names)}
+
+
+def colour(label: str) -> Colour:
+    """A colour for a class that no palette knows: the same in every picture and every run."""
+    digest = hashlib.sha256(label.encode()).digest()
+    return _hue(int.from_bytes(digest[:4], "big"), _LIGHTNESS[digest[4] % 3])
+
+
+def _hue(place: int, lightness: float) -> Colour:
+    red, green, blue = colorsys.hls_to_rgb(place * _GOLDEN % 1.0, lightness, 0.9)
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
@@ -66,6 +89,7 @@ def _draw_name(
     font: "ImageFont.FreeTypeFont",
     item: ObjectAnnotation,
     corners: tuple[float, float, float, float],
+    ground: Colour,
 ) -> None:
     text = item.label if item.score is None else f"{item.label} {item.score:.0%}"
     left, top, right, bottom = font.getbbox(text)
@@ -74,12 +98,11 @@ def _draw_name(
     x = min(max(corners[0], 0), max(size[0] - width, 0))
     above = corners[1] - height
     y = above if above >= 0 else min(max(corners[1], 0), max(size[1] - height, 0))
-    ground = colour(item.label)
     pen.rectangle((x, y, x + width, y + height), fill=ground)
     pen.text((x + pad - left, y + pad - top), text, fill=_ink(ground), font=font)
 
 
-def _ink(ground: tuple[int, int, int]) -> str:
+def _ink(ground: Colour) -> str:
     """Black or white, whichever reads better: by the ground's luma (ITU-R BT.601)."""
     red, green, blue = ground
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,12 +52,13 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             "No label map came with the model.", where=args.model, fix="Name one with --label_map."
         )
+    colours = visualize.palette(detector.label_map)
     pictures: list[Image.Image] = []
     with progress("evaluating", total, "pictures") as bar:
 
         def seen(labelled: evaluate.Example, found: tuple[ObjectAnnotation, ...]) -> None:
             if len(pictures) < _PICTURES:
-                pictures.append(_compared(labelled, found))
+                pictures.append(_compared(labelled, found, colours))
             bar.advance()
 
         result = evaluate.evaluate(
@@ -104,12 +106,16 @@ def _split_of(folder: Path, split: str) -> tuple[list[Path], str]:
     return found[split], split
 
 
-def _compared(labelled: evaluate.Example, found: tuple[ObjectAnnotation, ...]) -> "Image.Image":
+def _compared(
+    labelled: evaluate.Example,
+    found: tuple[ObjectAnnotation, ...],
+    colours: Mapping[str, visualize.Colour],
+) -> "Image.Image":
     """The ground truth at the left, what was found at the right."""
     sure = [item for item in found if (item.score or 0.0) >= _DRAWN_FROM]
     return visualize.side_by_side(
-        visualize.draw(labelled.picture, labelled.truth.objects),
-        visualize.draw(labelled.picture, sure),
+        visualize.draw(labelled.picture, labelled.truth.objects, colours),
+        visualize.draw(labelled.picture, sure, colours),
     )
 
 

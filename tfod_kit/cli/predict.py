@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tfod_kit import files, predict
+from tfod_kit import files, predict, visualize
 from tfod_kit.cli.shared import count, share
 from tfod_kit.errors import DataError, UsageError
 from tfod_kit.progress import progress
@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     done: list[predict.Prediction] = []
     unread: list[DataError] = []
     names = iter(predict.drawn_names(paths))
+    colours = visualize.palette(detector.label_map or ())
     with progress("detecting", len(paths), "pictures") as bar:
         for item in predict.predict(
             detector, paths, min_score=args.min_score, batch_size=args.batch_size
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
                 bar.say(f"tfod: {item}")
             else:
                 done.append(item[0])
-                predict.save_drawn(item[1], item[0], args.out / name)
+                predict.save_drawn(item[1], item[0], args.out / name, colours)
             bar.advance()
     if not done:
         raise UsageError(

@@ -59,6 +59,7 @@ def input_images(target: Any, batch: Any, config: Any, step: int) -> None:
     features, truth = batch
     path = Path(config.train_input_reader.label_map_path)
     names = labels.load(path).names if path.is_file() else {}
+    colours = visualize.palette(names.values())
     shown = [
         visualize.draw(
             _as_picture(features["image"][place].numpy()),
@@ -67,6 +68,7 @@ def input_images(target: Any, batch: Any, config: Any, step: int) -> None:
                 truth["groundtruth_classes"][place].numpy(),
                 names,
             ),
+            colours,
         )
         for place in range(min(_INPUT_IMAGES, len(features["image"])))
     ]

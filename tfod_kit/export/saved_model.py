@@ -21,7 +21,7 @@ def write(config: Any, checkpoint: Path, folder: Path, input_type: str) -> None:
 
     with tempfile.TemporaryDirectory() as named:
         # Upstream takes a folder's newest checkpoint; this folder says which one that is.
-        tf.train.update_checkpoint_state(named, str(checkpoint.resolve()))
+        tf.compat.v1.train.update_checkpoint_state(named, str(checkpoint.resolve()))
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 exporter_lib_v2.export_inference_graph(input_type, config, named, str(folder))

@@ -1,0 +1,145 @@
+# From annotated images to a trained, exported, measured detector:
+#
+#   make tfrecords DATA=photos FORMAT=voc
+#   make train MODEL=ssd_mobilenet
+#   make export
+#
+# `make help` lists the rest. Each target is one `tfod` command, which make prints.
+
+DATA     ?= work/demo/data
+FORMAT   ?= auto
+RECORDS  ?= work/records
+MODEL    ?= ssd_cpu
+STEPS    ?=
+BATCH    ?=
+CHECKPOINT ?=
+ZOO      ?=
+PICTURES ?= $(DATA)
+PORT     ?= 6006
+
+# Where MODEL is trained, and the run that export and its like take: the one trained last, unless
+# MODEL or RUN says otherwise.
+RUN      ?= work/$(MODEL)
+NEWEST    = $(firstword $(shell ls -t work/*/ckpt-*.index 2>/dev/null))
+ifeq ($(origin MODEL) $(origin RUN),file file)
+TRAINED   = $(or $(patsubst %/,%,$(dir $(NEWEST))),$(RUN))
+else
+TRAINED   = $(RUN)
+endif
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+TFOD  := $(BIN)/tfod
+READY := $(VENV)/.installed
+
+# Python 3.12 or 3.11: the first of these that is there and starts.
+PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+	2>/dev/null && { echo $$python; break; }; done)
+
+# Without compiled bytecode TensorFlow takes three times as long to import.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help install demo tfrecords configure train evaluate export predict tensorboard doctor \
+	test lint upstream-tests benchmarks constraints wheel clean FORCE
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  DATA=$(DATA) FORMAT=$(FORMAT) RECORDS=$(RECORDS) MODEL=$(MODEL)"
+	@echo "  also: STEPS=N BATCH=N CHECKPOINT=PREFIX ZOO=FOLDER RUN=FOLDER PICTURES=PATH"
+
+install: $(READY) ## set up .venv with all packages
+
+demo: $(READY) ## everything, from nothing to pictures with boxes, in a few minutes
+	$(TFOD) demo --out work/demo/data
+	$(TFOD) convert work/demo/data --out work/demo/records
+	$(TFOD) configure ssd_cpu --records work/demo/records --out work/demo/run
+	$(TFOD) train work/demo/run
+	$(TFOD) evaluate work/demo/run --split test
+	$(TFOD) export work/demo/run --out work/demo/export
+	$(TFOD) predict work/demo/export work/demo/data/unseen --out work/demo/predictions
+	@echo
+	@echo "The demo is done. Look at:"
+	@echo "  work/demo/predictions   pictures the model never saw, with what it found"
+	@echo "  work/demo/run           checkpoints, pipeline.config; eval/ holds the metrics"
+	@echo "  work/demo/export        the exported model"
+	@echo "Curves and pictures:  make tensorboard RUN=work/demo/run"
+	@echo "Your own pictures:    make tfrecords DATA=FOLDER && make train && make export"
+
+tfrecords: $(READY) $(if $(filter file,$(origin DATA)),$(DATA)) ## DATA, FORMAT -> records and label map
+	$(TFOD) convert $(DATA) --format $(FORMAT) --out $(RECORDS)
+
+configure: $(RUN)/pipeline.config ## MODEL -> its pipeline.config for the records
+
+train: $(RUN)/pipeline.config ## train MODEL on the records
+	$(TFOD) train $(RUN)
+
+evaluate: $(READY) ## COCO metrics of the last trained model
+	$(TFOD) evaluate $(TRAINED)
+
+export: $(READY) ## write the last trained model as a SavedModel
+	$(TFOD) export $(TRAINED)
+
+predict: $(READY) ## draw what the exported model finds in PICTURES
+	$(TFOD) predict $(TRAINED)/export $(PICTURES) --out $(TRAINED)/predictions
+
+tensorboard: $(READY) ## curves and pictures in the browser
+	$(BIN)/tensorboard --logdir $(if $(filter file,$(origin RUN)),work,$(RUN)) --port $(PORT)
+
+doctor: $(READY) ## check this environment
+	$(TFOD) doctor
+
+test: $(READY) lint ## lint, types, and all tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmarks: $(READY) ## us and the peer, side by side
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/training.py
+
+wheel: $(READY) ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+constraints: ## renew constraints.txt (needs uv)
+	{ sed -n 1p constraints.txt; uv pip compile --universal --python-version 3.11 setup.cfg \
+		--extra dev --no-annotate --no-header --quiet; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean: ## remove what was built, not what was trained
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+# The demo's data, where no other was named.
+work/demo/data: $(READY)
+	$(TFOD) demo --out $@
+
+$(RECORDS)/report.json:
+	@test -e $@ || $(MAKE) --no-print-directory tfrecords
+
+# A config is written once and then left alone, so that edits by hand last; options that it would
+# have to follow write it anew.
+$(RUN)/pipeline.config: $(if $(STEPS)$(BATCH)$(CHECKPOINT)$(ZOO),FORCE) | $(READY) $(RECORDS)/report.json
+	$(TFOD) configure $(MODEL) --records $(RECORDS) --out $(RUN) \
+		$(if $(STEPS),--steps $(STEPS)) $(if $(BATCH),--batch_size $(BATCH)) \
+		$(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) $(if $(ZOO),--zoo $(ZOO))
+
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.12 or 3.11 is needed, and neither was found." \
+		"Install one, or name it: make PYTHON=/path/to/python3.12"; exit 2; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version): one to ten minutes, 3.4 GB"
+	@if command -v uv >/dev/null; then \
+		uv venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV) && \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	else \
+		$(PYTHON) -m venv --clear $(VENV) && \
+		$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'; \
+	fi
+	@$(BIN)/python -m compileall -q tfod_kit
+	@touch $@
+
+FORCE:
