@@ -47,7 +47,9 @@ def voc(folder: Path, count: int = 10, size: tuple[int, int] = (40, 30)) -> Path
     return folder
 
 
-def coco(path: Path, images: Sequence[dict], annotations: Sequence[dict], categories: object = None) -> Path:
+def coco(
+    path: Path, images: Sequence[dict], annotations: Sequence[dict], categories: object = None
+) -> Path:
     """Writes a COCO file; the categories are 1 cat and 3 dog unless told."""
     path.parent.mkdir(parents=True, exist_ok=True)
     named = [{"id": 1, "name": "cat"}, {"id": 3, "name": "dog"}]

@@ -10,7 +10,7 @@ from tfod_kit.labels import LabelMap
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "label_map.pbtxt"
-    label_map = LabelMap({"cat": 1, "großer Hund": 3, "it's \"x\"": 7}, {"cat": "Katze"})
+    label_map = LabelMap({"cat": 1, "großer Hund": 3, 'it\'s "x"': 7}, {"cat": "Katze"})
     labels.save(label_map, path)
     assert labels.load(path) == label_map
     assert "großer" in path.read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def test_num_classes_counts_the_gaps() -> None:
 
 
 def test_an_unknown_name_gets_its_nearest() -> None:
-    with pytest.raises(ConfigError, match="'Cat'.*\n.*Did you mean 'cat'"):
+    with pytest.raises(ConfigError, match=r"'Cat'.*\n.*Did you mean 'cat'"):
         labels.from_names(["cat"]).id_of("Cat")
 
 

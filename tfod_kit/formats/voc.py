@@ -173,6 +173,11 @@ def _parsed(path: Path, context: Context) -> Any:
             "annotation_unreadable", context.name(path), f"<{root.tag}> instead of <annotation>"
         )
         return None
+    entity = next(root.iter(etree.Entity), None)
+    if entity is not None:
+        where = f"{context.name(path)}:{entity.sourceline}"
+        context.findings.add("annotation_unreadable", where, f"the entity {entity.text}: not read")
+        return None
     return root
 
 

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+from samples import voc, voc_xml
+
+from tfod_kit.cli.main import main
+
+
+def _tfod(*words: object) -> int:
+    return main([str(word) for word in words])
+
+
+def test_the_summary_names_counts_findings_and_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = voc(tmp_path / "data")
+    (data / "3.xml").write_text(voc_xml("3.jpg", [("cat", (4, 3, 50, 15))]))
+    assert _tfod("convert", data, "--out", tmp_path / "out", "--split", "train=0.8,val=0.2") == 0
+    said = capsys.readouterr().out
+    assert "Read as Pascal VOC XML. Splits: train 0.8, val 0.2." in said
+    assert "box_clipped" in said
+    assert "3.jpg, object 1 (cat): xmin 4, ymin 3, xmax 50, ymax 15 px in 40x30" in said
+    assert f"Wrote {tmp_path}/out/train-?????-of-00001.tfrecord" in said
+    assert f"Wrote {tmp_path}/out/report.json" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["absent"], "The data set is not there"),
+        (["data", "--format", "yollo"], "There is no format 'yollo'"),
+        (["data", "--split", "0.5,0.6"], "no split ratios"),
+        (["data", "--shards", "0"], "--shards takes a number"),
+        (["data", "--workers", "many"], "--workers takes a number"),
+        (["data", "--label_map", "coco2017"], "Did you mean 'coco_2017'"),
+        (["empty"], "No annotations were found"),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_2(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    said: str,
+) -> None:
+    voc(tmp_path / "data")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert _tfod("convert", *words) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("tfod: ")
+    assert said in message
+    assert "Traceback" not in message
+    assert not (tmp_path / "work").exists()
+
+
+def test_seed_shards_and_workers_reach_the_conversion(tmp_path: Path) -> None:
+    data = voc(tmp_path / "data")
+    options = ["--split", "1", "--shards", "2", "--workers", "2", "--seed", "5"]
+    assert _tfod("convert", data, "--out", tmp_path / "out", *options) == 0
+    assert len(list((tmp_path / "out").glob("train-*-of-00002.tfrecord"))) == 2
+
+
+def test_demo_then_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _tfod("demo", "--out", tmp_path / "demo", "--images", "6") == 0
+    assert f"tfod convert {tmp_path / 'demo'} --format voc" in capsys.readouterr().out
+    assert _tfod("convert", tmp_path / "demo", "--out", tmp_path / "records") == 0
+    assert (tmp_path / "records" / "label_map.pbtxt").is_file()

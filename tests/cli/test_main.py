@@ -1,0 +1,79 @@
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from tfod_kit import __version__
+from tfod_kit.cli import main as module
+from tfod_kit.cli.main import VERBS, main
+
+HEAVY = ("tensorflow", "object_detection", "apache_beam", "matplotlib")
+
+
+def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    assert all(verb in said for verb in VERBS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.strip() == f"tfod_kit {__version__}"
+
+
+def test_an_unknown_verb_gets_its_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convrt"]) == 2
+    assert "Did you mean 'convert'?" in capsys.readouterr().err
+
+
+def test_an_unknown_option_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["demo", "--colour", "red"])
+    assert caught.value.code == 2
+    assert "--colour" in capsys.readouterr().err
+
+
+def test_a_stop_by_the_user_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tfod_kit.cli import demo
+
+    def stopped(args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "run", stopped)
+    assert main(["demo"]) == 130
+    assert "stopped by the user" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_is_a_module_with_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    verb_module = importlib.import_module(f"tfod_kit.cli.{verb}")
+    assert callable(verb_module.run)
+    with pytest.raises(SystemExit) as caught:
+        main([verb, "--help"])
+    assert caught.value.code == 0
+    assert f"tfod {verb}" in capsys.readouterr().out
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tfod_kit.cli import demo
+
+    monkeypatch.setattr(demo, "run", lambda args: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["demo"])
+    assert module.USER_ERROR == 2
+
+
+@pytest.mark.parametrize("verb", ["convert", "configure", "demo"])
+def test_light_verbs_load_nothing_heavy(verb: str) -> None:
+    script = (
+        "import sys\nfrom tfod_kit.cli.main import main\n"
+        f"try: main([{verb!r}, '--help'])\nexcept SystemExit: pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,213 @@
+from pathlib import Path
+
+import pytest
+from samples import coco as coco_file
+from samples import context, picture
+
+from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
+from tfod_kit.boxes import Box
+from tfod_kit.errors import DataError
+from tfod_kit.formats import coco
+from tfod_kit.formats.base import Context, Part
+
+IMAGE = {"id": 7, "file_name": "a.jpg", "width": 40, "height": 30}
+ITEM = {"id": 1, "image_id": 7, "category_id": 3, "bbox": [4, 3, 16, 12]}
+
+
+def _part(root: Path, at: Context | None = None) -> Part:
+    at = at or context(root)
+    (source,) = coco.discover(root, at)
+    return coco.read(source, at)
+
+
+def _one(root: Path, item: dict, at: Context | None = None) -> ObjectAnnotation:
+    picture(root / "a.jpg")
+    coco_file(root / "a.json", [IMAGE], [ITEM | item])
+    ((annotation),) = _part(root, at).images
+    return annotation.objects[0]
+
+
+def test_a_plain_file(tmp_path: Path) -> None:
+    item = _one(tmp_path, {"area": 96, "iscrowd": 1})
+    assert item == ObjectAnnotation("dog", Box(0.1, 0.1, 0.5, 0.5), is_crowd=True, area=96.0)
+
+
+def test_ids_keep_their_gaps(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    coco_file(tmp_path / "a.json", [IMAGE], [ITEM])
+    part = _part(tmp_path)
+    assert part.ids == {"cat": 1, "dog": 3}
+    assert [a.source_id for a in part.images] == ["7"]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"iscrowd": None},
+        {"segmentation": []},
+        {"segmentation": None, "area": None, "keypoints": None, "attributes": {"x": 1}},
+        {"id": "text"},
+    ],
+)
+def test_what_other_readers_trip_over(tmp_path: Path, item: dict) -> None:
+    assert _one(tmp_path, item) == ObjectAnnotation("dog", Box(0.1, 0.1, 0.5, 0.5))
+
+
+def test_outlines_are_kept(tmp_path: Path) -> None:
+    rings = [[4, 3, 20, 3, 20, 15], [1, 1, 2, 2, 3, 3, 4, 4]]
+    assert _one(tmp_path, {"segmentation": rings}).mask == Polygons(
+        ((4.0, 3.0, 20.0, 3.0, 20.0, 15.0), (1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0))
+    )
+
+
+def test_run_lengths_of_both_kinds(tmp_path: Path) -> None:
+    counts = [600, 100, 500]
+    plain = _one(tmp_path, {"segmentation": {"counts": counts, "size": [30, 40]}}).mask
+    assert isinstance(plain, Rle)
+    packed = {"counts": plain.counts.decode(), "size": [30, 40]}
+    assert _one(tmp_path, {"segmentation": packed}).mask == plain
+    from pycocotools import mask as coco_mask
+
+    assert coco_mask.area({"counts": plain.counts, "size": [30, 40]}) == 100
+
+
+def test_keypoints(tmp_path: Path) -> None:
+    item = _one(tmp_path, {"keypoints": [4, 3, 2, 0, 0, 0]})
+    assert item.keypoints == (Keypoint(0.1, 0.1, 2), Keypoint(0.0, 0.0, 0))
+
+
+def test_a_box_from_the_outline(tmp_path: Path) -> None:
+    at = context(tmp_path)
+    item = _one(tmp_path, {"bbox": None, "segmentation": [[4, 3, 20, 3, 20, 15]]}, at)
+    assert item.box == Box(0.1, 0.1, 0.5, 0.5)
+    assert at.findings.counts == {"box_from_mask": 1}
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [[[1, 2, 3, 4]], [["a"]], {"counts": [5], "size": [30, 40]}, {"size": [30, 40]}, "text"],
+)
+def test_a_mask_that_cannot_be_read_costs_the_mask_alone(
+    tmp_path: Path, segmentation: object
+) -> None:
+    at = context(tmp_path)
+    item = _one(tmp_path, {"segmentation": segmentation}, at)
+    assert item == ObjectAnnotation("dog", Box(0.1, 0.1, 0.5, 0.5))
+    assert at.findings.counts == {"mask_ignored": 1}
+
+
+@pytest.mark.parametrize(
+    ("item", "code"),
+    [
+        ({"category_id": 2}, "class_missing"),
+        ({"bbox": []}, "box_missing"),
+        ({"bbox": [1, 2]}, "box_missing"),
+    ],
+)
+def test_what_only_a_person_can_mend(tmp_path: Path, item: dict, code: str) -> None:
+    with pytest.raises(DataError) as caught:
+        _one(tmp_path, item)
+    assert caught.value.where == "a.json, annotation 1"
+    at = context(tmp_path, "skip")
+    assert [a.objects for a in _part(tmp_path, at).images] == [()]
+    assert at.findings.counts == {code: 1}
+
+
+def test_images_and_annotations_without_each_other(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    coco_file(tmp_path / "a.json", [IMAGE], [ITEM | {"image_id": 8}, ITEM | {"image_id": 8}])
+    at = context(tmp_path)
+    assert [a.objects for a in _part(tmp_path, at).images] == [()]
+    assert at.findings.counts == {"annotation_of_absent_image": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"images": [], "annotations": [{"image_id": 1', "truncated"),
+        ('{"images": [{"id": 1}], "annotations": []}', r"file_name.*images\[0\]"),
+        (
+            '{"images": [], "annotations": [{"image_id": 1, "category_id": 1, "bbox": ["x"]}]}',
+            "bbox",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_where(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DataError, match=said):
+        _part(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "categories", [[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}], [{"id": 1, "name": " "}]]
+)
+def test_categories_that_contradict_each_other(tmp_path: Path, categories: list) -> None:
+    coco_file(tmp_path / "a.json", [], [], categories)
+    with pytest.raises(DataError, match="category 1"):
+        _part(tmp_path)
+
+
+def test_roboflows_parent_class_is_left_out(tmp_path: Path) -> None:
+    categories = [
+        {"id": 0, "name": "cells", "supercategory": "none"},
+        {"id": 1, "name": "cat", "supercategory": "cells"},
+    ]
+    coco_file(tmp_path / "a.json", [], [], categories)
+    at = context(tmp_path)
+    assert _part(tmp_path, at).ids == {"cat": 1}
+    assert at.findings.counts == {"unused_parent_class": 1}
+
+
+@pytest.mark.parametrize(
+    ("files", "splits"),
+    [
+        ([("a.jpg", "a.json")], {None: 1}),
+        ([("train2017/a.jpg", "annotations/instances_train2017.json")], {"train": 1}),
+        (
+            [
+                ("train/a.jpg", "annotations/instances_train.json"),
+                ("val/a.jpg", "annotations/instances_val.json"),
+            ],
+            {"train": 1, "val": 1},
+        ),
+        (
+            [
+                ("train/a.jpg", "train/_annotations.coco.json"),
+                ("valid/a.jpg", "valid/_annotations.coco.json"),
+            ],
+            {"train": 1, "val": 1},
+        ),
+    ],
+    ids=["flat", "coco", "two splits", "roboflow"],
+)
+def test_layouts(tmp_path: Path, files: list[tuple[str, str]], splits: dict) -> None:
+    for image, annotation in files:
+        picture(tmp_path / image)
+        coco_file(tmp_path / annotation, [IMAGE], [ITEM])
+    coco_file(tmp_path / "annotations" / "captions_train.json", [IMAGE], [])
+    at = context(tmp_path)
+    read: dict[str | None, list[ImageAnnotation]] = {
+        source.split: list(coco.read(source, at).images) for source in coco.discover(tmp_path, at)
+    }
+    assert {split: len(images) for split, images in read.items()} == splits
+    assert {a.path for part in read.values() for a in part} == {tmp_path / f[0] for f in files}
+
+
+@pytest.mark.parametrize("name", ["C:\\data\\a.jpg", "/home/me/a.jpg", "../images/a.jpg", "A.JPG"])
+def test_file_names_of_other_machines(tmp_path: Path, name: str) -> None:
+    picture(tmp_path / "a.jpg")
+    coco_file(tmp_path / "a.json", [IMAGE | {"file_name": name}], [])
+    assert [a.path for a in _part(tmp_path).images] == [tmp_path / "a.jpg"]
+
+
+def test_an_image_listed_twice(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    coco_file(tmp_path / "a.json", [IMAGE, IMAGE], [])
+    with pytest.raises(DataError, match="annotated twice"):
+        list(_part(tmp_path).images)
+
+
+def test_other_json_is_not_taken_for_coco(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"shapes": []}')
+    (tmp_path / "empty.json").write_text("")
+    assert coco.discover(tmp_path, context(tmp_path)) == ()

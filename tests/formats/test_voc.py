@@ -1,0 +1,220 @@
+from pathlib import Path
+
+import pytest
+from samples import context, picture, voc_xml
+
+from tfod_kit.annotations import ImageAnnotation, Polygons
+from tfod_kit.boxes import Box
+from tfod_kit.errors import DataError
+from tfod_kit.formats import voc
+from tfod_kit.formats.base import Context
+
+BOX = (4, 3, 20, 15)  # in 40x30: ymin 0.1, xmin 0.1, ymax 0.5, xmax 0.5
+
+
+def _read(root: Path, at: Context | None = None) -> dict[str, list[ImageAnnotation]]:
+    at = at or context(root)
+    return {
+        f"{source.split}": list(voc.read(source, at).images) for source in voc.discover(root, at)
+    }
+
+
+def _one(root: Path, xml: str | bytes, at: Context | None = None) -> ImageAnnotation:
+    picture(root / "a.jpg")
+    (root / "a.xml").write_bytes(xml if isinstance(xml, bytes) else xml.encode())
+    ((annotation,),) = _read(root, at).values()
+    return annotation
+
+
+def _counts(root: Path, xml: str) -> dict[str, int]:
+    at = context(root, on_error="skip")
+    picture(root / "a.jpg")
+    (root / "a.xml").write_text(xml)
+    _read(root, at)
+    return dict(at.findings.counts)
+
+
+def test_a_plain_file(tmp_path: Path) -> None:
+    annotation = _one(tmp_path, voc_xml("a.jpg", [("cat", BOX)]))
+    assert (annotation.width, annotation.height) == (40, 30)
+    assert annotation.path == tmp_path / "a.jpg"
+    assert annotation.objects[0].label == "cat"
+    assert annotation.objects[0].box == Box(0.1, 0.1, 0.5, 0.5)
+    assert not annotation.objects[0].difficult
+
+
+def test_flags(tmp_path: Path) -> None:
+    flags = "<difficult>1</difficult><truncated>1</truncated><occluded>1</occluded>"
+    item = _one(tmp_path, voc_xml("a.jpg", [("cat", BOX)], extra=flags)).objects[0]
+    assert (item.difficult, item.truncated, item.occluded) == (True, True, True)
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        "\ufeff" + voc_xml("a.jpg", [("cat", BOX)]),
+        voc_xml("a.jpg", [("cat", (4.0, "3.0", " 20 ", "15.0"))]),
+        voc_xml("C:\\Users\\me\\a.jpg", [("cat", BOX)]),
+        voc_xml("/home/pi/other.jpg", [("cat", BOX)]),
+        voc_xml("", [("cat", BOX)]),
+        voc_xml("a.jpg", [("  cat\n", BOX)]),
+        voc_xml("a.jpg", [("cat", BOX)], extra="<difficult></difficult><pose/>"),
+        voc_xml("a.jpg", [("cat", BOX)], extra="<part><bndbox><xmin>0</xmin></bndbox></part>"),
+    ],
+    ids=["BOM", "floats", "windows path", "stale name", "no name", "white space", "empty", "part"],
+)
+def test_what_other_readers_trip_over(tmp_path: Path, xml: str) -> None:
+    annotation = _one(tmp_path, xml)
+    assert [(item.label, item.box) for item in annotation.objects] == [
+        ("cat", Box(0.1, 0.1, 0.5, 0.5))
+    ]
+
+
+def test_origin_1_is_the_original_voc(tmp_path: Path) -> None:
+    xml = voc_xml("a.jpg", [("cat", (1, 1, 40, 30))])
+    whole = _one(tmp_path, xml, context(tmp_path, origin=1))
+    assert whole.objects[0].box == Box(0.0, 0.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("size", [None, (0, 0)])
+def test_a_missing_size_is_measured(tmp_path: Path, size: tuple[int, int] | None) -> None:
+    at = context(tmp_path)
+    annotation = _one(tmp_path, voc_xml("a.jpg", [("cat", BOX)], size), at)
+    assert (annotation.width, annotation.height) == (40, 30)
+    assert at.findings.counts == {"size_missing": 1}
+
+
+def test_an_outline_gives_the_box(tmp_path: Path) -> None:
+    xml = (
+        "<annotation><size><width>40</width><height>30</height></size><object><name>cat</name>"
+        "<polygon><x1>4</x1><y1>3</y1><x2>20</x2><y2>3</y2><x3>20</x3><y3>15</y3></polygon>"
+        "</object></annotation>"
+    )
+    item = _one(tmp_path, xml).objects[0]
+    assert item.box == Box(0.1, 0.1, 0.5, 0.5)
+    assert item.mask == Polygons(((4.0, 3.0, 20.0, 3.0, 20.0, 15.0),))
+
+
+@pytest.mark.parametrize(
+    ("xml", "code"),
+    [
+        (voc_xml("a.jpg", [("cat", ("4,5", 3, 20, 15))]), "number_unreadable"),
+        (voc_xml("a.jpg", [(" ", BOX)]), "class_missing"),
+        ("<annotation><object><name>cat</name></object></annotation>", "box_missing"),
+        ("<annotations/><!-- <annotation> -->", "annotation_unreadable"),
+        (voc_xml("a.jpg", [("cat", BOX)])[:150], "annotation_unreadable"),
+    ],
+)
+def test_what_only_a_person_can_mend(tmp_path: Path, xml: str, code: str) -> None:
+    assert _counts(tmp_path, xml)[code] == 1
+    with pytest.raises(DataError) as caught:
+        _read(tmp_path)
+    assert "a.xml" in str(caught.value.where)
+    assert "--on_error skip" in str(caught.value.fix)
+
+
+def test_a_file_cut_in_half_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text(voc_xml("a.jpg", [("cat", BOX)] * 3)[:300])
+    with pytest.raises(DataError) as caught:
+        _read(tmp_path)
+    assert caught.value.where == "a.xml:3"
+
+
+def test_entities_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    xml = (
+        f'<!DOCTYPE annotation [<!ENTITY x SYSTEM "{(tmp_path / "secret.txt").as_uri()}">]>'
+        + voc_xml("a.jpg", [("cat&x;", BOX)])
+    )
+    with pytest.raises(DataError, match="the entity &x;"):
+        _one(tmp_path, xml)
+
+
+def test_an_image_that_is_absent(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text(voc_xml("a.jpg"))
+    with pytest.raises(DataError, match="image is not there"):
+        _read(tmp_path)
+
+
+def test_the_image_of_the_xmls_own_name_wins(tmp_path: Path) -> None:
+    picture(tmp_path / "b.jpg")
+    assert _one(tmp_path, voc_xml("b.jpg")).path == tmp_path / "a.jpg"
+
+
+def test_two_images_of_one_stem(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    assert _one(tmp_path, voc_xml("a.png")).path == tmp_path / "a.png"
+    (tmp_path / "a.xml").write_text(voc_xml("a"))
+    with pytest.raises(DataError, match="Several images"):
+        _read(tmp_path)
+
+
+def _put(root: Path, image: str, xml: str) -> None:
+    picture(root / image)
+    (root / xml).parent.mkdir(parents=True, exist_ok=True)
+    (root / xml).write_text(voc_xml(Path(image).name, [("cat", BOX)]))
+
+
+@pytest.mark.parametrize(
+    ("files", "splits"),
+    [
+        ([("a.jpg", "a.xml"), ("b.jpg", "b.xml")], {"None": 2}),
+        ([("JPEGImages/a.jpg", "Annotations/a.xml")], {"None": 1}),
+        ([("x/VOC2012/JPEGImages/a.jpg", "x/VOC2012/Annotations/a.xml")], {"None": 1}),
+        ([("images/a.jpg", "annotations/a.xml")], {"None": 1}),
+        ([("train/a.jpg", "train/a.xml"), ("valid/a.jpg", "valid/a.xml")], {"train": 1, "val": 1}),
+        (
+            [
+                ("train/images/a.jpg", "train/annotations/a.xml"),
+                ("test/images/a.jpg", "test/annotations/a.xml"),
+            ],
+            {"train": 1, "test": 1},
+        ),
+        (
+            [
+                ("images/train/a.jpg", "annotations/train/a.xml"),
+                ("images/val/a.jpg", "annotations/val/a.xml"),
+            ],
+            {"train": 1, "val": 1},
+        ),
+    ],
+    ids=["flat", "voc", "voc deep", "images", "split folders", "split + images", "images + split"],
+)
+def test_layouts(tmp_path: Path, files: list[tuple[str, str]], splits: dict[str, int]) -> None:
+    for image, xml in files:
+        _put(tmp_path, image, xml)
+    read = _read(tmp_path)
+    assert {split: len(images) for split, images in read.items()} == splits
+    assert {a.path for part in read.values() for a in part} == {tmp_path / f[0] for f in files}
+
+
+def test_image_sets(tmp_path: Path) -> None:
+    for name in ("a", "b c", "d", "e", "f"):
+        _put(tmp_path, f"JPEGImages/{name}.jpg", f"Annotations/{name}.xml")
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\nb c\na\n\n")
+    (lists / "val.txt").write_text("d  1\ne -1\n")
+    (lists / "trainval.txt").write_text("a\nb c\nd\n")
+    (lists / "cat_train.txt").write_text("f 1\n")
+    at = context(tmp_path)
+    read = _read(tmp_path, at)
+    assert {split: [a.path.stem for a in part] for split, part in read.items()} == {
+        "train": ["a", "b c"],
+        "val": ["d"],
+    }
+    assert at.findings.counts == {"annotation_not_in_lists": 2, "listed_twice": 1}
+
+
+def test_a_list_that_names_what_is_not_annotated(tmp_path: Path) -> None:
+    _put(tmp_path, "JPEGImages/a.jpg", "Annotations/a.xml")
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\nabsent\n")
+    with pytest.raises(DataError, match="absent"):
+        _read(tmp_path)
+
+
+def test_other_xml_is_not_taken_for_voc(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text("<project/>")
+    assert voc.discover(tmp_path, context(tmp_path)) == ()
