@@ -7,7 +7,9 @@ from tfod_kit.errors import DataError, TfodKitError, did_you_mean
 
 
 def test_the_message_says_where_expected_found_fix() -> None:
-    error = DataError("It is broken.", where="a.xml:3", expected="a cat", found="a dog", fix="Swap.")
+    error = DataError(
+        "It is broken.", where="a.xml:3", expected="a cat", found="a dog", fix="Swap."
+    )
     assert str(error).splitlines() == [
         "It is broken.",
         "  where:    a.xml:3",

@@ -54,6 +54,17 @@ def test_a_mistake_is_one_message_and_exit_code_2(
     assert not (tmp_path / "work").exists()
 
 
+def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = voc(tmp_path / "data")
+    (data / "7.jpg").write_text("<html>")
+    assert _tfod("convert", data, "--out", tmp_path / "out") == 2
+    assert capsys.readouterr().err.count("--on_error skip") == 1
+    assert _tfod("convert", data, "--out", tmp_path / "out", "--on_error", "skip") == 0
+    said = capsys.readouterr().out
+    assert "1  left out: An image cannot be used. [image_unusable]" in said
+    assert "7.jpg: text that looks like HTML" in said
+
+
 def test_seed_shards_and_workers_reach_the_conversion(tmp_path: Path) -> None:
     data = voc(tmp_path / "data")
     options = ["--split", "1", "--shards", "2", "--workers", "2", "--seed", "5"]

@@ -70,7 +70,8 @@ def summary(report: "Report", out: Path) -> str:
     lines = [f"Read as {title}. Splits: {report.split}.", "", *_table(report), ""]
     for code, finding in report.findings.items():
         examples: Any = finding["examples"]
-        lines.append(f"  {finding['count']:>7,}  {finding['text']} [{code}]")
+        left_out = "left out: " if finding["severity"] == "ambiguous" else ""
+        lines.append(f"  {finding['count']:>7,}  {left_out}{finding['text']} [{code}]")
         lines.append(f"           such as {examples[0]}")
     if report.findings:
         lines.append("")

@@ -52,6 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows each option's default where it has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 def _parser(arguments: list[str]) -> tuple[argparse.ArgumentParser, str | None]:
     """Builds the parser with the options of the one verb that was asked for."""
     asked = next((word for word in arguments if not word.startswith("-")), None)
@@ -69,7 +76,7 @@ def _parser(arguments: list[str]) -> tuple[argparse.ArgumentParser, str | None]:
             name,
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_HelpFormatter,
             inherited_absl_flags=None,
         )
         if name == verb:

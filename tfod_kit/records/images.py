@@ -259,5 +259,5 @@ def _unusable(path: Path, found: str) -> DataError:
         where=path,
         expected="a JPEG, PNG, WebP, TIFF, BMP or GIF picture",
         found=found,
-        fix="Replace the file, or leave such images out with --on_error skip.",
+        fix="Replace the file.",
     )
