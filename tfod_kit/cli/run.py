@@ -43,17 +43,27 @@ def _list() -> int:
 
 
 def _in_child(arguments: Sequence[str]) -> int:
-    with subprocess.Popen([sys.executable, "-m", "tfod_kit.compat", *arguments]) as child:
+    child: subprocess.Popen[bytes] | None = None
 
-        def pass_on(number: int, frame: FrameType | None) -> None:
-            child.send_signal(number)
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        if child is None:
+            raise SystemExit(128 + number)
+        child.send_signal(number)
 
-        before = signal.signal(signal.SIGTERM, pass_on)
-        try:
-            code = child.wait()
-        except KeyboardInterrupt:
-            # The terminal sent it to the child as well; it may take its time to save.
-            code = child.wait()
-        finally:
-            signal.signal(signal.SIGTERM, before)
+    # In place before the child is, so that no signal finds this process alone in charge of it.
+    before = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        child = subprocess.Popen([sys.executable, "-m", "tfod_kit.compat", *arguments])
+        code = _waited(child)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return code if code >= 0 else 128 - code
+
+
+def _waited(child: "subprocess.Popen[bytes]") -> int:
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            # The terminal sent it to the child as well, which may take its time to save.
+            continue
