@@ -99,6 +99,21 @@ def test_an_image_that_is_none_stops_or_is_left_out(tmp_path: Path, damage: str 
     assert report.findings[code]["count"] == 1
 
 
+def test_no_empty_record_file_is_written(tmp_path: Path) -> None:
+    data = voc(tmp_path / "data", 3)
+    for number in range(3):
+        (data / f"{number}.jpg").write_text("<html>")
+    with pytest.raises(DataError, match="waits for ever on an empty one"):
+        convert(data, tmp_path / "out", on_error="skip")
+    for number in range(3):
+        (data / f"{number}.xml").write_text("<annotation>")
+    with pytest.raises(DataError, match="No object has a class"):
+        convert(data, tmp_path / "out", on_error="skip")
+    with pytest.raises(DataError, match="3 annotation_unreadable"):
+        convert(data, tmp_path / "out", on_error="skip", label_map="coco_2017")
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_xml_cut_in_half_stops_or_is_left_out(tmp_path: Path) -> None:
     data = voc(tmp_path / "data")
     (data / "3.xml").write_text(voc_xml("3.jpg", [("cat", (4, 3, 20, 15))])[:120])

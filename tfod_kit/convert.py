@@ -141,19 +141,10 @@ def convert(
         raise UsageError("The image folder is not there.", where=images_folder, fix="Correct it.")
     root = _root(source)
     context = Context(root, ImageIndex(images_folder or root), findings, origin)
-    name, sources = find(format, context, source)
-    parts = [FORMATS[name].read(part, context) for part in sources]
-    read = merge.unique(
-        [(s, list(part.images)) for s, part in zip(sources, parts, strict=True)], context
-    )
-    merge.note_unannotated(read, context)
-    classes = given or merge.label_map(parts, read, findings)
-    read = [(s, merge.known(part, classes, findings)) for s, part in read]
+    name, read, classes = _read(source, format, context, given)
     groups, told = _split(read, split, seed, findings)
     if not any(groups.values()):
-        raise DataError(
-            "Nothing is left to convert.", where=source, found="no usable image", fix="See above."
-        )
+        raise DataError("No image is left to convert.", where=source, fix=_fix_all(findings))
     with files.atomic_folder(out) as folder:
         plan = _plan(groups, folder, classes, num_shards, seed, on_error)
         written = _write(plan, workers)
@@ -161,6 +152,25 @@ def convert(
         labels.save(classes, folder / LABEL_MAP)
         files.write_text(folder / REPORT, json.dumps(asdict(report), indent=2, ensure_ascii=False))
     return report
+
+
+def _read(
+    source: Path, format: str, context: Context, given: LabelMap | None
+) -> tuple[str, merge.Read, LabelMap]:
+    """The format's name, the annotations of each part, and the label map."""
+    name, sources = find(format, context, source)
+    parts = [FORMATS[name].read(part, context) for part in sources]
+    read = merge.unique(
+        [(s, list(part.images)) for s, part in zip(sources, parts, strict=True)], context
+    )
+    merge.note_unannotated(read, context)
+    classes = given or merge.label_map(parts, read, context.findings)
+    return name, [(s, merge.known(part, classes, context.findings)) for s, part in read], classes
+
+
+def _fix_all(findings: Findings) -> str:
+    reasons = ", ".join(f"{count} {code}" for code, count in findings.counts.items())
+    return f"Mend what was left out: {reasons}." if reasons else "Add images to the data set."
 
 
 def load_label_map(wanted: str | Path) -> LabelMap:
@@ -285,6 +295,14 @@ def _write_shard(shard: _Shard, advance: Callable[[], None]) -> _Written:
                 yield made[1]
 
     images_written = shards.write(shard.path, records())
+    if not images_written:
+        raise DataError(
+            "Every image of a record file would be left out, and training waits for ever on an "
+            "empty one.",
+            where=f"{shard.path.name}, {len(shard.annotations)} images",
+            found="; ".join(f"{count} {code}" for code, count in findings.counts.items()),
+            fix="Mend the images, or change --split or --shards.",
+        )
     return _Written(images_written, negatives, classes, findings, most_objects, masks)
 
 
