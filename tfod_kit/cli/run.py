@@ -44,16 +44,20 @@ def _list() -> int:
 
 def _in_child(arguments: Sequence[str]) -> int:
     child: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         if child is None:
-            raise SystemExit(128 + number)
-        child.send_signal(number)
+            early.append(number)
+        else:
+            child.send_signal(number)
 
-    # In place before the child is, so that no signal finds this process alone in charge of it.
+    # In place before the child is, so that a signal in between leaves no child behind.
     before = signal.signal(signal.SIGTERM, pass_on)
     try:
         child = subprocess.Popen([sys.executable, "-m", "tfod_kit.compat", *arguments])
+        for number in early:
+            child.send_signal(number)
         code = _waited(child)
     finally:
         signal.signal(signal.SIGTERM, before)
