@@ -23,7 +23,11 @@ def main(argv: Sequence[str]) -> int:
     except TfodKitError as error:
         print(f"tfod_kit.compat: {error}", file=sys.stderr)
         return 2
-    launch.launch(module, flags[1:] if flags[:1] == ["--"] else flags)
+    try:
+        launch.launch(module, flags[1:] if flags[:1] == ["--"] else flags)
+    except KeyboardInterrupt:
+        print("tfod_kit.compat: stopped by the user.", file=sys.stderr)
+        return 130
     return 0
 
 
