@@ -154,7 +154,7 @@ def set_checkpoint(config: PipelineConfig, prefix: Path | None, kind: str) -> li
 
 
 _HOLDS = {
-    "detection": "a whole detector: type detection, which takes over all but the class and box heads.",
+    "detection": "a whole detector: type detection, which takes all but the class and box heads.",
     "classification": "a backbone: type classification, the detector's own layers start anew.",
 }
 

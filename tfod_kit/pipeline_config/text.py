@@ -143,6 +143,8 @@ def _expected(message: str) -> str | None:
 def _fix(message: str) -> str:
     if "specified along with" in message:
         return "Keep one model in `model { }`."
+    if message.endswith('Expected "}".'):
+        return "Close every { with a }: the file may have been cut short."
     if "Couldn't parse string" in message or "ending quote" in message:
         return "Write paths with forward slashes, in quotes."
     if any(f'"{name}"' in message for name in _NEVER_PUBLISHED):

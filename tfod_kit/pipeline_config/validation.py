@@ -115,12 +115,20 @@ def _classes(config: PipelineConfig) -> Iterator[ConfigError]:
         path = reader.label_map_path
         if _is_remote(path) or PLACEHOLDER in path:
             continue
+        if not path:
+            yield ConfigError(
+                "No label map is named.",
+                where=f"{where}.label_map_path",
+                fix="Name it, or let `tfod configure` write the config.",
+            )
+            continue
         try:
             needed = labels.load(Path(path)).num_classes
         except ConfigError as error:
+            place = f"{where}.label_map_path: {error.where}"
             yield ConfigError(
                 error.problem,
-                where=f"{where}.label_map_path: {error.where}",
+                where=place,
                 expected=error.expected,
                 found=error.found,
                 fix=error.fix,
@@ -139,7 +147,7 @@ def _classes(config: PipelineConfig) -> Iterator[ConfigError]:
 
 def _readers(config: PipelineConfig) -> Iterator[ConfigError]:
     for where, reader in _named_readers(config):
-        paths = list(reader.tf_record_input_reader.input_path)
+        paths = list(filter(None, reader.tf_record_input_reader.input_path))
         if not paths:
             yield ConfigError(
                 "No records are named.",

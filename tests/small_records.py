@@ -1,0 +1,49 @@
+"""A small data set of drawn squares, with masks, as `tfod convert` would lay it out."""
+
+import random
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from tfod_kit import labels
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
+from tfod_kit.boxes import from_pixels
+from tfod_kit.records import example, images, shards
+
+SIZE = 128
+NAMES = ("red", "blue")
+
+
+def write_records(folder: Path, *, train: int = 4, val: int = 2) -> Path:
+    """Writes train and val records and the label map into `folder`; returns it."""
+    folder.mkdir(parents=True)
+    label_map = labels.from_names(NAMES)
+    labels.save(label_map, folder / "label_map.pbtxt")
+    for split, count in (("train", train), ("val", val)):
+        if count:
+            encoded = [_record(folder, f"{split}{index}", label_map) for index in range(count)]
+            shards.write(folder / shards.name(split, 0, 1), encoded)
+    return folder
+
+
+def _record(folder: Path, name: str, label_map: labels.LabelMap) -> bytes:
+    dice = random.Random(name)
+    picture = Image.new("RGB", (SIZE, SIZE), "gray")
+    objects = tuple(_square(picture, dice, label) for label in NAMES)
+    path = folder / f"{name}.jpg"
+    picture.save(path)
+    annotation = ImageAnnotation(path, SIZE, SIZE, name, objects)
+    record = example.encode(annotation, images.load(path), label_map)
+    path.unlink()
+    return record
+
+
+def _square(picture: Image.Image, dice: random.Random, label: str) -> ObjectAnnotation:
+    x, y, side = dice.randrange(60), dice.randrange(60), dice.randrange(30, 60)
+    ImageDraw.Draw(picture).rectangle((x, y, x + side, y + side), fill=label)
+    ring = (x, y, x + side, y, x + side, y + side, x, y + side)
+    return ObjectAnnotation(
+        label,
+        from_pixels(x, y, x + side, y + side, width=SIZE, height=SIZE),
+        mask=Polygons((tuple(map(float, ring)),)),
+    )
