@@ -24,7 +24,7 @@ REPORT = "report.json"
 _SHARD_BYTES = 100 << 20  # tf.data reads files of this size well; TensorFlow advises 100-200 MB
 _SHARD_IMAGES = 250  # small images: enough files for a few readers, few enough to look at
 _FEW_SHARDS = 4
-_POOL_FROM = 1000  # images; below, starting processes costs more than they save
+_POOL_FROM = 5000  # images; below, starting processes costs more than they save
 
 
 @dataclass(frozen=True, slots=True)
