@@ -199,13 +199,14 @@ class _Trainer:
             bar.start_at(int(self._step))
             step = int(self._step)
             while True:
-                self._report(bar, writer, step)
+                last = step >= steps or stop.requested
+                self._report(bar, writer, step, last=last)
                 due = step - saved_at >= self._options.checkpoint_every
                 late = time.monotonic() - saved_time > 60 * self._options.checkpoint_minutes
-                if step >= steps or stop.requested or due or late:
+                if last or due or late:
                     bar.say(f"Saved {self._save(step)}")
                     saved_at, saved_time = step, time.monotonic()
-                if step >= steps or stop.requested:
+                if last:
                     break
                 step = self._advance(batches, step, steps)
 
@@ -217,10 +218,10 @@ class _Trainer:
         self._losses = self._steps(batches, count)
         return step + count
 
-    def _report(self, bar: Progress, writer: Any, step: int) -> None:
+    def _report(self, bar: Progress, writer: Any, step: int, *, last: bool) -> None:
         """Shows the step. Its losses are looked at only where something shows them, because that
         makes the host wait for the device."""
-        curve_point = step % self._options.summary_every == 0
+        curve_point = last or step % self._options.summary_every == 0
         if curve_point or bar.due():
             losses = {name: float(value) for name, value in self._losses.items()}
             self._check_finite(losses, step)

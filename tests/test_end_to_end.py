@@ -1,0 +1,167 @@
+"""From drawn pictures to detections, with the commands of the README, a few steps long."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tfod import ENVIRONMENT, small_model, tfod
+
+pytestmark = pytest.mark.slow
+
+STEPS = 6
+
+
+class Run:
+    """What the commands made, and what they printed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.records = folder / "records"
+        self.run = folder / "run"
+        self.export = folder / "export"
+        self.printed: dict[str, str] = {}
+
+    def do(self, name: str, *arguments: object) -> None:
+        self.printed[name] = tfod(*arguments)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = Run(tmp_path_factory.mktemp("end_to_end"))
+    run.do("demo", "demo", "--out", run.data, "--images", 40)
+    run.do("convert", "convert", run.data, "--out", run.records)
+    run.printed["configure"] = small_model(run.records, run.run, "--steps", STEPS)
+    run.do("train", "train", run.run)
+    run.do("resume", "train", run.run, "--steps", STEPS + 2)
+    run.do("again", "train", run.run, "--steps", STEPS + 2)
+    run.do("evaluate", "evaluate", run.run, "--split", "test")
+    run.do("export", "export", run.run, "--out", run.export)
+    return run
+
+
+def test_training_counts_exactly_and_shows_the_first_step(done: Run) -> None:
+    assert "Starting from scratch" in done.printed["train"]
+    assert f"training: {STEPS}/{STEPS} steps" in done.printed["train"]
+    assert (done.run / f"ckpt-{STEPS}.index").is_file()
+    assert "loss" in done.printed["train"]
+
+
+def test_training_prints_nothing_but_its_own_lines(done: Run) -> None:
+    """No TensorFlow log, no deprecation warning: a newcomer would take them for her mistake."""
+    noise = [
+        line
+        for line in done.printed["train"].splitlines()
+        if any(word in line for word in ("Warning", "WARNING", "tensorflow/", "cuda", "oneDNN"))
+    ]
+    assert noise == []
+
+
+def test_resuming_says_from_where_and_trains_the_rest(done: Run) -> None:
+    assert f"Resuming at step {STEPS} from {done.run}/ckpt-{STEPS}" in done.printed["resume"]
+    assert f"Finished at step {STEPS + 2}: 2 steps" in done.printed["resume"]
+    assert (done.run / f"ckpt-{STEPS + 2}.index").is_file()
+
+
+def test_a_finished_run_has_nothing_to_do(done: Run) -> None:
+    assert f"Nothing to do: the run is at step {STEPS + 2}" in done.printed["again"]
+
+
+def test_checkpoints_have_upstreams_layout(done: Run) -> None:
+    import tensorflow as tf
+
+    names = [name for name, _ in tf.train.list_variables(str(done.run / f"ckpt-{STEPS}"))]
+    assert "step/.ATTRIBUTES/VARIABLE_VALUE" in names
+    assert {name.split("/")[0] for name in names} >= {"step", "model", "optimizer", "save_counter"}
+
+
+def test_evaluation_writes_its_figures(done: Run) -> None:
+    figures = json.loads((done.run / "eval" / f"test-{STEPS + 2}.json").read_text())
+    assert figures["step"] == STEPS + 2
+    assert figures["images"] == len(list((done.data / "unseen").iterdir()))
+    truth = json.loads((done.data / "annotations" / "instances_test.json").read_text())
+    boxes = sum(row["ground_truth"] for row in figures["classes"].values())
+    assert boxes == len(truth["annotations"])
+    assert -1 <= figures["metrics"]["DetectionBoxes_Precision/mAP"] <= 1
+
+
+def test_tensorboard_has_curves_and_pictures(done: Run) -> None:
+    train, evaluated = tags(done.run / "train"), tags(done.run / "eval" / "test")
+    assert {"Loss/total_loss", "learning_rate", "training_input/0"} <= train
+    assert {"DetectionBoxes_Precision/mAP", "ground_truth_and_detections/0"} <= evaluated
+
+
+def tags(folder: Path) -> set[str]:
+    """The names of the curves and pictures in a TensorBoard folder."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    accumulator = EventAccumulator(str(folder))
+    accumulator.Reload()
+    return set(accumulator.Tags()["tensors"])
+
+
+PLAIN = """
+import sys
+import numpy as np, tensorflow as tf
+detect = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+found = detect(input_tensor=tf.constant(np.load(sys.argv[2])[None]))
+assert not [name for name in sys.modules if name.startswith(("tfod_kit.", "object_detection"))]
+np.savez(sys.argv[3], **{name: value[0].numpy() for name, value in found.items()})
+"""
+
+
+def test_the_export_detects_the_same_without_tfod_kit(done: Run, tmp_path: Path) -> None:
+    from tfod_kit.engine import detector
+
+    picture = np.asarray(Image.open(next((done.data / "unseen").iterdir())).convert("RGB"))
+    np.save(tmp_path / "picture.npy", picture)
+    paths = [done.export / "saved_model", tmp_path / "picture.npy", tmp_path / "found.npz"]
+    subprocess.run(
+        [sys.executable, "-c", PLAIN, *map(str, paths)],
+        check=True,
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        timeout=300,
+    )
+    model = detector.load(done.run)
+    (inside,) = model.detect([picture])
+    outside = detector.as_objects(np.load(tmp_path / "found.npz"), model.label_map)
+    assert len(inside) == len(outside) > 0
+    for one, other in zip(inside, outside, strict=True):
+        assert one.label == other.label
+        assert one.score == pytest.approx(other.score, abs=1e-5)
+        edges = [(getattr(one.box, edge), getattr(other.box, edge)) for edge in EDGES]
+        assert all(a == pytest.approx(b, abs=1e-5) for a, b in edges)
+
+
+EDGES = ("ymin", "xmin", "ymax", "xmax")
+
+
+def test_predict_draws_and_lists_from_the_export(done: Run, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no picture")
+    out = tmp_path / "out"
+    printed = tfod(
+        *("predict", done.export, done.data / "unseen", bad, "--out", out, "--min_score", 0),
+        code=1,
+    )
+    assert "bad.jpg" in printed
+    names = {path.name for path in (done.data / "unseen").iterdir()}
+    assert {path.name for path in out.glob("*.jpg")} == names
+    document = json.loads((out / "detections.json").read_text())
+    assert len(document["images"]) == len(names)
+    assert {"circle", "square", "star", "triangle"} >= {
+        found["label"] for image in document["images"] for found in image["detections"]
+    }
+    assert [row["file"] for row in document["unreadable"]] == [str(bad)]
+
+
+@pytest.mark.parametrize("input_type", ["float_image_tensor", "encoded_image_string_tensor"])
+def test_other_input_types_load_and_detect(done: Run, tmp_path: Path, input_type: str) -> None:
+    out = tmp_path / "export"
+    tfod("export", done.run, "--out", out, "--input_type", input_type)
+    printed = tfod("predict", out, done.data / "unseen", "--out", tmp_path / "drawn")
+    assert "pictures:" in printed
