@@ -19,7 +19,7 @@ from tfod_kit.errors import UsageError
 WIDTH, HEIGHT = 256, 192
 CLASSES = ("circle", "square", "star", "triangle")
 UNSEEN = "unseen"  # the folder of the test split's pictures
-SPLITS = {"train": 600, "val": 100, "test": 60}
+SPLITS = {"train": 1280, "val": 120, "test": 100}
 
 _SMALLEST, _LARGEST = 30, 84  # px, a shape's diameter
 _MOST = 4  # shapes in a picture

@@ -8,7 +8,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add = parser.add_argument
     add("--out", type=Path, default=Path("work/demo"), metavar="DIR", help="where to draw")
-    add("--images", type=int, metavar="N", help="pictures, all splits together; 760 unless told")
+    add("--images", type=int, metavar="N", help="pictures, all splits together; 1,500 unless told")
     add("--seed", type=int, default=0, help="another one draws other pictures")
 
 
