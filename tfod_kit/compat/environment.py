@@ -50,3 +50,5 @@ def quiet() -> None:
     if not sys.warnoptions:
         for category in _NOISE:
             warnings.filterwarnings("ignore", category=category, module=_UPSTREAM)
+        # Upstream's train step calls it each time; tf-keras still honours it.
+        warnings.filterwarnings("ignore", message=".*set_learning_phase. is deprecated")

@@ -30,6 +30,9 @@ def start() -> ModuleType:
             tf.config.experimental.set_memory_growth(device, True)
         except RuntimeError:
             break  # the devices run already, in a process that set them up its own way
+    # What is left at this level speaks of upstream's code ("Model's `__init__()` arguments contain
+    # non-serializable objects"), which a user cannot mend; what fails is raised.
+    tf.get_logger().setLevel("ERROR")
     tf.config.set_soft_device_placement(True)
     return tf
 
