@@ -222,6 +222,13 @@ def test_a_checkpoint_is_understood_however_it_is_named(request_for, tmp_path, g
     assert training.fine_tune_checkpoint_version == 2  # V2
 
 
+def test_random_weights_come_with_the_name_of_a_better_start(request_for):
+    advice = [note for note in plan(request_for(model="efficientdet")).notes if "better" in note]
+    assert "efficientdet_d0_coco17_tpu-32" in advice[0]
+    assert plan(request_for(model="efficientdet", checkpoint="none")).notes == []
+    assert plan(request_for(model="ssd_cpu")).notes == []
+
+
 def test_a_backbone_is_told_from_a_detector(request_for, tmp_path):
     prefix = write_checkpoint(tmp_path / "imagenet", "resnet50.ckpt-1", BACKBONE_INDEX)
     result = plan(request_for(checkpoint=str(prefix)))

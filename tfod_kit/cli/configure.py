@@ -42,7 +42,6 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         action="append",
-        default=[],
         dest="settings",
         metavar="FIELD=VALUE",
         help="set any other field, e.g. train_config.gradient_clipping_by_norm=5; repeatable",
@@ -66,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
             checkpoint=args.checkpoint,
             label_map=args.label_map,
             learning_rate=args.learning_rate,
-            settings=tuple(_setting(text) for text in args.settings),
+            settings=tuple(_setting(text) for text in args.settings or ()),
             overwrite=args.overwrite,
         )
     )

@@ -149,8 +149,15 @@ def _set_course(
 
 def _set_start(config: PipelineConfig, base: start.Start, request: Request) -> list[str]:
     prefix = start.checkpoint(base, request.checkpoint)
+    if prefix is None and base.better and request.checkpoint is None:
+        notes = [
+            f"Random weights need many images and steps. The zoo's {base.better}, unpacked, is a "
+            "better start: --zoo FOLDER."
+        ]
+    else:
+        notes = []
     kind = start.checkpoint_type(prefix) if prefix is not None else ""
-    return edits.set_checkpoint(config, prefix, kind)
+    return notes + edits.set_checkpoint(config, prefix, kind)
 
 
 def _refuse_trained(result: Configured, overwrite: bool) -> None:

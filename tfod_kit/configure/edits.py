@@ -143,10 +143,7 @@ def set_checkpoint(config: PipelineConfig, prefix: Path | None, kind: str) -> li
     if prefix is None:
         for name in ("", "_type", "_version"):
             training.ClearField(f"fine_tune_checkpoint{name}")
-        return [
-            "Training starts from random weights; a checkpoint of the model zoo needs far "
-            "fewer images and steps (--zoo FOLDER)."
-        ]
+        return []
     training.fine_tune_checkpoint = prefix.as_posix()
     training.fine_tune_checkpoint_type = kind
     training.fine_tune_checkpoint_version = protos.load("train").CheckpointVersion.Value("V2")

@@ -27,6 +27,7 @@ class Start:
       batch_size, steps: what to train with unless told otherwise.
       archive: the unpacked zoo archive that it is from, if it is.
       dropped: the names of what the API cannot read.
+      better: the zoo archive that would be a better start than random weights.
     """
 
     config: PipelineConfig
@@ -35,6 +36,7 @@ class Start:
     steps: int
     archive: Path | None = None
     dropped: tuple[str, ...] = ()
+    better: str | None = None
 
 
 def from_model(name: str) -> Start:
@@ -42,7 +44,7 @@ def from_model(name: str) -> Start:
     model = catalog.find(name)
     config = pipeline_config.load(model.base_config)
     training = config.train_config
-    return Start(config, model.base_config.name, training.batch_size, training.num_steps)
+    return Start(config, model.base, training.batch_size, training.num_steps, better=model.archive)
 
 
 def from_file(path: Path) -> Start:
