@@ -39,8 +39,10 @@ def resolve(path: Path) -> Path:
             raise _missing(path, "no checkpoint", path)
         return found
     prefix = Path(re.sub(r"\.(index|data-\d+-of-\d+)$", "", str(path)))
-    if not prefix.with_name(prefix.name + _INDEX).is_file() or not _has_data(prefix):
+    if not prefix.with_name(prefix.name + _INDEX).is_file():
         raise _missing(prefix, "no such checkpoint", prefix.parent)
+    if not _has_data(prefix):
+        raise _missing(prefix, f"no {prefix.name}.data-*: it was not copied", prefix.parent)
     return prefix
 
 
