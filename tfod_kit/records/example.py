@@ -116,6 +116,21 @@ def decode(
     return annotation, image
 
 
+def features(serialized: bytes) -> dict[str, tuple[str, Sequence[Any]]]:
+    """Every feature of a record as it is: key -> the kind of its list and the values.
+
+    The kind is "bytes_list", "float_list", "int64_list", or "" for a feature without a value.
+
+    Raises:
+      DataError: the bytes are no example.
+    """
+    found = {}
+    for key, feature in _parse(serialized).feature.items():
+        kind = feature.WhichOneof("kind") or ""
+        found[key] = kind, getattr(feature, kind).value if kind else ()
+    return found
+
+
 class _Writer:
     """Fills Features.feature, a list a key."""
 
@@ -136,12 +151,12 @@ class _Reader:
     """Reads Features.feature; an absent key is an empty list, as it is for upstream."""
 
     def __init__(self, feature: Any) -> None:
-        self._feature = feature
+        self.feature = feature
 
     def values(self, key: str) -> Sequence[Any]:
-        if key not in self._feature:
+        if key not in self.feature:
             return ()
-        feature = self._feature[key]
+        feature = self.feature[key]
         kind = feature.WhichOneof("kind")
         return getattr(feature, kind).value if kind else ()
 
