@@ -37,11 +37,15 @@ class Rle:
 
 @dataclass(frozen=True, slots=True)
 class Keypoint:
-    """One keypoint: y and x in [0, 1]; visibility 0 not labelled, 1 hidden, 2 visible (COCO)."""
+    """One keypoint: y and x in [0, 1]; visibility 0 not labelled, 1 hidden, 2 visible (COCO).
+
+    `name` is empty where the data set names none.
+    """
 
     y: float
     x: float
     visibility: int
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

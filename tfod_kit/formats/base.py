@@ -1,12 +1,13 @@
 """What a format is: a name, a way to find its parts in a folder, and a way to read one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfod_kit.annotations import ImageAnnotation
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.formats.findings import Findings
 from tfod_kit.formats.locate import ImageIndex
+from tfod_kit.labels import LabelMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,14 @@ class Context:
       images: finds image files.
       findings: takes whatever is skipped or repaired.
       origin: the number of the first pixel in formats that may count from 0 or from 1.
+      label_map: names the classes where annotations hold numbers alone.
     """
 
     root: Path
     images: ImageIndex
     findings: Findings
     origin: int = 0
+    label_map: LabelMap | None = None
 
     def name(self, path: Path) -> str:
         """The path as messages show it: relative to the root where it lies below."""
@@ -61,6 +64,46 @@ class Part:
     ids: Mapping[str, int]
 
 
+# What an object or image may say beyond its class and its box, which every format holds.
+DETAILS = (
+    "mask",
+    "keypoints",
+    "is_crowd",
+    "difficult",
+    "truncated",
+    "occluded",
+    "group_of",
+    "area",
+    "score",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a format is written, and what with.
+
+    Attributes:
+      folder: it lies here; the annotations' paths lead to images below.
+      classes: every class, in the order of its id.
+      findings: takes what the format cannot hold.
+    """
+
+    folder: Path
+    classes: LabelMap
+    findings: Findings
+
+    def name(self, path: Path) -> str:
+        """An image's path as annotations name it: relative to the folder."""
+        return path.relative_to(self.folder).as_posix()
+
+    def lose(self, detail: str, annotation: ImageAnnotation, item: ObjectAnnotation) -> None:
+        """Counts a detail of an object that this format cannot hold."""
+        self.findings.add(f"lost_{detail}", f"{annotation.source_id} ({item.label})")
+
+
+Splits = Mapping[str, Sequence[ImageAnnotation]]
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A row of FORMATS.
@@ -70,9 +113,17 @@ class Format:
       discover: finds the parts under a folder, or in a file; none when it is not this format.
       read: reads one part.
       expects: what it looks for, for the message when nothing is found.
+      keeps: which of DETAILS it can hold.
+      write: writes splits of images that lie in their folders already; returns the files written.
+        The caller counts what `keeps` lacks; the writer counts what else it has to leave out. None
+        for a format that is only read.
+      image_folder: where below its folder a writer's images lie; {split} stands for the split.
     """
 
     title: str
     discover: Callable[[Path, Context], tuple[Source, ...]]
     read: Callable[[Source, Context], Part]
     expects: str
+    keeps: frozenset[str] = frozenset()
+    write: Callable[[Splits, Output], Sequence[Path]] | None = None
+    image_folder: str = "images/{split}"

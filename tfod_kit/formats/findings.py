@@ -42,14 +42,52 @@ class Reason:
 
 _NOTE, _FIX, _AMBIGUOUS = Severity.NOTE, Severity.FIX, Severity.AMBIGUOUS
 
+_LOST = {
+    "mask": "masks",
+    "keypoints": "keypoints",
+    "is_crowd": "crowd marks",
+    "difficult": "marks of difficult objects",
+    "truncated": "marks of truncated objects",
+    "occluded": "marks of occluded objects",
+    "group_of": "marks of groups",
+    "area": "areas that are not the box's",
+    "score": "scores",
+}
+
 REASONS: dict[str, Reason] = {
+    **{
+        f"lost_{detail}": Reason(_NOTE, f"{words} that the format written cannot hold")
+        for detail, words in _LOST.items()
+    },
     "image_without_annotation": Reason(_NOTE, "images that no annotation names, left out"),
     "annotation_not_in_lists": Reason(_NOTE, "annotations that no split list names, left out"),
     "image_in_several_splits": Reason(_NOTE, "images that stand in more than one split"),
+    "image_in_several_sources": Reason(
+        _NOTE, "images that several sources annotate; each has the objects of all"
+    ),
+    "image_of_same_bytes": Reason(
+        _NOTE, "images whose very bytes stand in another split too: they flatter every metric"
+    ),
+    "image_not_in_lists": Reason(_NOTE, "images that no split list names, left out"),
+    "class_left_out": Reason(_NOTE, "objects of classes that were not chosen, left out"),
+    "class_renamed": Reason(_NOTE, "objects whose class was renamed or merged, as asked"),
+    "image_emptied": Reason(
+        _NOTE, "images without an object of the chosen classes, kept as negatives"
+    ),
+    "image_emptied_left_out": Reason(
+        _NOTE, "images without an object of the chosen classes, left out"
+    ),
     "split_assumed": Reason(_NOTE, "images of no split beside others of a split, put into train"),
     "listed_twice": Reason(_NOTE, "repeated names in a split list, read once"),
     "ids_renumbered": Reason(_NOTE, "class ids were numbered anew"),
     "unused_parent_class": Reason(_NOTE, "a class 0 without objects was left out"),
+    "annotated_by_several": Reason(
+        _NOTE, "images that several people annotated; one annotation of each was read"
+    ),
+    "not_annotated_yet": Reason(_NOTE, "images that nobody has annotated yet, left out"),
+    "image_level_label": Reason(_NOTE, "labels of a whole image, which do not say where, left out"),
+    "dont_care": Reason(_NOTE, "regions marked as not to care about, left out"),
+    "shape_ignored": Reason(_NOTE, "shapes that enclose nothing (points, lines), left out"),
     "mask_ignored": Reason(_NOTE, "masks that cannot be read, left out; their boxes are kept"),
     "exif_turned": Reason(_FIX, "images with an EXIF orientation, turned for good"),
     "exif_removed": Reason(
@@ -68,6 +106,7 @@ REASONS: dict[str, Reason] = {
     "annotation_of_absent_image": Reason(
         _FIX, "annotations of images that are not listed, left out"
     ),
+    "annotation_twice": Reason(_FIX, "annotations that stand twice, left out once"),
     "box_from_mask": Reason(_FIX, "objects without a box, which got their outline's"),
     "box_of_other_size": Reason(
         _AMBIGUOUS,
@@ -95,6 +134,7 @@ REASONS: dict[str, Reason] = {
     "image_twice": Reason(
         _AMBIGUOUS, "An image is annotated twice.", "Remove or merge one of the annotations."
     ),
+    "row_unreadable": Reason(_AMBIGUOUS, "A row cannot be read.", "Correct the row, or remove it."),
     "annotation_unreadable": Reason(
         _AMBIGUOUS, "An annotation file cannot be read.", "Correct the file, or remove it."
     ),

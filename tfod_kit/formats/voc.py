@@ -18,9 +18,9 @@ from tfod_kit import boxes
 from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
 from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
+from tfod_kit.formats import reading
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.locate import split_of_path, walk
-from tfod_kit.records import images
 
 _LISTS = ("train", "val", "test")
 _LIST_LINE = re.compile(r"(.*?)(?:\s+(-?[01]))?")  # always matches a line
@@ -137,13 +137,15 @@ def _text(path: Path) -> str:
 
 def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
     for path in source.annotations:
-        root = _parsed(path, context)
+        root = reading.xml(path, "annotation", context)
         if root is None:
             continue
         image = _image_file(root, path, source, context)
         if image is None:
             continue
-        size = _size(root, image, path, context)
+        size = reading.size(
+            _declared(root, "width"), _declared(root, "height"), image, context.name(path), context
+        )
         if size is not None:
             yield ImageAnnotation(
                 path=image,
@@ -152,37 +154,6 @@ def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
                 source_id=image.name,
                 objects=tuple(_objects(root, size, path, context)),
             )
-
-
-def _parsed(path: Path, context: Context) -> Any:
-    """The file's root element; None when it cannot be read and that may be skipped."""
-    from lxml import etree
-
-    # Nothing outside the file is read, and nothing inside it grows: no entities, network or DTD.
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
-    )
-    try:
-        root = etree.fromstring(path.read_bytes(), parser)
-    except (etree.XMLSyntaxError, OSError, ValueError) as error:
-        line = f":{error.lineno}" if isinstance(error, etree.XMLSyntaxError) else ""
-        context.findings.add("annotation_unreadable", f"{context.name(path)}{line}", _said(error))
-        return None
-    if root.tag != "annotation":
-        context.findings.add(
-            "annotation_unreadable", context.name(path), f"<{root.tag}> instead of <annotation>"
-        )
-        return None
-    entity = next(root.iter(etree.Entity), None)
-    if entity is not None:
-        where = f"{context.name(path)}:{entity.sourceline}"
-        context.findings.add("annotation_unreadable", where, f"the entity {entity.text}: not read")
-        return None
-    return root
-
-
-def _said(error: Exception) -> str:
-    return getattr(error, "msg", None) or str(error) or type(error).__name__
 
 
 def _image_file(root: Any, path: Path, source: Source, context: Context) -> Path | None:
@@ -211,24 +182,11 @@ def _image_file(root: Any, path: Path, source: Source, context: Context) -> Path
     return None
 
 
-def _size(root: Any, image: Path, path: Path, context: Context) -> tuple[int, int] | None:
-    """The declared (width, height), or the measured one where none is declared."""
+def _declared(root: Any, name: str) -> float | None:
     try:
-        width = int(float(root.findtext("size/width") or 0))
-        height = int(float(root.findtext("size/height") or 0))
-    except (ValueError, OverflowError):
-        width = height = 0
-    if width > 0 and height > 0:
-        return width, height
-    try:
-        measured = images.size(image)
-    except DataError as error:
-        context.findings.add("image_unusable", context.name(image), error.found)
+        return reading.number(root.findtext(f"size/{name}"))
+    except ValueError:
         return None
-    context.findings.add(
-        "size_missing", context.name(path), f"{measured[0]}x{measured[1]} measured"
-    )
-    return measured
 
 
 def _objects(
