@@ -49,21 +49,21 @@ def by_ratio(ids: Sequence[str], ratios: Mapping[str, float], seed: int) -> list
       seed: another one gives another split.
     """
     splits = [""] * len(ids)
-    sizes = _sizes(len(ids), ratios)
     places = iter(order(ids, seed))
-    for name, size in sizes.items():
+    for name, size in sizes(len(ids), ratios).items():
         for _ in range(size):
             splits[next(places)] = name
     return splits
 
 
-def _sizes(total: int, ratios: Mapping[str, float]) -> dict[str, int]:
+def sizes(total: int, ratios: Mapping[str, float]) -> dict[str, int]:
+    """How many of `total` each split gets: at least one while there are enough."""
     ends = [round(total * sum(list(ratios.values())[: part + 1])) for part in range(len(ratios))]
-    sizes = [end - start for start, end in zip([0, *ends], ends, strict=False)]
-    while total >= len(sizes) and 0 in sizes:
-        sizes[sizes.index(0)] += 1
-        sizes[sizes.index(max(sizes))] -= 1
-    return dict(zip(ratios, sizes, strict=True))
+    each = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    while total >= len(each) and 0 in each:
+        each[each.index(0)] += 1
+        each[each.index(max(each))] -= 1
+    return dict(zip(ratios, each, strict=True))
 
 
 def _key(name: str, seed: int) -> bytes:

@@ -7,7 +7,7 @@ findings lie in report.json beside the records.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from tfod_kit.errors import DataError, UsageError
 
@@ -89,6 +89,7 @@ REASONS: dict[str, Reason] = {
     "dont_care": Reason(_NOTE, "regions marked as not to care about, left out"),
     "shape_ignored": Reason(_NOTE, "shapes that enclose nothing (points, lines), left out"),
     "mask_ignored": Reason(_NOTE, "masks that cannot be read, left out; their boxes are kept"),
+    "image_shrunk": Reason(_NOTE, "images scaled down to --max_side, with all that is in them"),
     "exif_turned": Reason(_FIX, "images with an EXIF orientation, turned for good"),
     "exif_removed": Reason(
         _FIX, "EXIF orientations removed: the annotations follow the stored pixels"
@@ -210,6 +211,15 @@ class Findings:
             ours = self._tallies.setdefault(code, _Tally())
             ours.count += theirs.count
             ours.examples = (ours.examples + theirs.examples)[:EXAMPLES]
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Mapping[str, Any]]) -> "Findings":
+        """The findings of which `as_dict` was stored; codes of other versions are left out."""
+        findings = cls()
+        for code, tally in stored.items():
+            if code in REASONS:
+                findings._tallies[code] = _Tally(tally["count"], list(tally["examples"]))
+        return findings
 
     @property
     def counts(self) -> Mapping[str, int]:

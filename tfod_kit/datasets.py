@@ -1,0 +1,193 @@
+"""Reads a data set of one or several sources as one: unique ids, chosen classes, one label map."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tfod_kit import selection as choosing
+from tfod_kit.annotations import ImageAnnotation
+from tfod_kit.errors import UsageError
+from tfod_kit.formats import AUTO, FORMATS, find, merge
+from tfod_kit.formats.base import Context, Part, Source
+from tfod_kit.formats.findings import Findings
+from tfod_kit.formats.locate import ImageIndex
+from tfod_kit.labels import LabelMap
+from tfod_kit.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A data set as it was read.
+
+    Attributes:
+      formats: the key of FORMATS of each source.
+      parts: the sources' parts with their images; ids are unique over all of them.
+      classes: the label map.
+      roots: the folder of each source; names of images are relative to it.
+    """
+
+    formats: tuple[str, ...]
+    parts: merge.Read
+    classes: LabelMap
+    roots: tuple[Path, ...]
+
+    @property
+    def format(self) -> str:
+        """The formats as one word; "voc+coco" for two sources."""
+        return "+".join(dict.fromkeys(self.formats))
+
+    def name(self, path: Path) -> str:
+        """An image's path relative to its source's folder; its file name where it lies elsewhere.
+
+        With "/" on every system, so that lists and patterns fit everywhere.
+        """
+        for root in self.roots:
+            if path.is_relative_to(root):
+                return path.relative_to(root).as_posix()
+        return path.name
+
+
+def load(
+    sources: Path | Sequence[Path],
+    *,
+    format: str = AUTO,
+    images_folder: Path | None = None,
+    given: LabelMap | None = None,
+    selection: Selection | None = None,
+    findings: Findings,
+    origin: int = 0,
+) -> Loaded:
+    """Reads all annotations.
+
+    Ids that clash between sources get their source's folder before them. A picture that several
+    sources annotate is one image with the objects of all.
+
+    Args:
+      sources: the data sets' folders, or their annotation files.
+      format: a key of FORMATS, "auto", or one of them for each source, joined by commas.
+      images_folder: where the images lie; each source's folder unless told.
+      given: the label map; made from the data unless told.
+      selection: the classes to keep, rename and merge.
+      findings: takes whatever is skipped or repaired.
+      origin: the number of the first pixel in formats that may count from 0 or from 1.
+
+    Raises:
+      UsageError: a path, name or option is wrong.
+      DataError: there are no annotations, or `findings` stops at something in them.
+    """
+    paths = (sources,) if isinstance(sources, Path) else tuple(sources)
+    if images_folder is not None and not images_folder.is_dir():
+        raise UsageError("The image folder is not there.", where=images_folder, fix="Correct it.")
+    names: list[str] = []
+    reads: list[merge.Read] = []
+    ids: list[Part] = []
+    for path, wanted in zip(paths, _formats(format, len(paths)), strict=True):
+        root = root_of(path)
+        context = Context(root, ImageIndex(images_folder or root), findings, origin)
+        name, read, parts = _read(path, wanted, context)
+        names.append(name)
+        reads.append(read)
+        ids.extend(parts)
+    joined = reads[0] if len(reads) == 1 else _joined(paths, reads, findings)
+    joined, ids = _selected(selection or Selection(), joined, ids, findings)
+    classes = given or merge.label_map(ids, joined, findings)
+    known = [(source, merge.known(part, classes, findings)) for source, part in joined]
+    return Loaded(tuple(names), known, classes, tuple(root_of(path) for path in paths))
+
+
+def root_of(source: Path) -> Path:
+    """The folder that a data set's paths are relative to."""
+    if source.is_dir():
+        return source
+    return source.parent.parent if source.parent.name == "annotations" else source.parent
+
+
+def _formats(wanted: str, number: int) -> list[str]:
+    names = [name.strip() for name in wanted.split(",")]
+    if len(names) not in (1, number):
+        raise UsageError(
+            "There are not as many formats as sources.",
+            where="--format",
+            expected=f"one, or {number} joined by commas",
+            found=wanted,
+            fix=f"Say {AUTO}, or name each.",
+        )
+    return names * number if len(names) == 1 else names
+
+
+def _read(source: Path, format: str, context: Context) -> tuple[str, merge.Read, list[Part]]:
+    name, sources = find(format, context, source)
+    parts = [FORMATS[name].read(part, context) for part in sources]
+    read = merge.unique(
+        [(s, list(part.images)) for s, part in zip(sources, parts, strict=True)], context
+    )
+    merge.note_unannotated(read, context)
+    return name, read, parts
+
+
+def _selected(
+    selection: Selection, read: merge.Read, parts: list[Part], findings: Findings
+) -> tuple[merge.Read, list[Part]]:
+    images, ids = choosing.apply(
+        selection, [part for _, part in read], [part.ids for part in parts], findings
+    )
+    return (
+        [(source, part) for (source, _), part in zip(read, images, strict=True)],
+        [Part((), part) for part in ids],
+    )
+
+
+def _joined(paths: Sequence[Path], reads: Sequence[merge.Read], findings: Findings) -> merge.Read:
+    """The parts of all sources, less pictures that stood in an earlier one; ids made unique."""
+    owners: dict[str, set[int]] = {}
+    for place, read in enumerate(reads):
+        for _, part in read:
+            for annotation in part:
+                owners.setdefault(annotation.source_id, set()).add(place)
+    prefixes = _prefixes(paths)
+    joined: list[tuple[Source, list[ImageAnnotation]]] = []
+    seen: dict[Path, tuple[int, list[ImageAnnotation], int]] = {}
+    for place, read in enumerate(reads):
+        for source, part in read:
+            kept: list[ImageAnnotation] = []
+            for annotation in part:
+                first = seen.get(annotation.path)
+                if first is not None and first[0] != place:
+                    _join_objects(first[1], first[2], annotation, findings)
+                    continue
+                if len(owners[annotation.source_id]) > 1:
+                    new = f"{prefixes[place]}/{annotation.source_id}"
+                    annotation = replace(annotation, source_id=new)
+                seen[annotation.path] = (place, kept, len(kept))
+                kept.append(annotation)
+            joined.append((replace(source, name=f"{prefixes[place]}/{source.name}"), kept))
+    return joined
+
+
+def _join_objects(
+    part: list[ImageAnnotation], index: int, other: ImageAnnotation, findings: Findings
+) -> None:
+    """Adds another source's objects to an image; what both say stands once."""
+    image = part[index]
+    if (image.width, image.height) != (other.width, other.height):
+        found = f"{image.width}x{image.height} and {other.width}x{other.height} declared"
+        findings.add("image_twice", other.path.name, found)
+        return
+    new = tuple(item for item in other.objects if item not in image.objects)
+    findings.add("image_in_several_sources", other.path.name, f"{len(new)} objects added")
+    part[index] = replace(image, objects=image.objects + new)
+
+
+def _prefixes(paths: Sequence[Path]) -> list[str]:
+    """The shortest ends of the paths that tell them apart, so that ids name no machine."""
+    parts = [path.resolve().parts[1:] for path in paths]
+    for length in range(1, max(map(len, parts)) + 1):
+        ends = ["/".join(part[-length:]) for part in parts]
+        if len(set(ends)) == len(ends):
+            return ends
+    raise UsageError(
+        "A source is named twice.",
+        found=", ".join(os.fspath(path) for path in paths),
+        fix="Name each source once.",
+    )
