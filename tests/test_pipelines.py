@@ -14,31 +14,13 @@ from tfod_kit.configure import Request, plan
 from tfod_kit.pipeline_config.validation import PLACEHOLDER
 from tfod_kit.zoo import catalog
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "zoo" / "configs"
-
-# What the base configs were written from, for the models that the zoo's folder has a config of.
-SOURCES = {
-    "ssd_mobilenet_v2": "ssd_mobilenet_v2_320x320_coco17_tpu-8",
-    "ssd_mobilenet_v2_fpnlite": "ssd_mobilenet_v2_fpnlite_320x320_coco17_tpu-8",
-    "ssd_resnet50_v1_fpn": "ssd_resnet50_v1_fpn_640x640_coco17_tpu-8",
-    "efficientdet_d0": "ssd_efficientdet_d0_512x512_coco17_tpu-8",
-    "faster_rcnn_resnet50_v1": "faster_rcnn_resnet50_v1_640x640_coco17_tpu-8",
-}
-# Fields that change how a model runs, not which variables it has or what they learn.
-WITHOUT_WEIGHT = (
-    "use_static_shapes",
-    "use_matmul_crop_and_resize",
-    "use_matmul_gather_in_matcher",
-    "use_static_balanced_label_sampler",
-)
-
 
 def test_the_catalogue_and_the_folder_agree():
     files = {path.name for path in resources.pipelines().glob("*.config")}
-    assert files == {model.base for model in catalog.MODELS}
+    assert files == {model.base for model in catalog.BASES}
 
 
-@pytest.mark.parametrize("model", catalog.MODELS, ids=lambda model: model.name)
+@pytest.mark.parametrize("model", catalog.BASES, ids=lambda model: model.name)
 def test_figures_hang_together(model):
     config = pipeline_config.load(model.base_config)
     findings = [finding.problem for finding in pipeline_config.validate(config)]
@@ -51,34 +33,6 @@ def test_figures_hang_together(model):
     assert config.train_config.batch_size <= 32
     assert not config.train_config.fine_tune_checkpoint
     assert not config.train_config.use_bfloat16
-
-
-@pytest.mark.parametrize("name", SOURCES)
-def test_models_are_the_zoos_so_that_its_weights_fit(name):
-    path = SHARED / f"{SOURCES[name]}.config"
-    if not path.is_file():
-        pytest.skip("the zoo's configs (../shared/zoo/configs) are not here")
-    theirs = explicit(pipeline_config.load_foreign(path)[0].model)
-    ours = explicit(pipeline_config.load(catalog.find(name).base_config).model)
-    differing = {
-        field for field in theirs.keys() | ours.keys() if theirs.get(field) != ours.get(field)
-    }
-    assert {field for field in differing if not field.endswith(WITHOUT_WEIGHT)} == set()
-
-
-def explicit(message, prefix=""):
-    """Every scalar of a message, defaults filled in, by path."""
-    values = {}
-    for field in message.DESCRIPTOR.fields:
-        path, value = f"{prefix}{field.name}", getattr(message, field.name)
-        if field.message_type is None:
-            values[path] = list(value) if field.is_repeated else value
-        elif field.is_repeated:
-            for index, item in enumerate(value):
-                values |= explicit(item, f"{path}[{index}].")
-        elif message.HasField(field.name):
-            values |= explicit(value, f"{path}.")
-    return values
 
 
 def test_placeholders_are_the_only_paths():
@@ -96,7 +50,7 @@ def first_losses(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pipelines")
     records = write_records(folder / "records [1]")  # upstream's glob has to cope with that
     paths = []
-    for model in catalog.MODELS:
+    for model in catalog.BASES:
         settings = tuple(smaller(pipeline_config.load(model.base_config)))
         request = Request(records, folder, model.name, batch_size=2, steps=10, settings=settings)
         paths.append(folder / f"{model.name}.config")
@@ -110,7 +64,7 @@ def first_losses(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", catalog.MODELS, ids=lambda model: model.name)
+@pytest.mark.parametrize("model", catalog.BASES, ids=lambda model: model.name)
 def test_one_step_under_upstream(model, first_losses):
     every, errors = first_losses
     assert model.name in every, errors[-3000:]

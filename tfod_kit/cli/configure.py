@@ -15,7 +15,7 @@ _SHOWN_CLASSES = 8
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    names = ", ".join(model.name for model in catalog.MODELS)
+    names = ", ".join(model.name for model in catalog.BASES)
     parser.add_argument(
         "model", nargs="?", help=f"one of {names} (without --base or --zoo: {catalog.DEFAULT.name})"
     )

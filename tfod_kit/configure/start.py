@@ -42,9 +42,22 @@ class Start:
 def from_model(name: str) -> Start:
     """A model of the catalogue with its base config. Raises UsageError for an unknown one."""
     model = catalog.find(name)
-    config = pipeline_config.load(model.base_config)
+    if model.base is None:
+        raise UsageError(
+            f"{model.name} is weights alone, no model that can be trained.",
+            fix="Start a model from them: --checkpoint FOLDER. `tfod models` lists the models.",
+        )
+    config = base_config(model)
     training = config.train_config
     return Start(config, model.base, training.batch_size, training.num_steps, better=model.archive)
+
+
+def base_config(model: catalog.Model) -> PipelineConfig:
+    """The config that a model of the catalogue starts from without an archive."""
+    config = pipeline_config.load(model.base_config)
+    for path, value in model.settings:
+        pipeline_config.set_field(config, path, value)
+    return config
 
 
 def from_file(path: Path) -> Start:
@@ -93,7 +106,7 @@ def from_archive(folder: Path) -> Start:
 def refuse_other_model(start: Start, name: str) -> None:
     """Raises UsageError when the archive does not hold the model that was named."""
     model = catalog.find(name)
-    wanted = _extractor(pipeline_config.load(model.base_config))
+    wanted = _extractor(base_config(model))
     if _extractor(start.config) != wanted:
         raise UsageError(
             f"The archive holds another model than {name!r}.",
@@ -153,8 +166,8 @@ def checkpoint_type(prefix: Path) -> str:
 
 
 def _base_of_same_model(config: PipelineConfig) -> PipelineConfig | None:
-    for model in catalog.MODELS:
-        if model is catalog.DEFAULT or not model.base_config.is_file():
+    for model in catalog.BASES:
+        if model is catalog.DEFAULT:
             continue
         base = pipeline_config.load(model.base_config)
         if _extractor(base) == _extractor(config):

@@ -1,0 +1,75 @@
+"""The archives of the TensorFlow 2 detection model zoo, with the figures that the zoo publishes.
+
+The facts stand in tf2_zoo.csv beside this file; their source is the zoo's own table
+(research/object_detection/g3doc/tf2_detection_zoo.md of tensorflow/models).
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_TABLE = Path(__file__).with_name("tf2_zoo.csv")
+
+# Where the zoo lies, best first; all are one bucket. Plain http is what the zoo's table links to.
+# It comes last, since networks and the bucket refuse it more and more.
+SOURCES = (
+    "https://download.tensorflow.org/models/object_detection/tf2",
+    "https://storage.googleapis.com/download.tensorflow.org/models/object_detection/tf2",
+    "http://download.tensorflow.org/models/object_detection/tf2",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One archive: a config and a checkpoint trained on COCO 2017, most with a SavedModel.
+
+    Attributes:
+      name: the archive's, without .tar.gz.
+      date: the folder of the zoo that it lies in.
+      title: what the zoo's table calls it.
+      outputs: what it finds: "boxes", and "masks" or "keypoints".
+      speed_ms: for one image, as published; None where the zoo says nothing.
+      box_map, mask_map, keypoint_map: COCO's AP@.50:.95 in percent, as published, or None.
+      sha256: the archive's, where it is known; else that of the first download is kept to.
+    """
+
+    name: str
+    date: str
+    title: str
+    outputs: tuple[str, ...]
+    speed_ms: int | None
+    box_map: float | None
+    mask_map: float | None
+    keypoint_map: float | None
+    sha256: str | None
+
+    @property
+    def file(self) -> str:
+        """The archive's file name."""
+        return f"{self.name}.tar.gz"
+
+
+@cache
+def archives() -> Mapping[str, Archive]:
+    """Every archive of the zoo by its name, in the zoo's order."""
+    with _TABLE.open(encoding="utf-8", newline="") as stream:
+        return {row["name"]: _archive(row) for row in csv.DictReader(stream)}
+
+
+def _archive(row: Mapping[str, str]) -> Archive:
+    def figure(name: str) -> float | None:
+        return float(row[name]) if row[name] else None
+
+    return Archive(
+        name=row["name"],
+        date=row["date"],
+        title=row["title"],
+        outputs=tuple(row["outputs"].split("/")),
+        speed_ms=int(row["speed_ms"]) if row["speed_ms"] else None,
+        box_map=figure("box_map"),
+        mask_map=figure("mask_map"),
+        keypoint_map=figure("keypoint_map"),
+        sha256=row["sha256"] or None,
+    )
