@@ -48,6 +48,15 @@ class Progress:
         """Prints a line of its own without breaking the bar."""
         print(line, file=self._stream, flush=True)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the time of the block out of the rate, for work of another kind in between."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._start += time.monotonic() - began
+
     def line(self) -> str:
         """The figures as plain text."""
         seconds = max(time.monotonic() - self._start, 1e-9)
@@ -84,6 +93,13 @@ class _LiveProgress(Progress):
 
     def say(self, line: str) -> None:
         self._bar.console.print(line, markup=False, highlight=False)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        self._bar.stop()  # the work in between may show a bar of its own; rich has room for one
+        with super().paused():
+            yield
+        self._bar.start()
 
     def finish(self) -> None:
         self._show()

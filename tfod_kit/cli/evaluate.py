@@ -5,7 +5,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfod_kit import evaluate, files, pipeline_config, visualize
 from tfod_kit.annotations import ObjectAnnotation
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PICTURES = 8
 _DRAWN_FROM = 0.3
-_DEFAULT_SPLIT = "val"
+DEFAULT_SPLIT = "val"
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -43,18 +43,35 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     paths, split = _records(args)
     out = args.out or (args.model if args.model.is_dir() else args.model.parent) / "eval"
-    total = sum(map(shards.count, paths))
-    print(f"Evaluating {args.model} on {total:,} pictures ({split})", flush=True)
+    print(f"Evaluating {args.model} on {_pictures(paths):,} pictures ({split})", flush=True)
     from tfod_kit.engine import detector as detectors
 
     detector = detectors.load(args.model, label_map=args.label_map, checkpoint=args.checkpoint)
+    result = measure(detector, paths, split, out, batch_size=args.batch_size)
+    _print(result)
+    print(f"Figures:     {_figures(detector, split, out)}")
+    print(f"Curves:      tensorboard --logdir {out.parent}")
+    return 0
+
+
+def measure(
+    detector: "Detector", paths: list[Path], split: str, out: Path, *, batch_size: int = 8
+) -> evaluate.Evaluation:
+    """Evaluates on record files; the figures go to `out` as JSON and into TensorBoard.
+
+    Raises:
+      UsageError: the detector has no label map.
+      DataError: the records cannot be used.
+    """
     if detector.label_map is None:
         raise UsageError(
-            "No label map came with the model.", where=args.model, fix="Name one with --label_map."
+            "No label map came with the model.",
+            where=detector.source,
+            fix="Name one with --label_map.",
         )
     colours = visualize.palette(detector.label_map)
     pictures: list[Image.Image] = []
-    with progress("evaluating", total, "pictures") as bar:
+    with progress("evaluating", _pictures(paths), "pictures") as bar:
 
         def seen(labelled: evaluate.Example, found: tuple[ObjectAnnotation, ...]) -> None:
             if len(pictures) < _PICTURES:
@@ -65,12 +82,26 @@ def run(args: argparse.Namespace) -> int:
             detector,
             evaluate.read_examples(paths, detector.label_map),
             detector.label_map,
-            batch_size=args.batch_size,
+            batch_size=batch_size,
             seen=seen,
         )
-    _print(result)
     _write(result, detector, split, out, pictures)
-    return 0
+    return result
+
+
+def configured_records(config: Any) -> list[Path]:
+    """The record files of a config's eval_input_reader; none when it has none.
+
+    Raises:
+      UsageError: a pattern matches nothing.
+    """
+    readers = config.eval_input_reader
+    patterns = [path for reader in readers for path in reader.tf_record_input_reader.input_path]
+    return [path for pattern in patterns for path in shards.match(pattern)]
+
+
+def _pictures(paths: list[Path]) -> int:
+    return sum(map(shards.count, paths))
 
 
 def _records(args: argparse.Namespace) -> tuple[list[Path], str]:
@@ -78,20 +109,17 @@ def _records(args: argparse.Namespace) -> tuple[list[Path], str]:
     if args.records and not Path(args.records).is_dir():
         return shards.match(args.records), args.split or Path(args.records).name
     if args.records:
-        return _split_of(Path(args.records), args.split or _DEFAULT_SPLIT)
+        return _split_of(Path(args.records), args.split or DEFAULT_SPLIT)
     config = args.model / CONFIG if args.model.is_dir() else args.model
-    readers = pipeline_config.load(config).eval_input_reader if config.is_file() else ()
-    patterns = [path for reader in readers for path in reader.tf_record_input_reader.input_path]
-    if not patterns:
+    paths = configured_records(pipeline_config.load(config)) if config.is_file() else []
+    if not paths:
         raise UsageError(
             "It is not known which records to measure on.",
             where=config,
             expected=f"a {CONFIG} with an eval_input_reader",
             fix="Name the folder that `tfod convert` wrote with --records.",
         )
-    if args.split:
-        return _split_of(Path(patterns[0]).parent, args.split)
-    return [path for pattern in patterns for path in shards.match(pattern)], _DEFAULT_SPLIT
+    return _split_of(paths[0].parent, args.split) if args.split else (paths, DEFAULT_SPLIT)
 
 
 def _split_of(folder: Path, split: str) -> tuple[list[Path], str]:
@@ -147,9 +175,8 @@ def _write(
 
     step = detector.step or 0
     document = {"model": str(detector.source), "step": detector.step, "split": split}
-    figures = out / f"{split}-{step}.json"
     files.write_text(
-        figures,
+        _figures(detector, split, out),
         json.dumps(document | dataclasses.asdict(result), indent=2, ensure_ascii=False) + "\n",
     )
     measured = {
@@ -159,5 +186,7 @@ def _write(
     with summaries.writer(out / split) as writer:
         summaries.scalars(writer, step, measured | per_class)
         summaries.pictures(writer, step, "ground_truth_and_detections", pictures)
-    print(f"Figures:     {figures}")
-    print(f"Curves:      tensorboard --logdir {out.parent}")
+
+
+def _figures(detector: "Detector", split: str, out: Path) -> Path:
+    return out / f"{split}-{detector.step or 0}.json"

@@ -1,9 +1,16 @@
-"""`tfod train RUN`: trains what `tfod configure` wrote."""
+"""`tfod train RUN`: trains what `tfod configure` wrote, and measures it on the way."""
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tfod_kit import pipeline_config
+from tfod_kit.cli import evaluate
 from tfod_kit.cli.shared import config_path, count
+from tfod_kit.evaluate import METRICS
+
+if TYPE_CHECKING:
+    from tfod_kit.engine.detector import Detector
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -18,13 +25,24 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--summary_every", type=count, default=20, help="steps between points in TensorBoard"
     )
+    parser.add_argument(
+        "--no_evaluate",
+        action="store_true",
+        help="do not measure each checkpoint on the val records",
+    )
     parser.add_argument("--tpu", metavar="NAME", help="train on this Cloud TPU")
 
 
 def run(args: argparse.Namespace) -> int:
-    config = config_path(args.run)
-    print(f"Training {config.parent} (loading TensorFlow takes some seconds)", flush=True)
+    path = config_path(args.run)
+    paths = [] if args.no_evaluate else evaluate.configured_records(pipeline_config.load(path))
+    print(f"Training {path.parent} (loading TensorFlow takes some seconds)", flush=True)
     from tfod_kit.engine.train import TrainOptions, train
+
+    def measure(detector: "Detector") -> None:
+        result = evaluate.measure(detector, paths, evaluate.DEFAULT_SPLIT, path.parent / "eval")
+        average, at_half = (result.metrics[name] for name in METRICS[:2])
+        print(f"Step {detector.step:,}: mAP {average:.3f}, mAP@.50IOU {at_half:.3f}", flush=True)
 
     options = TrainOptions(
         steps=args.steps,
@@ -33,13 +51,12 @@ def run(args: argparse.Namespace) -> int:
         summary_every=args.summary_every,
         tpu=args.tpu,
     )
-    result = train(config, options)
+    result = train(path, options, measure if paths else None)
     done = result.last_step - result.first_step
-    verb = "Stopped" if result.stopped else "Trained"
+    verb = "Stopped" if result.stopped else "Finished"
     loss = f", loss {result.loss:.4g}" if result.loss is not None else ""
-    print(
-        f"{verb} at step {result.last_step:,} after {done:,} steps in {result.seconds:.0f} s{loss}"
-    )
+    spent = f"{done:,} steps in {result.seconds:.0f} s"
+    print(f"{verb} at step {result.last_step:,}: {spent}{loss}")
     print(f"Checkpoint:  {result.checkpoint}")
     print(f"Next:        tfod evaluate {args.run}")
     print(f"Curves:      tensorboard --logdir {args.run}")

@@ -7,6 +7,7 @@ for objects in detector.detect([pixels]):
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -134,17 +135,31 @@ class _BatchDetector:
 _OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
 
 
-class _CheckpointDetector(_BatchDetector):
+class LiveDetector(_BatchDetector):
+    """A model in training, or one just built: detects with the weights it has at the moment."""
+
     _largest_batch = None
+
+    def __init__(
+        self, model: Any, config: Any, folder: Path, label_map: Path | None = None
+    ) -> None:
+        configured = config.eval_input_reader[0].label_map_path if config.eval_input_reader else ""
+        self.label_map = _label_map(label_map, Path(configured or folder / LABEL_MAP))
+        self.source = folder
+        self.step = None
+        self._call = _detection(model)
+
+
+class _CheckpointDetector(LiveDetector):
+    """A run folder's model with the weights of one of its checkpoints."""
 
     def __init__(self, config_path: Path, prefix: Path, label_map: Path | None) -> None:
         config = pipeline_config.load(config_path)
-        configured = config.eval_input_reader[0].label_map_path if config.eval_input_reader else ""
-        self.label_map = _label_map(label_map, Path(configured or config_path.parent / LABEL_MAP))
-        self.source = prefix
         tf = runtime.start()
         model = models.build(config, is_training=False, where=config_path)
-        self._call = restored_module(model, prefix)
+        with _matched(model, prefix):
+            super().__init__(model, config, config_path.parent, label_map)
+        self.source = prefix
         reader = tf.train.load_checkpoint(str(prefix))
         step = "step/.ATTRIBUTES/VARIABLE_VALUE"
         self.step = int(reader.get_tensor(step)) if reader.has_tensor(step) else None
@@ -183,20 +198,33 @@ class _SavedModelDetector(_BatchDetector):
         self._call = lambda images: signature(**{name: feed(images)})
 
 
-def restored_module(model: Any, prefix: Path) -> Any:
-    """Upstream's detection function for float images [batch, height, width, 3] with the weights of
-    a checkpoint, every variable of the model found in it.
+def _detection(model: Any) -> Callable[[Any], Mapping[str, Any]]:
+    """Upstream's detection on images [batch, height, width, 3], as its exporter has it.
+
+    Building it makes the model's variables, so a restore that waits for them takes place.
+    """
+    tf = runtime.start()
+    from object_detection import exporter_lib_v2
+
+    # Upstream's train step turns both on while it is traced, and leaves them so.
+    model._is_training = False
+    tf.keras.backend.set_learning_phase(False)
+    module = exporter_lib_v2.DetectionFromFloatImageModule(model)
+    concrete = module.__call__.get_concrete_function()
+    return lambda images: concrete(tf.cast(images, tf.float32))
+
+
+@contextmanager
+def _matched(model: Any, prefix: Path) -> Iterator[None]:
+    """Restores a checkpoint into the model; at the end every variable of it must have been found.
 
     Raises:
       CheckpointError: the checkpoint lacks variables, or they have other shapes.
     """
     tf = runtime.start()
-    from object_detection import exporter_lib_v2
-
     try:
         status = tf.train.Checkpoint(model=model).restore(str(prefix)).expect_partial()
-        module = exporter_lib_v2.DetectionFromFloatImageModule(model)
-        concrete = module.__call__.get_concrete_function()  # makes the variables, so restores them
+        yield
         status.assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         raise CheckpointError(
@@ -206,7 +234,6 @@ def restored_module(model: Any, prefix: Path) -> Any:
             fix="Use the pipeline.config that this checkpoint was trained with; if the file is "
             "damaged, name an earlier one with --checkpoint.",
         ) from error
-    return lambda images: concrete(tf.cast(images, tf.float32))
 
 
 def _feeds(tf: Any) -> dict[Any, Callable[[Any], Any]]:
