@@ -1,5 +1,6 @@
 """Writing so that an output appears whole or not at all: beside, fsync, rename."""
 
+import ctypes
 import os
 import shutil
 import tempfile
@@ -18,7 +19,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
       UsageError: the folder cannot be made or written to, or the disk is full.
     """
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
@@ -27,7 +28,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        with _explained(path):
+        with explained(path):
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
             _sync_folder(path.parent)
@@ -59,25 +60,55 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         raise UsageError(
             "A folder is to be written where a file is.", where=path, fix="Name another folder."
         )
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
         beside.chmod(0o777 & ~_umask())
-    replaced = beside.with_suffix(".old")
     try:
         yield beside
-        with _explained(path):
-            if path.exists():
-                path.rename(replaced)
-            beside.rename(path)
-            _sync_folder(path.parent)
+        replace_folder(beside, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def replace_folder(beside: Path, path: Path) -> None:
+    """Makes the folder `beside` become `path`, in one step where the system can exchange two.
+
+    Elsewhere a kill between two renames can leave the old folder as `.NAME.old` and none at `path`.
+
+    Args:
+      beside: a folder in the parent of `path`.
+      path: a folder, which is removed, or nothing.
+
+    Raises:
+      UsageError: `path` cannot be replaced.
+    """
+    replaced = path.parent / f".{path.name}.old"
+    with explained(path):
+        if path.exists() and not _exchange(beside, path):
+            path.rename(replaced)
+        if not path.exists():
+            beside.rename(path)
+        _sync_folder(path.parent)
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swaps two folders' names in one step; False where the system cannot."""
+    # renameat2(2) of Linux 3.15 and glibc 2.28; the numbers are from fcntl.h and linux/fs.h.
+    at_cwd, rename_exchange = -100, 2
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    done = rename(at_cwd, os.fsencode(one), at_cwd, os.fsencode(other), rename_exchange)
+    return bool(done == 0)
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Turns the system's errors into a UsageError that names the path."""
     try:
         yield
     except OSError as error:

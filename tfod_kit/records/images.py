@@ -10,19 +10,25 @@ for good (`turned`), unless the annotations declare the size that the file store
 then follow the stored pixels, and the tag alone is removed.
 """
 
+import hashlib
 import io
+import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
 from tfod_kit.errors import DataError
+from tfod_kit.records import embedded
 
 QUALITY = 95  # of a JPEG that has to be written anew
 
 # Twice this many pixels decode to more than 1 GB; Pillow's own limit is the same.
 MAX_PIXELS = 178_956_970
+
+# A record of more than 2 GB cannot be read as protobuf; no picture of MAX_PIXELS needs this much.
+MAX_BYTES = 1 << 29
 
 _JPEG = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
@@ -56,6 +62,8 @@ class EncodedImage:
       turned: whether an EXIF orientation was baked into the pixels.
       untagged: whether an EXIF orientation was removed, the pixels left as they were.
       converted_from: what it was when it had to be written anew ("WEBP", "CMYK JPEG"), else "".
+      full_size: (width, height) in px before it was scaled down; None when it was not.
+      sha256: of the file it came from.
     """
 
     data: bytes
@@ -65,36 +73,52 @@ class EncodedImage:
     turned: bool = False
     untagged: bool = False
     converted_from: str = ""
+    full_size: tuple[int, int] | None = None
+    # Of the file, not of `data`; 32 bytes, none for an image that comes from a record.
+    sha256: bytes = field(default=b"", compare=False)
 
 
-def load(path: Path, *, declared: tuple[int, int] | None = None) -> EncodedImage:
+def load(
+    path: Path, *, declared: tuple[int, int] | None = None, max_side: int | None = None
+) -> EncodedImage:
     """Reads an image file.
 
     Args:
       path: the file.
       declared: the (width, height) in px that its annotations state; None when they do not. It
         only decides what an EXIF orientation means to them.
+      max_side: px; an image with a longer side is scaled down to it.
 
     Raises:
-      DataError: absent, not an image, cut short, or larger than MAX_PIXELS.
+      DataError: absent, not an image, cut short, or larger than MAX_PIXELS or MAX_BYTES.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise _unusable(path, error.strerror or str(error)) from error
+    data = _content(path)
     image = _opened(io.BytesIO(data), path)
     orientation = _orientation(image)
     kind = _kind(data)
-    if orientation in _TURNED and _follows_stored(image.size, orientation, declared):
-        return _untagged(data, image, kind, path)
-    why = _why_anew(data, image, kind)
+    turned = untagged = False
     if orientation in _TURNED:
-        return _anew(image, path, kind or "png", turned=True, converted_from=why)
-    if why:
-        lossy = image.format in ("JPEG", "MPO", "WEBP")
-        return _anew(image, path, "jpeg" if lossy else "png", converted_from=why)
-    _check_whole(data, image, kind, path)
-    return EncodedImage(data, kind, image.width, image.height)
+        untagged = _follows_stored(image.size, orientation, declared)
+        turned = not untagged
+    target = _target(image.size, max_side)
+    why = _why_anew(data, image, kind)
+    digest = hashlib.sha256(data).digest()
+    if not (why or turned or target):
+        _check_whole(data, image, kind, path)
+        stored = _without_exif(data, kind) if untagged else data
+        if stored is not None:
+            return EncodedImage(
+                stored, kind, image.width, image.height, untagged=untagged, sha256=digest
+            )
+    lossy = image.format in ("JPEG", "MPO", "WEBP")
+    full_size = image.size if orientation not in _SIDEWAYS or untagged else image.size[::-1]
+    return _Anew(path, kind or ("jpeg" if lossy else "png"), turned, target).encoded(
+        image,
+        untagged=untagged,
+        converted_from=why,
+        full_size=full_size if target else None,
+        sha256=digest,
+    )
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -104,7 +128,7 @@ def size(path: Path) -> tuple[int, int]:
       DataError: absent, or not an image.
     """
     try:
-        with path.open("rb") as stream:
+        with embedded.open(path) as stream:
             image = _opened(stream, path)
             width, height = image.size
             return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
@@ -169,29 +193,72 @@ def _why_anew(data: bytes, image: Any, kind: str) -> str:
     return ""
 
 
-def _anew(
-    image: Any, path: Path, kind: str, *, turned: bool = False, converted_from: str = ""
-) -> EncodedImage:
-    from PIL import ImageOps
+@dataclass(frozen=True, slots=True)
+class _Anew:
+    """How to write an image anew.
 
+    Attributes:
+      path: the file, for messages.
+      kind: "jpeg" or "png".
+      turned: whether to bake its EXIF orientation.
+      target: (width, height) in px to scale it to, before it is turned; None to leave it.
+    """
+
+    path: Path
+    kind: str
+    turned: bool
+    target: tuple[int, int] | None
+
+    def encoded(self, image: Any, **told: Any) -> EncodedImage:
+        """The image written anew; `told` is passed on."""
+        try:
+            pixels = self._pixels(image)
+            stream = io.BytesIO()
+            if self.kind == "jpeg":
+                pixels.save(stream, format="JPEG", quality=QUALITY)
+            else:
+                pixels.save(stream, format="PNG")
+        except Exception as error:  # what a decoder raises on damaged pixels is its own affair
+            raise _unusable(self.path, str(error)) from error
+        size = pixels.size
+        return EncodedImage(
+            stream.getvalue(), self.kind, size[0], size[1], turned=self.turned, **told
+        )
+
+    def _pixels(self, image: Any) -> Any:
+        from PIL import Image, ImageOps
+
+        if self.target:
+            # A JPEG can be decoded at a half, quarter or eighth; twice what is wanted leaves the
+            # filter enough to work with.
+            image.draft(None, (2 * self.target[0], 2 * self.target[1]))
+        plain = ImageOps.exif_transpose(image) if self.turned else image
+        plain = _eight_bit(plain)
+        if not self.target:
+            return plain
+        sideways = self.turned and _orientation(image) in _SIDEWAYS
+        target = self.target[::-1] if sideways else self.target
+        return plain.resize(target, Image.Resampling.LANCZOS)
+
+
+def _target(size: tuple[int, int], max_side: int | None) -> tuple[int, int] | None:
+    """The (width, height) to scale to, the shape kept; None where nothing is too long."""
+    longest = max(size)
+    if max_side is None or longest <= max_side:
+        return None
+    width, height = (max(1, round(side * max_side / longest)) for side in size)
+    return width, height
+
+
+def _content(path: Path) -> bytes:
     try:
-        pixels = ImageOps.exif_transpose(image) if turned else image
-        pixels = _eight_bit(pixels)
-        stream = io.BytesIO()
-        if kind == "jpeg":
-            pixels.save(stream, format="JPEG", quality=QUALITY)
-        else:
-            pixels.save(stream, format="PNG")
-    except Exception as error:  # what a decoder raises on damaged pixels is its own affair
-        raise _unusable(path, str(error)) from error
-    return EncodedImage(
-        stream.getvalue(),
-        kind,
-        pixels.width,
-        pixels.height,
-        turned=turned,
-        converted_from=converted_from,
-    )
+        with embedded.open(path) as stream:
+            if stream.seek(0, os.SEEK_END) <= MAX_BYTES:
+                stream.seek(0)
+                return stream.read()
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from error
+    raise _unusable(path, f"a file of over {MAX_BYTES >> 20} MiB")
 
 
 def _eight_bit(image: Any) -> Any:
@@ -210,18 +277,10 @@ def _eight_bit(image: Any) -> Any:
     return plain
 
 
-def _untagged(data: bytes, image: Any, kind: str, path: Path) -> EncodedImage:
-    if kind == "jpeg" and image.mode in ("L", "RGB"):
-        _check_whole(data, image, kind, path)
-        return EncodedImage(_without_exif(data), kind, image.width, image.height, untagged=True)
-    plain = image.copy()
-    plain.getexif().clear()
-    anew = _anew(plain, path, kind or "png", converted_from=str(image.format))
-    return EncodedImage(anew.data, anew.format, anew.width, anew.height, untagged=True)
-
-
-def _without_exif(data: bytes) -> bytes:
-    """A JPEG less its EXIF segments, the pixels untouched."""
+def _without_exif(data: bytes, kind: str) -> bytes | None:
+    """A JPEG less its EXIF segments, the pixels untouched; None for what is no JPEG."""
+    if kind != "jpeg":
+        return None
     kept, place = [data[:2]], 2
     while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] != 0xDA:
         end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")

@@ -71,22 +71,27 @@ def match(wanted: str) -> list[Path]:
     return paths
 
 
-def write(path: Path, records: Iterable[bytes]) -> int:
-    """Writes a record file, whole or not at all; returns the number of records.
+def write(path: Path, records: Iterable[bytes]) -> tuple[int, int]:
+    """Writes a record file, whole or not at all; returns its size in bytes and its CRC32C.
 
     Raises:
       UsageError: the file cannot be written.
     """
-    count = 0
+    size = crc = 0
     with atomic_file(path) as stream:
         for data in records:
             length = _LENGTH.pack(len(data))
-            stream.write(length)
-            stream.write(_CRC.pack(_masked_crc(length)))
+            header = length + _CRC.pack(_masked(google_crc32c.value(length)))
+            own = google_crc32c.value(data)
+            trailer = _CRC.pack(_masked(own))
+            stream.write(header)
             stream.write(data)
-            stream.write(_CRC.pack(_masked_crc(data)))
-            count += 1
-    return count
+            stream.write(trailer)
+            size += len(header) + len(data) + len(trailer)
+            crc = google_crc32c.extend(
+                google_crc32c.extend(google_crc32c.extend(crc, header), data), trailer
+            )
+    return size, crc
 
 
 def read(path: Path, every: int = 1) -> Iterator[bytes]:
@@ -112,6 +117,20 @@ def read(path: Path, every: int = 1) -> Iterator[bytes]:
             if _CRC.unpack(trailer)[0] != _masked_crc(data):
                 raise _damaged(path, index, "data")
             yield data
+
+
+def read_at(path: Path, offset: int) -> bytes:
+    """The record that starts at `offset` bytes, its checksum checked. Raises as `read`."""
+    with _opened(path) as stream:
+        stream.seek(offset)
+        size = next(_sizes(stream, path))
+        left = os.fstat(stream.fileno()).st_size - stream.tell()
+        if size + _CRC.size > left:
+            raise _truncated(path, f"at byte {offset}")
+        data = stream.read(size)
+        if _CRC.unpack(stream.read(_CRC.size))[0] != _masked_crc(data):
+            raise _damaged(path, f"at byte {offset}", "data")
+        return data
 
 
 def count(path: Path) -> int:
@@ -161,11 +180,14 @@ def _sizes(stream: IO[bytes], path: Path) -> Iterator[int]:
 
 
 def _masked_crc(data: bytes) -> int:
-    crc = google_crc32c.value(data)
+    return _masked(google_crc32c.value(data))
+
+
+def _masked(crc: int) -> int:
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-def _truncated(path: Path, index: int) -> DataError:
+def _truncated(path: Path, index: int | str) -> DataError:
     return DataError(
         "The record file is cut short.",
         where=f"{path}, record {index}",
@@ -174,7 +196,7 @@ def _truncated(path: Path, index: int) -> DataError:
     )
 
 
-def _damaged(path: Path, index: int, part: str) -> DataError:
+def _damaged(path: Path, index: int | str, part: str) -> DataError:
     what = f"the checksum of the record's {part} does not fit"
     if index == 0 and part == "length":
         what += "; this may be no TFRecord file, or a compressed one"

@@ -1,0 +1,270 @@
+"""Converts an annotated data set to TFRecords, a label map and a report, together or not at all."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tfod_kit import datasets, files, labels, resources, splits, splitting
+from tfod_kit.annotations import ImageAnnotation
+from tfod_kit.convert import manifest, staging, writing
+from tfod_kit.convert.manifest import MANIFEST
+from tfod_kit.convert.report import Report, SplitSummary, report
+from tfod_kit.convert.writing import Shard, Written
+from tfod_kit.errors import DataError, UsageError, did_you_mean
+from tfod_kit.formats import AUTO
+from tfod_kit.formats.findings import Findings
+from tfod_kit.labels import LabelMap
+from tfod_kit.progress import progress
+from tfod_kit.records import beam, pool, shards
+from tfod_kit.selection import Selection
+from tfod_kit.splitting import Split
+
+__all__ = [
+    "LABEL_MAP",
+    "MANIFEST",
+    "REPORT",
+    "Report",
+    "SplitSummary",
+    "convert",
+    "load_label_map",
+]
+
+LABEL_MAP = "label_map.pbtxt"
+REPORT = "report.json"
+
+_SHARD_BYTES = 100 << 20  # tf.data reads files of this size well; TensorFlow advises 100-200 MB
+_SHARD_IMAGES = 250  # small images: enough files for a few readers, few enough to look at
+_FEW_SHARDS = 4
+_POOL_FROM = 5000  # images; below, starting processes costs more than they save
+
+
+def convert(
+    source: Path | Sequence[Path],
+    out: Path,
+    *,
+    format: str = AUTO,
+    images_folder: Path | None = None,
+    label_map: str | Path | None = None,
+    selection: Selection | None = None,
+    split: Mapping[str, float] | Split | None = None,
+    seed: int = 0,
+    num_shards: int | None = None,
+    workers: int = 1,
+    on_error: str = "fix",
+    origin: int = 0,
+    max_side: int | None = None,
+    shard_range: tuple[int, int] | None = None,
+    runner: beam.Runner | None = None,
+) -> Report:
+    """Writes the records of a data set into a folder, which appears whole or not at all.
+
+    Args:
+      source: the data set's folder, or its one annotation file; several are merged.
+      out: the folder to write; replaced when it holds nothing but an earlier conversion.
+      format: a key of FORMATS, or "auto"; or one for each source, joined by commas.
+      images_folder: where the images lie; the data set's folder unless told.
+      label_map: a label map's file, or the name of a standard one; made from the data unless told.
+      selection: the classes to keep, rename and merge.
+      split: ratios by split, or another way to split; the data set's own splits, or else
+        splits.DEFAULT, unless told.
+      seed: shuffles the images; the same seed gives the same bytes for any `workers`.
+      num_shards: of each split; by size and number unless told.
+      workers: processes.
+      on_error: "fix", "skip" or "fail"; see formats.findings.
+      origin: the number of the first pixel, 0 or 1, in formats that may count from either.
+      max_side: px; larger images are scaled down to it, with boxes, masks and keypoints.
+      shard_range: (i, n) writes only every n-th record file from the i-th on, i from 0, for one of
+        n jobs that share a disk. The same call without it writes what is missing and finishes.
+      runner: one of Apache Beam's, whose workers share a disk too, instead of processes.
+
+    A run that fails or is killed leaves its finished record files beside `out`, and the same call
+    goes on from there; the bytes are those of a run that was not interrupted.
+
+    Raises:
+      UsageError: a path, name or option is wrong, `out` cannot be written, or another run does.
+      DataError: there are no annotations, or something in them cannot be used or decided.
+      ConfigError: the label map given is none.
+    """
+    sources = (source,) if isinstance(source, Path) else tuple(source)
+    for each in sources:
+        _check_out(out, each)
+    _check_range(shard_range)
+    given = None if label_map is None else load_label_map(label_map)
+    findings = Findings(on_error)
+    loaded = datasets.load(
+        sources,
+        format=format,
+        images_folder=images_folder,
+        given=given,
+        selection=selection,
+        findings=findings,
+        origin=origin,
+    )
+    groups, told = _groups(loaded, split, seed, findings)
+    with staging.opened(out, shared=shard_range is not None) as folder:
+        plan = _plan(groups, folder, loaded.classes, num_shards, seed, on_error, max_side)
+        if shard_range is None:
+            staging.clean(folder, plan)
+        done = _write(plan, shard_range or (0, 1), workers, runner)
+        made = report(loaded.format, told, seed, loaded.classes, plan, done, findings)
+        if shard_range is None:
+            _finish(folder, out, plan, done, made, num_shards, origin)
+    return made
+
+
+def _groups(
+    loaded: datasets.Loaded,
+    split: Mapping[str, float] | Split | None,
+    seed: int,
+    findings: Findings,
+) -> tuple[splitting.Groups, str]:
+    """The images by split, and where the splits came from."""
+    how = split if isinstance(split, Split) else Split(split)
+    groups, told = splitting.apply(how, loaded, seed, findings)
+    splitting.note_leaks(groups, findings)
+    if not any(groups.values()):
+        raise DataError(
+            "No image is left to convert.",
+            where=", ".join(map(str, loaded.roots)),
+            fix=_fix_all(findings),
+        )
+    return groups, told
+
+
+def _finish(
+    folder: Path,
+    out: Path,
+    plan: Sequence[Shard],
+    done: Sequence[Written | None],
+    made: Report,
+    num_shards: int | None,
+    origin: int,
+) -> None:
+    """Writes what lies beside the records, and makes the folder the output."""
+    written = [part for part in done if part is not None]
+    said = {key: value for key, value in asdict(made).items() if key != "unfinished"}
+    options = {
+        "format": made.format,
+        "split": made.split,
+        "seed": made.seed,
+        "shards": num_shards or AUTO,
+        "on_error": plan[0].on_error,
+        "origin": origin,
+        "max_side": plan[0].max_side,
+    }
+    content = manifest.manifest(options, plan, written)
+    labels.save(LabelMap(made.label_map), folder / LABEL_MAP)
+    files.write_text(folder / REPORT, json.dumps(said, indent=2, ensure_ascii=False))
+    files.write_text(folder / MANIFEST, json.dumps(content, indent=2, ensure_ascii=False))
+    staging.finish(folder, plan, out)
+
+
+def _fix_all(findings: Findings) -> str:
+    reasons = ", ".join(f"{count} {code}" for code, count in findings.counts.items())
+    return f"Mend what was left out: {reasons}." if reasons else "Add images to the data set."
+
+
+def load_label_map(wanted: str | Path) -> LabelMap:
+    """A label map by its file's path, or by the name of a standard one such as "coco_2017".
+
+    Raises:
+      UsageError: there is neither such a file nor such a name.
+      ConfigError: the file is no label map.
+    """
+    path = Path(wanted)
+    standard = {found.stem: found for found in sorted(resources.label_maps().glob("*.pbtxt"))}
+    if not path.exists() and str(wanted) in standard:
+        path = standard[str(wanted)]
+    if not path.exists():
+        raise UsageError(
+            "There is no such label map.",
+            where=wanted,
+            expected=f"a file, or one of {', '.join(standard)}",
+            fix=did_you_mean(str(wanted), standard),
+        )
+    return labels.load(path)
+
+
+def _check_out(out: Path, source: Path) -> None:
+    """Refuses to replace a folder that holds anything a conversion did not write."""
+    if not out.is_dir():
+        return
+    if out.resolve() == source.resolve() or source.resolve().is_relative_to(out.resolve()):
+        raise UsageError(
+            "The output folder holds the data set itself.", where=out, fix="Name another --out."
+        )
+    foreign = sorted(
+        path.name
+        for path in out.iterdir()
+        if path.name not in (LABEL_MAP, REPORT, MANIFEST) and path.suffix != shards.SUFFIX
+    )
+    if foreign:
+        raise UsageError(
+            "The output folder holds other things, which would be lost.",
+            where=out,
+            found=", ".join(foreign[:5]),
+            fix="Name another --out, or empty the folder.",
+        )
+
+
+def _check_range(part: tuple[int, int] | None) -> None:
+    if part is not None and not 0 <= part[0] < part[1]:
+        raise UsageError(
+            "There is no such part.",
+            where="--shard_range",
+            expected="I/N with I from 0 to N-1: 0/4, 1/4, 2/4 and 3/4 for four jobs",
+            found=f"{part[0]}/{part[1]}",
+            fix="Correct it.",
+        )
+
+
+def _plan(
+    groups: Mapping[str, list[ImageAnnotation]],
+    folder: Path,
+    classes: LabelMap,
+    num_shards: int | None,
+    seed: int,
+    on_error: str,
+    max_side: int | None,
+) -> list[Shard]:
+    """The shards to write. Images are dealt out in shuffled order, for training and pictures."""
+    plan = []
+    for name, members in groups.items():
+        if not members:
+            continue
+        shuffled = [members[place] for place in splits.order([a.source_id for a in members], seed)]
+        total = min(num_shards or _auto_shards(members), len(members))
+        for index in range(total):
+            path = folder / shards.name(name, index, total)
+            part = tuple(shuffled[index::total])
+            plan.append(Shard(path, name, part, classes, on_error, max_side))
+    return plan
+
+
+def _auto_shards(members: Sequence[ImageAnnotation]) -> int:
+    total = sum(a.path.stat().st_size for a in members if a.path.exists())
+    by_number = min(_FEW_SHARDS, -(-len(members) // _SHARD_IMAGES))
+    return max(by_number, -(-total // _SHARD_BYTES))
+
+
+def _write(
+    plan: Sequence[Shard], part: tuple[int, int], workers: int, runner: beam.Runner | None
+) -> list[Written | None]:
+    """Writes every n-th shard that is not finished; returns what each shard of the plan holds."""
+    written = {shard.path: writing.finished(shard) for shard in plan}
+    missing = [shard for shard in plan[part[0] :: part[1]] if written[shard.path] is None]
+    images = sum(len(shard.annotations) for shard in plan)
+    todo = sum(len(shard.annotations) for shard in missing)
+    kept = sum(done is not None for done in written.values())
+    with progress("converting", images if part[1] == 1 else todo, "images") as bar:
+        if kept and part[1] == 1:
+            bar.say(f"Going on: {kept} of {len(plan)} record files were finished before.")
+            bar.start_at(images - todo)
+        if runner is None:
+            made = pool.run(writing.write, missing, workers if todo >= _POOL_FROM else 1, bar)
+        else:
+            made = beam.run(writing.write, missing, runner, plan[0].path.parent)
+            bar.advance(todo)
+    written.update({shard.path: done for shard, done in zip(missing, made, strict=True)})
+    return list(written.values())

@@ -1,0 +1,227 @@
+"""Writes one shard: images and annotations to records, and beside them what a later run must know.
+
+A shard is the unit that survives a kill. Its record file appears whole, then a note beside it
+(`*.done.json`) says what it holds and what it was made from; with both there, and the same things
+to make it from, it need not be written again.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from tfod_kit import __version__, files
+from tfod_kit.annotations import ImageAnnotation
+from tfod_kit.errors import DataError
+from tfod_kit.formats.findings import Findings
+from tfod_kit.formats.repair import fitted
+from tfod_kit.labels import LabelMap
+from tfod_kit.records import example, images, masks, shards
+
+NOTE_SUFFIX = ".done.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard to write; travels to the worker processes.
+
+    Attributes:
+      path: the record file.
+      split: which split it is a part of.
+      annotations: its images, in order.
+      label_map: gives the classes their ids.
+      on_error: see formats.findings.
+      max_side: px; larger images are scaled down to it. None leaves all as they are.
+    """
+
+    path: Path
+    split: str
+    annotations: tuple[ImageAnnotation, ...]
+    label_map: LabelMap
+    on_error: str
+    max_side: int | None = None
+
+    @property
+    def note(self) -> Path:
+        return self.path.with_name(self.path.name + NOTE_SUFFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a shard holds.
+
+    Attributes:
+      images, negatives, most_objects, masks: as in report.SplitSummary.
+      classes: class name -> objects.
+      findings: what was changed or left out, as Findings.as_dict gives it.
+      bytes: the file's size.
+      crc32c: the file's checksum, as cloud storage states it, in hex.
+      annotations: SHA-256 of the annotations and options that it was made from.
+      pixels: SHA-256 over the image files that it was made from.
+      made_from: the fingerprint that tells whether it must be written anew.
+    """
+
+    images: int
+    negatives: int
+    most_objects: int
+    masks: int
+    classes: Mapping[str, int]
+    findings: Mapping[str, Mapping[str, object]]
+    bytes: int
+    crc32c: str
+    annotations: str
+    pixels: str
+    made_from: str
+
+
+def finished(shard: Shard) -> Written | None:
+    """What the shard holds, if an earlier run wrote it from the very same things; else None."""
+    if not shard.path.is_file():
+        return None
+    try:
+        written = msgspec.json.decode(shard.note.read_bytes(), type=Written)
+    except (OSError, msgspec.DecodeError):
+        return None
+    whole = written.bytes == shard.path.stat().st_size
+    return written if whole and written.made_from == _made_from(shard) else None
+
+
+def write(shard: Shard, advance: Callable[[], None]) -> Written:
+    """Writes the record file and its note.
+
+    Args:
+      shard: what to write.
+      advance: called for each image done.
+
+    Raises:
+      DataError: an image or annotation stops it, or no image is left.
+      UsageError: the file cannot be written.
+    """
+    tally = _Tally(Findings(shard.on_error))
+    # Before the images are read: one that changes meanwhile makes the next run write this anew.
+    made_from = _made_from(shard)
+    size, crc = shards.write(shard.path, _records(shard, tally, advance))
+    if not tally.images:
+        shard.path.unlink()
+        raise DataError(
+            "Every image of a record file would be left out, and training waits for ever on an "
+            "empty one.",
+            where=f"{shard.path.name}, {len(shard.annotations)} images",
+            found="; ".join(f"{count} {code}" for code, count in tally.findings.counts.items()),
+            fix="Mend the images, or change --split or --shards.",
+        )
+    written = Written(
+        images=tally.images,
+        negatives=tally.negatives,
+        most_objects=tally.most_objects,
+        masks=tally.masks,
+        classes=dict(tally.classes),
+        findings=tally.findings.as_dict(),
+        bytes=size,
+        crc32c=f"{crc:08x}",
+        annotations=_digest(shard),
+        pixels=tally.pixels.hexdigest(),
+        made_from=made_from,
+    )
+    files.write_bytes(shard.note, msgspec.json.encode(written))
+    return written
+
+
+class _Tally:
+    """Counts what goes into a shard."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.classes: Counter[str] = Counter()
+        self.images = self.negatives = self.most_objects = self.masks = 0
+        self.pixels = hashlib.sha256()
+
+    def add(self, annotation: ImageAnnotation) -> None:
+        objects = annotation.objects
+        self.images += 1
+        self.classes.update(item.label for item in objects)
+        self.negatives += not objects
+        self.most_objects = max(self.most_objects, len(objects))
+        self.masks += sum(item.mask is not None for item in objects)
+
+
+def _records(shard: Shard, tally: _Tally, advance: Callable[[], None]) -> Iterable[bytes]:
+    for annotation in shard.annotations:
+        image = _image(annotation, shard.max_side, tally.findings)
+        kept = None if image is None else _fitted(annotation, image, tally.findings)
+        advance()
+        if image is not None and kept is not None:
+            tally.pixels.update(image.sha256)
+            tally.add(kept)
+            yield example.encode(kept, image, shard.label_map)
+
+
+def _image(
+    annotation: ImageAnnotation, max_side: int | None, findings: Findings
+) -> images.EncodedImage | None:
+    declared = (annotation.width, annotation.height)
+    try:
+        return images.load(annotation.path, declared=declared, max_side=max_side)
+    except DataError as error:
+        findings.add("image_unusable", annotation.path, error.found, fix=error.fix or "")
+        return None
+
+
+def _fitted(
+    annotation: ImageAnnotation, image: images.EncodedImage, findings: Findings
+) -> ImageAnnotation | None:
+    """The annotation as `formats.repair.fitted` gives it, and then scaled down with the image."""
+    if image.full_size is None:
+        return fitted(annotation, image, findings)
+    width, height = image.full_size
+    kept = fitted(annotation, replace(image, width=width, height=height), findings)
+    if kept is None:
+        return None
+    findings.add("image_shrunk", annotation.source_id, f"{width}x{height}")
+    wider, higher = image.width / width, image.height / height
+    return replace(
+        kept,
+        width=image.width,
+        height=image.height,
+        objects=tuple(
+            replace(
+                item,
+                mask=masks.scaled(item.mask, image.width, image.height, wider, higher),
+                area=None if item.area is None else item.area * wider * higher,
+            )
+            for item in kept.objects
+        ),
+    )
+
+
+def _digest(shard: Shard) -> str:
+    """SHA-256 of what the records say beside the pixels; the same on every machine and path."""
+    said = (
+        __version__,
+        shard.annotations,
+        dict(shard.label_map.ids),
+        shard.on_error,
+        shard.max_side,
+    )
+    return hashlib.sha256(msgspec.msgpack.encode(said, enc_hook=_name)).hexdigest()
+
+
+def _made_from(shard: Shard) -> str:
+    """SHA-256 of the digest and of each image file's size and time, which `make` too goes by."""
+    digest = hashlib.sha256(_digest(shard).encode())
+    for annotation in shard.annotations:
+        try:
+            status = annotation.path.stat()
+            digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
+        except OSError as error:
+            digest.update(f"{error.errno}\n".encode())
+    return digest.hexdigest()
+
+
+def _name(value: object) -> str:
+    if isinstance(value, Path):
+        return value.name
+    raise NotImplementedError(type(value))
