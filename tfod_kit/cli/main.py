@@ -17,6 +17,7 @@ from tfod_kit.errors import TfodKitError, did_you_mean
 
 VERBS = {
     "convert": "annotated images -> TFRecords, label map and report",
+    "models": "the models to choose from; download the zoo's weights",
     "configure": "write pipeline.config for a model and a data set",
     "train": "train a model from its pipeline.config",
     "evaluate": "COCO metrics of a checkpoint or exported model on records",

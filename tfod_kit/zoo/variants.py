@@ -46,16 +46,25 @@ def _extractor(architecture: str, kind: str) -> Settings:
     return ((f"model.{architecture}.feature_extractor.type", kind),)
 
 
+def _sized(pixels: int, *names: str) -> tuple[str, ...]:
+    """The names with the size at their end, which 640, the usual one, goes without."""
+    return names if pixels == 640 else tuple(f"{name}_{pixels}" for name in names)
+
+
 def _mobilenets() -> Iterator[Model]:
     yield Model(
-        name="ssd_mobilenet_v2_fpnlite_640x640",
+        name="ssd_mobilenet_v2_fpnlite_640",
         title="SSD MobileNet V2 FPNLite 640x640",
         architecture="ssd",
         input_size=640,
         base="ssd_mobilenet_v2_fpnlite.config",
         archive="ssd_mobilenet_v2_fpnlite_640x640_coco17_tpu-8",
         about="fpnlite on four times the pixels",
-        aliases=("ssd_mobilenet_fpnlite_640", "fpnlite_640"),
+        aliases=(
+            "ssd_mobilenet_fpnlite_640",
+            "fpnlite_640",
+            "ssd_mobilenet_v2_fpnlite_640x640",
+        ),
         settings=_fixed("ssd", 640),
     )
     light = "0.00004"  # the regularisers' weight: ResNet's are ten times as strong
@@ -88,16 +97,16 @@ def _retinanets() -> Iterator[Model]:
         for size in (640, 1024):
             if (depth, size) == (50, 640):
                 continue  # has a base of its own
-            short = (f"retinanet{depth}", f"ssd_resnet{depth}", f"ssd_resnet{depth}_v1_fpn")
+            name, *others = _sized(size, f"retinanet{depth}", f"ssd_resnet{depth}_v1_fpn")
             yield Model(
-                name=f"ssd_resnet{depth}_v1_fpn_{size}x{size}",
+                name=name,
                 title=f"SSD ResNet{depth} V1 FPN {size}x{size} (RetinaNet{depth})",
                 architecture="ssd",
                 input_size=size,
                 base="ssd_resnet50_v1_fpn.config",
                 archive=f"ssd_resnet{depth}_v1_fpn_{size}x{size}_coco17_tpu-8",
                 about="a deeper backbone" if size == 640 else "for small objects in large images",
-                aliases=short if size == 640 else tuple(f"{name}_{size}" for name in short),
+                aliases=(*others, f"ssd_resnet{depth}_v1_fpn_{size}x{size}"),
                 settings=(
                     *_extractor("ssd", f"ssd_resnet{depth}_v1_fpn_keras"),
                     *_fixed("ssd", size),
@@ -145,33 +154,34 @@ def _faster_rcnns() -> Iterator[Model]:
             if (depth, size) == (50, "640x640"):
                 continue  # has a base of its own
             short = (f"faster_rcnn_resnet{depth}", f"faster_rcnn_resnet{depth}_v1")
-            suffix = f"_{pixels if size != '800x1333' else 800}"
+            name, *others = _sized(800 if pixels == 1333 else pixels, *short)
             yield Model(
-                name=f"faster_rcnn_resnet{depth}_v1_{size}",
+                name=name,
                 title=f"Faster R-CNN ResNet{depth} V1 {size}",
                 architecture="faster_rcnn",
                 input_size=pixels,
                 base="faster_rcnn_resnet50_v1.config",
                 archive=f"faster_rcnn_resnet{depth}_v1_{size}_coco17_{trained_on}",
                 about="keeps the image's shape" if pixels == 1333 else "two stages, a larger model",
-                aliases=short if pixels == 640 else tuple(name + suffix for name in short),
+                aliases=(*others, f"faster_rcnn_resnet{depth}_v1_{size}"),
                 settings=(
                     *_extractor("faster_rcnn", f"faster_rcnn_resnet{depth}_keras"),
                     *resizer,
                 ),
             )
     for pixels in (640, 1024):
-        short = ("faster_rcnn_inception", "faster_rcnn_inception_resnet_v2")
+        long = "faster_rcnn_inception_resnet_v2"
+        name, *others = _sized(pixels, "faster_rcnn_inception", long)
         resizer = _kept("faster_rcnn", 640, 640) if pixels == 640 else _fixed("faster_rcnn", 1024)
         yield Model(
-            name=f"faster_rcnn_inception_resnet_v2_{pixels}x{pixels}",
+            name=name,
             title=f"Faster R-CNN Inception ResNet V2 {pixels}x{pixels}",
             architecture="faster_rcnn",
             input_size=pixels,
             base="faster_rcnn_resnet50_v1.config",
             archive=f"faster_rcnn_inception_resnet_v2_{pixels}x{pixels}_coco17_tpu-8",
             about="large and slow: when accuracy counts alone",
-            aliases=short if pixels == 640 else tuple(f"{name}_{pixels}" for name in short),
+            aliases=(*others, f"{long}_{pixels}x{pixels}"),
             settings=(*_INCEPTION, *resizer),
         )
 
@@ -186,14 +196,14 @@ _INCEPTION = (
 
 def _mask_rcnns() -> Iterator[Model]:
     yield Model(
-        name="mask_rcnn_inception_resnet_v2",
+        name="mask_rcnn_inception",
         title="Mask R-CNN Inception ResNet V2 1024x1024",
         architecture="faster_rcnn",
         input_size=1024,
         base="mask_rcnn_resnet50_v1.config",
         archive="mask_rcnn_inception_resnet_v2_1024x1024_coco17_gpu-8",
         about="the zoo's one model for masks; large",
-        aliases=("mask_rcnn_inception", "mask_rcnn_inception_resnet_v2_1024x1024"),
+        aliases=("mask_rcnn_inception_resnet_v2", "mask_rcnn_inception_resnet_v2_1024x1024"),
         masks=True,
         settings=(*_INCEPTION, *_fixed("faster_rcnn", 1024)),
     )
@@ -234,12 +244,12 @@ def _centernets() -> Iterator[Model]:
         ),
         "centernet_mobilenetv2fpn_512x512_coco17_kpts": ("centernet_mobilenet_keypoints",),
     }
-    for archive, aliases in names.items():
+    for archive, (name, *others) in names.items():
         keypoints = "kpts" in archive
         pixels = 1024 if "1024" in archive else 512
         stem = archive.split("_coco17")[0].removesuffix("_kpts")
         yield Model(
-            name=stem + ("_kpts" if keypoints else ""),
+            name=name,
             title=_centernet_title(archive, keypoints=keypoints, pixels=pixels),
             architecture="center_net",
             input_size=pixels,
@@ -248,7 +258,7 @@ def _centernets() -> Iterator[Model]:
             about="boxes and keypoints; the label map names the points"
             if keypoints
             else _CENTERNET_ABOUT.get(stem, "no anchors: objects as points"),
-            aliases=aliases,
+            aliases=(*others, stem + ("_kpts" if keypoints else "")),
             keypoints=keypoints,
             settings=(*_centernet_extractor(archive), *_kept("center_net", pixels, pixels)),
         )

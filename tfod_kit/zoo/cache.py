@@ -1,0 +1,93 @@
+"""Where downloaded models lie, shared by all runs, and the lock that keeps two processes apart."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from tfod_kit.errors import UsageError
+
+CACHE = "TFOD_CACHE"
+MIRROR = "TFOD_MIRROR"
+OFFLINE = "TFOD_OFFLINE"
+
+_RETRY_S = 0.2
+
+
+def folder() -> Path:
+    """The folder of downloaded models: below $TFOD_CACHE, else $XDG_CACHE_HOME, else ~/.cache."""
+    own = os.environ.get(CACHE)
+    if own:
+        return Path(own).expanduser() / "zoo"
+    shared = os.environ.get("XDG_CACHE_HOME")  # by its specification only absolute paths count
+    root = Path(shared) if shared and Path(shared).is_absolute() else Path.home() / ".cache"
+    return root / "tfod_kit" / "zoo"
+
+
+def is_offline() -> bool:
+    """Whether $TFOD_OFFLINE forbids the network; unset, empty, 0, no and false do not."""
+    return os.environ.get(OFFLINE, "").lower() not in ("", "0", "no", "false")
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Holds a lock file until the block ends, so that one process at a time does the work.
+
+    Waits for another that holds it, and says so. The lock goes with its process, killed or not.
+
+    Raises:
+      UsageError: the folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("ab")
+    except OSError as error:
+        raise UsageError(
+            "The cache folder cannot be written to.",
+            where=path.parent,
+            found=error.strerror,
+            fix=f"Name another with the environment variable {CACHE}.",
+        ) from error
+    with stream:
+        waiting = False
+        while not _try_lock(stream):
+            if not waiting:
+                print(f"Another process is at work on {path.stem}; waiting for it", file=sys.stderr)
+                waiting = True
+            time.sleep(_RETRY_S)
+        try:
+            yield
+        finally:
+            _unlock(stream)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(stream: IO[bytes]) -> bool:
+        try:
+            stream.seek(0)
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(stream: IO[bytes]) -> None:
+        stream.seek(0)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(stream: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(stream: IO[bytes]) -> None:
+        fcntl.flock(stream, fcntl.LOCK_UN)
