@@ -73,10 +73,10 @@ def machine() -> Iterator[Finding]:
     yield _python()
     yield Finding("System", f"{platform.system()} {platform.release()} {platform.machine()}")
     yield Finding("CPU cores", str(_cores()))
-    memory = _memory()
-    if memory is not None:
+    present = memory()
+    if present is not None:
         yield _at_least(
-            "Memory", memory, _LEAST_MEMORY, "Lower the batch size, or use more memory."
+            "Memory", present, _LEAST_MEMORY, "Lower the batch size, or use more memory."
         )
     free = shutil.disk_usage(Path.cwd()).free
     yield _at_least("Free disk here", free, _LEAST_DISK, "Free some, or work on another disk.")
@@ -180,6 +180,32 @@ def verdict(findings: list[Finding]) -> str:
     if warnings:
         return f"Ready, with {_counted(warnings, 'warning')}."
     return "Ready."
+
+
+def memory() -> int | None:
+    """Bytes of memory: the container's limit where there is a lower one."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdigit() else total
+
+
+def gpu_memory() -> int | None:
+    """Bytes of memory of the smallest NVIDIA GPU; None where there is none to be seen."""
+    if not environment.has_nvidia_gpu():
+        return None
+    query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    sizes = [int(line) for line in done.stdout.split() if line.isdigit()]
+    return min(sizes) * 2**20 if sizes else None
 
 
 def _python() -> Finding:
@@ -331,19 +357,6 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _memory() -> int | None:
-    """Bytes of memory: the container's limit where there is a lower one."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-    except OSError:
-        return total
-    return min(total, int(limit)) if limit.isdigit() else total
 
 
 def _version(name: str) -> str | None:

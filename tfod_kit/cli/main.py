@@ -19,6 +19,7 @@ VERBS = {
     "convert": "annotated images -> TFRecords, label map and report",
     "models": "the models to choose from; download the zoo's weights",
     "configure": "write pipeline.config for a model and a data set",
+    "check": "find what would fail or mislead, before any training",
     "train": "train a model from its pipeline.config",
     "evaluate": "COCO metrics of a checkpoint or exported model on records",
     "export": "write a trained model for use elsewhere",
@@ -41,16 +42,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         module = importlib.import_module(f"tfod_kit.cli.{verb}")
         return int(module.run(parser.parse_args(arguments)))
     except TfodKitError as error:
-        print(f"tfod: {error}", file=sys.stderr)
+        print("\n".join([f"tfod: {error}", *_notes(error)]), file=sys.stderr)
         return USER_ERROR
-    except KeyboardInterrupt:
-        print("tfod: stopped by the user.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print("\n".join(["tfod: stopped by the user.", *_notes(error)]), file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of a pipe (`| head`) has seen enough. Python would complain once more while
         # it flushes at exit, so standard output is pointed elsewhere first.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What others added to an error on its way, such as what was kept."""
+    return getattr(error, "__notes__", [])
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):

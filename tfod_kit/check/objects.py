@@ -1,0 +1,201 @@
+"""Boxes and classes of a split: all at once, as arrays."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tfod_kit.check.findings import EXAMPLES, Findings, Place
+from tfod_kit.check.scan import Facts
+from tfod_kit.errors import did_you_mean
+from tfod_kit.labels import LabelMap
+
+# Upstream takes a coordinate above this for a pixel (core/box_list_ops.py, to_absolute_coordinates)
+_LARGEST = 1.1
+# What float32 can do to an edge at the border.
+_SLACK = 1e-4
+# A side that is shorter at the model's input covers no more than a fraction of a feature cell.
+LEAST_SIDE = 2.0
+_TINY_SHARE = 0.01  # below this share, small boxes are a note
+_CONVERT = "Convert the data set anew with `tfod convert`, which repairs and counts such boxes."
+
+
+_WRONG = {
+    "box_not_a_number": "Boxes that are not numbers: upstream drops them silently.",
+    "box_in_pixels": "Boxes in pixels, or far outside the picture: the API wants fractions of its "
+    "size. Training stops with 'maximum box coordinate value is larger than 1.100000', or learns "
+    "nothing.",
+    "box_inverted": "Boxes whose maximum lies before their minimum: training stops with "
+    "'assertion failed'.",
+    "box_empty": "Boxes without area: the loss can become NaN.",
+}
+
+
+def check_boxes(facts: Facts, scale: Callable[[Any], Any] | None, findings: Findings) -> None:
+    """Looks at every box.
+
+    Args:
+      facts: a split.
+      scale: gives, for picture sizes [N, 2] as (width, height), the sizes at the model's input;
+        None where no model is known.
+      findings: takes what is wrong.
+    """
+    import numpy as np
+
+    if not facts.owner:
+        return
+    boxes = np.asarray(facts.edges, dtype=np.float64).reshape(-1, 4)
+    ymin, xmin, ymax, xmax = boxes.T
+    height, width = ymax - ymin, xmax - xmin
+    finite = np.isfinite(boxes).all(axis=1)
+    pixels = finite & (np.nan_to_num(boxes).max(axis=1) > _LARGEST)
+    inverted = finite & ((height < 0) | (width < 0))
+    empty = finite & ~inverted & ((height == 0) | (width == 0))
+    outside = finite & ~pixels & ((boxes.min(axis=1) < -_SLACK) | (boxes.max(axis=1) > 1 + _SLACK))
+
+    def found(mask: Any, limit: int = EXAMPLES) -> tuple[Place, ...]:
+        return tuple(
+            facts.place(facts.owner[at], f"box {np.round(boxes[at], 4).tolist()} (ymin, xmin, ...)")
+            for at in np.flatnonzero(mask)[:limit]
+        )
+
+    masks = {
+        "box_not_a_number": ~finite,
+        "box_in_pixels": pixels,
+        "box_inverted": inverted,
+        "box_empty": empty,
+    }
+    for code, mask in masks.items():
+        if mask.any():
+            findings.error(code, _WRONG[code], *found(mask), fix=_CONVERT, count=int(mask.sum()))
+    if outside.any():
+        findings.warning(
+            "box_outside",
+            "Boxes that reach over the picture's edge.",
+            *found(outside),
+            fix=_CONVERT,
+            count=int(outside.sum()),
+        )
+    if scale is not None:
+        usable = finite & ~pixels & ~inverted & ~empty
+        _check_tiny(facts, width, height, usable, scale, found, findings)
+
+
+def _check_tiny(
+    facts: Facts,
+    width: Any,
+    height: Any,
+    usable: Any,
+    scale: Callable[[Any], Any],
+    found: Callable[[Any], tuple[Place, ...]],
+    findings: Findings,
+) -> None:
+    import numpy as np
+
+    inputs = scale(np.asarray(facts.sizes, dtype=np.float64).reshape(-1, 2))[
+        np.asarray(facts.owner)
+    ]
+    side = np.minimum(width * inputs[:, 0], height * inputs[:, 1])
+    tiny = usable & (inputs.min(axis=1) > 0) & (side < LEAST_SIDE)
+    if not tiny.any():
+        return
+    share = tiny.sum() / max(usable.sum(), 1)
+    add = findings.warning if share >= _TINY_SHARE else findings.note
+    add(
+        "box_tiny",
+        f"Boxes narrower than {LEAST_SIDE:g} px once the picture is resized to the model's input: "
+        "they cannot be learned, and disturb the rest.",
+        *found(tiny),
+        fix="Take a model with a larger input, cut the pictures into tiles, or leave such boxes "
+        "out.",
+        count=int(tiny.sum()),
+    )
+
+
+def check_classes(
+    facts: Facts, label_map: LabelMap | None, num_classes: int | None, findings: Findings
+) -> Counter[str]:
+    """Looks at every object's class; returns how many objects each class of the map has.
+
+    Upstream looks a name up among the map's names and display names. An object whose name is in
+    neither is dropped without a word, and so is one whose id is above num_classes.
+    """
+    pairs = Counter(zip(facts.texts, facts.ids, strict=True))
+    names = _names(label_map)
+    by_id = label_map.names if label_map else {}
+    tally: Counter[str] = Counter()
+    for (text, number), count in pairs.items():
+        name = text.decode("utf-8", "replace") if text is not None else None
+        if label_map is None:
+            tally[name if name is not None else f"id {number}"] += count
+            continue
+        known = names.get(name) if name is not None else number if number in by_id else None
+        if known is None:
+            _unknown(facts, text, number, count, names, findings)
+            continue
+        tally[by_id[known]] += count
+        if name is not None and number is not None and number != known:
+            findings.warning(
+                "class_id_differs",
+                "Class ids in the records are not the label map's: training goes by the names, "
+                "other programs by the ids.",
+                _first(
+                    facts, text, number, f"{name!r} has the id {number}, and {known} in the map"
+                ),
+                fix="Use the label map that the records were written with, or convert anew.",
+                count=count,
+            )
+        if num_classes is not None and known > num_classes:
+            findings.error(
+                "class_above_num_classes",
+                f"Objects whose class id is above num_classes, {num_classes}: they train nothing, "
+                "without a word.",
+                _first(facts, text, number, f"{by_id[known]!r} has the id {known}"),
+                fix=f"Set num_classes to {label_map.num_classes} (`tfod configure` does).",
+                count=count,
+            )
+    return tally
+
+
+def _names(label_map: LabelMap | None) -> Mapping[str, int]:
+    """name -> id, display names included, as upstream finds it."""
+    if label_map is None:
+        return {}
+    shown = {label_map.display_names[name]: label_map.ids[name] for name in label_map.display_names}
+    return shown | dict(label_map.ids)
+
+
+def _unknown(
+    facts: Facts,
+    text: bytes | None,
+    number: int | None,
+    count: int,
+    names: Mapping[str, int],
+    findings: Findings,
+) -> None:
+    if text is None:
+        findings.error(
+            "class_id_unknown",
+            "Class ids that the label map lacks, and no names: such objects train nothing.",
+            _first(facts, text, number, f"id {number}"),
+            fix="Use the label map that the records were written with.",
+            count=count,
+        )
+        return
+    name = text.decode("utf-8", "replace")
+    findings.error(
+        "class_unknown",
+        f"The class {name!r} is not in the label map: upstream drops its objects without a word.",
+        _first(facts, text, number, ""),
+        fix=f"{did_you_mean(name, names)} Add it to the label map, or rename it and convert anew.",
+        count=count,
+    )
+
+
+def _first(facts: Facts, text: bytes | None, number: int | None, found: str) -> Place:
+    """The first object of a class."""
+    at = next(
+        at
+        for at, pair in enumerate(zip(facts.texts, facts.ids, strict=True))
+        if pair == (text, number)
+    )
+    return facts.place(facts.owner[at], found)

@@ -1,0 +1,113 @@
+"""What the first and last bytes of an encoded picture tell, without decoding it.
+
+The marker and chunk layouts are those of ITU-T T.81 (JPEG), the PNG specification and Exif 2.3.
+"""
+
+import struct
+from dataclasses import dataclass
+
+_JPEG_END = b"\xff\xd9"
+_PNG_END = b"IEND\xaeB`\x82"
+_ORIENTATION = 0x0112
+# Start-of-frame markers; C4, C8 and CC in their midst are tables and extensions.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# TensorFlow decodes GIF and WebP too, but to a list of frames, which upstream's reader refuses.
+_UNREADABLE = {
+    b"GIF8": "GIF",
+    b"RIFF": "WebP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"\0\0\0": "HEIF or AVIF",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is known of a picture.
+
+    Attributes:
+      kind: "jpeg", "png" or "bmp", which upstream reads; "" for anything else.
+      width, height: px as stored; 0 where the header does not say.
+      channels: samples a pixel; 4 in a JPEG means CMYK. 0 where the header does not say.
+      orientation: the EXIF orientation, 1 for none.
+      whole: whether the file ends as its kind should.
+      looks: for an empty kind, what the bytes look like.
+    """
+
+    kind: str
+    width: int = 0
+    height: int = 0
+    channels: int = 0
+    orientation: int = 1
+    whole: bool = True
+    looks: str = ""
+
+
+def read(data: bytes) -> Header:
+    """What the header of an encoded picture says."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return _jpeg(data)
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _png(data)
+    if data.startswith(b"BM"):
+        return Header("bmp")
+    return Header("", looks=_looks(data[:64]))
+
+
+def _jpeg(data: bytes) -> Header:
+    # Some cameras and tools pad the file with a few zeros or line ends.
+    whole = _JPEG_END in data[-64:]
+    orientation = 1
+    place, last = 2, len(data) - 9
+    while place < last and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xFF:  # fill byte
+            place += 1
+            continue
+        if marker in _FRAMES:
+            height, width, channels = struct.unpack_from(">HHB", data, place + 5)
+            return Header("jpeg", width, height, channels, orientation, whole)
+        length = int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker == 0xE1 and data.startswith(b"Exif\0\0", place + 4):
+            orientation = _orientation(data[place + 10 : place + 2 + length])
+        place += 2 + length
+    return Header("jpeg", orientation=orientation, whole=whole)
+
+
+def _png(data: bytes) -> Header:
+    whole = _PNG_END in data[-64:]
+    if len(data) < 33:
+        return Header("png", whole=False)
+    width, height, _, colour = struct.unpack_from(">IIBB", data, 16)
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 0)
+    return Header("png", width, height, channels, whole=whole)
+
+
+def _orientation(tiff: bytes) -> int:
+    """The orientation in an EXIF block's first directory; 1 where it is not stated."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None or len(tiff) < 8:
+        return 1
+    (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
+    if directory + 2 > len(tiff):
+        return 1
+    (entries,) = struct.unpack_from(f"{order}H", tiff, directory)
+    for entry in range(min(entries, 200)):
+        place = directory + 2 + 12 * entry
+        if place + 12 > len(tiff):
+            break
+        tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, place)
+        if tag == _ORIENTATION:
+            return int(value) if 1 <= value <= 8 else 1
+    return 1
+
+
+def _looks(first: bytes) -> str:
+    if not first:
+        return "no bytes"
+    for magic, name in _UNREADABLE.items():
+        if first.startswith(magic):
+            return name
+    if first.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"<":
+        return "HTML or XML"
+    return f"bytes that start with {first[:8]!r}"
