@@ -1,16 +1,20 @@
 """`tfod convert`: annotated images -> TFRecords, label map and report."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfod_kit.cli import shared
 from tfod_kit.errors import UsageError
 from tfod_kit.formats import AUTO, FORMATS
 from tfod_kit.formats.findings import ON_ERROR
 from tfod_kit.records import shards
+from tfod_kit.records.beam import RUNNERS, Runner
 
 if TYPE_CHECKING:
     from tfod_kit.convert import Report
+    from tfod_kit.splitting import Split
 
 _CLASSES_SHOWN = 20
 
@@ -18,14 +22,19 @@ _CLASSES_SHOWN = 20
 def register(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add = parser.add_argument
-    add("source", type=Path, metavar="SOURCE", help="the data set's folder or annotation file")
+    add(
+        "source",
+        type=Path,
+        nargs="+",
+        metavar="SOURCE",
+        help="the data set's folder or annotation file; several are merged",
+    )
     add("--format", default=AUTO, metavar="FORMAT", help=f"{AUTO}, {', '.join(FORMATS)}")
     add("--out", type=Path, default=Path("work/records"), metavar="DIR", help="where to write")
     add("--images", type=Path, metavar="DIR", help="where the images lie; SOURCE unless told")
     add("--label_map", metavar="FILE", help="a label map or the name of a standard one (coco_2017)")
-    add(
-        "--split", metavar="RATIOS", help="0.8,0.1,0.1 or train=0.8,val=0.2; overrides SOURCE's own"
-    )
+    shared.add_selection(parser)
+    _add_splits(parser)
     add("--seed", type=int, default=0, help="shuffles the images")
     add("--shards", default=AUTO, metavar="N", help="files of each split")
     add("--workers", default=AUTO, metavar="N", help="processes")
@@ -37,36 +46,155 @@ def register(parser: argparse.ArgumentParser) -> None:
         "fail: stop at either",
     )
     add("--origin", type=int, choices=(0, 1), default=0, help="VOC: the first pixel's number")
+    add(
+        "--max_side",
+        type=shared.count,
+        metavar="PX",
+        help="scale larger images down to this longer side, with boxes, masks and keypoints",
+    )
+    _add_spread(parser)
+
+
+def _add_spread(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("more than one machine", "all of them see the same disk")
+    add = group.add_argument
+    add(
+        "--shard_range",
+        metavar="I/N",
+        help="be job I of N, from 0: write every N-th record file; when all jobs are done, the "
+        "same command without it finishes",
+    )
+    add("--runner", metavar="RUNNER", help=f"Apache Beam's: {', '.join(RUNNERS)}")
+    add(
+        "--runner_option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the runner, such as direct_num_workers=4; may be given again",
+    )
+
+
+def _add_splits(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("splits", "the data set's own are kept unless one is asked")
+    add = group.add_argument
+    add("--split", metavar="RATIOS", help="0.8,0.1,0.1 or train=0.8,val=0.2")
+    add(
+        "--split_by",
+        choices=("image", "class", "group"),
+        default="image",
+        help="class: each class in proportion; group: no group of --group_key on both sides",
+    )
+    add(
+        "--group_key",
+        default="",
+        metavar="REGEX",
+        help="what in an image's path is its group, such as '^(cam[0-9]+)_'; or: folder",
+    )
+    add(
+        "--split_lists",
+        metavar="train=FILE,val=FILE",
+        help="files that name an image a line; images in none are left out",
+    )
+    add("--kfold", type=shared.count, metavar="K", help="write K folders, OUT/fold-1 and on")
+    add(
+        "--fold", type=shared.count, metavar="I", help="with --kfold: write that fold alone, to OUT"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Converts, and prints what was written and what was changed."""
-    from tfod_kit import splits
+    split = _split(args)
+    if args.kfold and not args.fold:
+        for fold in range(1, args.kfold + 1):
+            _convert(args, replace(split, fold=fold), args.out / f"fold-{fold}")
+            print()
+        return 0
+    _convert(args, split, args.out)
+    return 0
+
+
+def _split(args: argparse.Namespace) -> "Split":
+    from tfod_kit import splits, splitting
+
+    if args.fold and not args.kfold:
+        raise UsageError("--fold needs --kfold K.", fix="Say how many folds there are.")
+    split = splitting.Split(
+        ratios=splits.parse(args.split) if args.split else None,
+        by=args.split_by,
+        group_key=args.group_key,
+        lists=splitting.parse_lists(args.split_lists) if args.split_lists else {},
+        folds=args.kfold or 0,
+        fold=args.fold or 1,
+    )
+    split.check()
+    return split
+
+
+def _convert(args: argparse.Namespace, split: "Split", out: Path) -> None:
     from tfod_kit.convert import convert
     from tfod_kit.records import pool
 
     report = convert(
         args.source,
-        args.out,
+        out,
         format=args.format,
         images_folder=args.images,
         label_map=args.label_map,
-        split=splits.parse(args.split) if args.split else None,
+        selection=shared.selection(args),
+        split=split,
         seed=args.seed,
         num_shards=_number(args.shards, "--shards"),
         workers=_number(args.workers, "--workers") or pool.cores(),
         on_error=args.on_error,
         origin=args.origin,
+        max_side=args.max_side,
+        shard_range=_range(args.shard_range),
+        runner=_runner(args),
     )
-    print(summary(report, args.out))
-    return 0
+    print(_part(report, out) if args.shard_range else summary(report, out))
+
+
+def _range(text: str | None) -> tuple[int, int] | None:
+    """The (i, n) of "i/n"."""
+    if text is None:
+        return None
+    part, _, parts = text.partition("/")
+    if not part.strip().isdecimal() or not parts.strip().isdecimal():
+        raise UsageError(
+            "This is no part of a conversion.",
+            where="--shard_range",
+            expected="I/N, such as 0/4, 1/4, 2/4 and 3/4 for four jobs",
+            found=text,
+            fix="Correct it.",
+        )
+    return int(part), int(parts)
+
+
+def _runner(args: argparse.Namespace) -> Runner | None:
+    if args.runner is None:
+        return None
+    return Runner(args.runner, tuple(f"--{option.lstrip('-')}" for option in args.runner_option))
+
+
+def _part(report: "Report", out: Path) -> str:
+    """What one of several jobs says in the end."""
+    from tfod_kit.convert import staging
+
+    written = sum(len(part.files) for part in report.splits.values())
+    total = written + report.unfinished
+    lines = [f"{written} of {total} record files are finished, in {staging.folder_of(out)}."]
+    if report.unfinished:
+        lines.append("Wait for the other jobs; then run the same command without --shard_range:")
+    else:
+        lines.append("Run the same command without --shard_range:")
+    return "\n".join([*lines, f"it writes what is missing, and makes them {out}."])
 
 
 def summary(report: "Report", out: Path) -> str:
     """What a person wants to know of a conversion, in a few lines."""
-    from tfod_kit.convert import LABEL_MAP, REPORT
+    from tfod_kit.convert import LABEL_MAP, MANIFEST, REPORT
 
-    title = FORMATS[report.format].title
+    title = " and ".join(FORMATS[name].title for name in report.format.split("+"))
     lines = [f"Read as {title}. Splits: {report.split}.", "", *_table(report), ""]
     for code, finding in report.findings.items():
         examples: Any = finding["examples"]
@@ -78,7 +206,7 @@ def summary(report: "Report", out: Path) -> str:
     for name, part in report.splits.items():
         pattern = shards.pattern(name, len(part.files))
         lines.append(f"Wrote {out / pattern}")
-    return "\n".join([*lines, f"Wrote {out / LABEL_MAP}", f"Wrote {out / REPORT}"])
+    return "\n".join([*lines, *(f"Wrote {out / name}" for name in (LABEL_MAP, REPORT, MANIFEST))])
 
 
 def _table(report: "Report") -> list[str]:

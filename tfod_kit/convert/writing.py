@@ -19,7 +19,7 @@ from tfod_kit.errors import DataError
 from tfod_kit.formats.findings import Findings
 from tfod_kit.formats.repair import fitted
 from tfod_kit.labels import LabelMap
-from tfod_kit.records import example, images, masks, shards
+from tfod_kit.records import embedded, example, images, masks, shards
 
 NOTE_SUFFIX = ".done.json"
 
@@ -214,7 +214,8 @@ def _made_from(shard: Shard) -> str:
     digest = hashlib.sha256(_digest(shard).encode())
     for annotation in shard.annotations:
         try:
-            status = annotation.path.stat()
+            holder = embedded.holder(annotation.path)
+            status = (holder or annotation.path).stat()
             digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
         except OSError as error:
             digest.update(f"{error.errno}\n".encode())

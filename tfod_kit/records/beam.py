@@ -88,8 +88,8 @@ def _pipeline(runner: Runner) -> Any:
             "Apache Beam is not installed.",
             where=f"--runner {runner.name}",
             found=str(error),
-            fix="pip install 'tfod_kit[beam]', in an environment of its own: Beam wants an older "
-            "protobuf than the newest TensorFlow takes.",
+            fix="pip install 'tfod_kit[beam]', best in an environment of its own: it brings older "
+            "releases of protobuf and numpy.",
         ) from error
     flags = [f"--runner={RUNNERS[runner.name]}", *runner.options]
     return beam.Pipeline(options=PipelineOptions(flags))

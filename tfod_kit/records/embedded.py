@@ -7,7 +7,9 @@ its picture whatever it lies in, at no cost until somebody reads it, and in any 
 
 import base64
 import binascii
+import io
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 import msgspec
 
@@ -50,6 +52,11 @@ def read(path: Path) -> bytes:
         return _of_json(file) if path.parent.name == _JSON else _of_record(file, int(place))
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise OSError(f"no picture in {file.name} at {place}: {error}") from error
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A stream of a picture's bytes, wherever it lies. Raises as `read`."""
+    return path.open("rb") if holder(path) is None else io.BytesIO(read(path))
 
 
 def _of_json(path: Path) -> bytes:

@@ -12,7 +12,6 @@ then follow the stored pixels, and the tag alone is removed.
 
 import hashlib
 import io
-import os
 import warnings
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -128,7 +127,8 @@ def size(path: Path) -> tuple[int, int]:
       DataError: absent, or not an image.
     """
     try:
-        with embedded.open(path) as stream:
+        inside = embedded.holder(path) is not None
+        with io.BytesIO(embedded.read(path)) if inside else path.open("rb") as stream:
             image = _opened(stream, path)
             width, height = image.size
             return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
@@ -252,10 +252,8 @@ def _target(size: tuple[int, int], max_side: int | None) -> tuple[int, int] | No
 
 def _content(path: Path) -> bytes:
     try:
-        with embedded.open(path) as stream:
-            if stream.seek(0, os.SEEK_END) <= MAX_BYTES:
-                stream.seek(0)
-                return stream.read()
+        if embedded.holder(path) is not None or path.stat().st_size <= MAX_BYTES:
+            return embedded.read(path)
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
     raise _unusable(path, f"a file of over {MAX_BYTES >> 20} MiB")
