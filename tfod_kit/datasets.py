@@ -84,7 +84,7 @@ def load(
     ids: list[Part] = []
     for path, wanted in zip(paths, _formats(format, len(paths)), strict=True):
         root = root_of(path)
-        context = Context(root, ImageIndex(images_folder or root), findings, origin)
+        context = Context(root, ImageIndex(images_folder or root), findings, origin, given)
         name, read, parts = _read(path, wanted, context)
         names.append(name)
         reads.append(read)

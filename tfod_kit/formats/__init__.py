@@ -3,12 +3,34 @@
 from pathlib import Path
 
 from tfod_kit.errors import DataError, UsageError, did_you_mean
-from tfod_kit.formats import coco, voc
+from tfod_kit.formats import (
+    coco,
+    csv,
+    cvat,
+    kitti,
+    label_studio,
+    labelme,
+    open_images,
+    tfrecord,
+    voc,
+    wider,
+    yolo,
+)
 from tfod_kit.formats.base import Context, Format, Source
+from tfod_kit.formats.detect import detect
 
 FORMATS: dict[str, Format] = {
     "voc": voc.FORMAT,
     "coco": coco.FORMAT,
+    "yolo": yolo.FORMAT,
+    "csv": csv.FORMAT,
+    "tfrecord": tfrecord.FORMAT,
+    "open_images": open_images.FORMAT,
+    "kitti": kitti.FORMAT,
+    "labelme": labelme.FORMAT,
+    "cvat": cvat.FORMAT,
+    "label_studio": label_studio.FORMAT,
+    "wider": wider.FORMAT,
 }
 
 AUTO = "auto"
@@ -18,13 +40,13 @@ def find(name: str, context: Context, source: Path) -> tuple[str, tuple[Source, 
     """The format's name and the data set's parts.
 
     Args:
-      name: a key of FORMATS, or AUTO for the first that finds anything.
+      name: a key of FORMATS, or AUTO for the one that fits; see `detect`.
       context: what reading will need.
       source: the data set's folder or file.
 
     Raises:
       UsageError: there is no such format or source.
-      DataError: the source holds no data set of that format.
+      DataError: the source holds no data set of that format, or may hold several.
     """
     if name not in FORMATS and name != AUTO:
         raise UsageError(
@@ -34,10 +56,13 @@ def find(name: str, context: Context, source: Path) -> tuple[str, tuple[Source, 
         raise UsageError(
             "The data set is not there.", where=source, fix="Correct the path of the source."
         )
-    for candidate in FORMATS if name == AUTO else (name,):
-        sources = FORMATS[candidate].discover(source, context)
-        if sources:
-            return candidate, sources
+    if name == AUTO:
+        found = detect(FORMATS, context, source)
+    else:
+        sources = FORMATS[name].discover(source, context)
+        found = (name, sources) if sources else None
+    if found:
+        return found
     expected = [FORMATS[known].expects for known in (FORMATS if name == AUTO else (name,))]
     raise DataError(
         "No annotations were found.",

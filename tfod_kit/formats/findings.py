@@ -81,6 +81,9 @@ REASONS: dict[str, Reason] = {
     "listed_twice": Reason(_NOTE, "repeated names in a split list, read once"),
     "ids_renumbered": Reason(_NOTE, "class ids were numbered anew"),
     "unused_parent_class": Reason(_NOTE, "a class 0 without objects was left out"),
+    "other_format_too": Reason(
+        _NOTE, "annotations in another format too, which name no further image; not read"
+    ),
     "annotated_by_several": Reason(
         _NOTE, "images that several people annotated; one annotation of each was read"
     ),

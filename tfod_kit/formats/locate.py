@@ -52,11 +52,18 @@ class ImageIndex:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._files: dict[Path, tuple[Path, ...]] = {}
+
+    def files(self, folder: Path) -> tuple[Path, ...]:
+        """Every file below a folder, as `walk` finds them; read once, whoever asks."""
+        if folder not in self._files:
+            self._files[folder] = tuple(walk(folder))
+        return self._files[folder]
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
         """Every image file, sorted."""
-        return tuple(path for path in walk(self.root) if path.suffix.lower() in EXTENSIONS)
+        return tuple(p for p in self.files(self.root) if p.suffix.lower() in EXTENSIONS)
 
     def by_name(self, wanted: str, near: Path, split: str | None = None) -> list[Path]:
         """The images of that file name that fit best: none, one, or several that fit as well.

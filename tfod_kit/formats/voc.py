@@ -20,7 +20,7 @@ from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.formats import reading
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.locate import split_of_path, walk
+from tfod_kit.formats.locate import split_of_path
 
 _LISTS = ("train", "val", "test")
 _LIST_LINE = re.compile(r"(.*?)(?:\s+(-?[01]))?")  # always matches a line
@@ -29,7 +29,7 @@ _ANNOTATION_FOLDERS = ("annotations", "annotation", "xml", "xmls", "labels")
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
     """The parts of the data set below a folder; none when there is no VOC XML file."""
-    files = [path for path in walk(root) if path.suffix.lower() == ".xml"]
+    files = [path for path in context.images.files(root) if path.suffix.lower() == ".xml"]
     if not files or not _is_voc(files):
         return ()
     sets: dict[Path, list[Path]] = {}

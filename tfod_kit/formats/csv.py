@@ -1,0 +1,265 @@
+"""CSV: one row a box, columns by name: the raccoon tutorial's, BCCD's, Roboflow's and their like.
+
+A table needs a column for the image, one for the class and four for the box: two corners, or a
+corner and a size. The names may be any of the usual ones, in any order, parted by commas,
+semicolons, tabs or bars. Coordinates are pixels, or fractions where no coordinate of a file exceeds
+1. A row without a box is an image without objects.
+
+Written: SPLIT.csv beside images/SPLIT, with the raccoon tutorial's columns and one for each mark
+that is set anywhere.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfod_kit import boxes, files
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.boxes import Box
+from tfod_kit.formats import reading, tables
+from tfod_kit.formats.base import Context, Format, Output, Part, Source, Splits
+from tfod_kit.formats.locate import split_of_path
+from tfod_kit.formats.tables import Header, Row
+
+_IMAGE = (
+    "filename", "file", "image", "imagename", "imagepath", "filepath", "path", "img", "imageid",
+    "imagefilename", "imagefile", "frame", "name",
+)  # fmt: skip
+_LABEL = (
+    "class", "label", "celltype", "classname", "labelname", "category", "categoryname", "object",
+    "objectname", "type", "classlabel", "cls", "species", "name",
+)  # fmt: skip
+_XMIN = ("xmin", "x1", "left", "xtl", "bboxx1", "bboxxmin", "xminimum", "upperleftcornerx")
+_YMIN = ("ymin", "y1", "top", "ytl", "bboxy1", "bboxymin", "yminimum", "upperleftcornery")
+_XMAX = ("xmax", "x2", "right", "xbr", "bboxx2", "bboxxmax", "xmaximum", "lowerrightcornerx")
+_YMAX = ("ymax", "y2", "bottom", "ybr", "bboxy2", "bboxymax", "ymaximum", "lowerrightcornery")
+_X = ("x", "bboxx", "boxx", "left", "xmin", "bboxleft")
+_Y = ("y", "bboxy", "boxy", "top", "ymin", "bboxtop")
+_W = ("w", "bboxw", "bboxwidth", "boxw", "boxwidth", "width")
+_H = ("h", "bboxh", "bboxheight", "boxh", "boxheight", "height")
+_IMAGE_WIDTH = ("imagewidth", "imgwidth", "imwidth", "width")
+_IMAGE_HEIGHT = ("imageheight", "imgheight", "imheight", "height")
+_FLAGS = {
+    "difficult": "difficult",
+    "truncated": "truncated",
+    "occluded": "occluded",
+    "iscrowd": "is_crowd",
+    "groupof": "group_of",
+    "isgroupof": "group_of",
+}
+_SCORE = ("score", "confidence", "conf")
+_REQUIRED = (frozenset(_IMAGE), frozenset(_LABEL), frozenset((*_XMIN, *_X)))
+
+
+def discover(root: Path, context: Context) -> tuple[Source, ...]:
+    """The tables below a folder, or the one file; none when no table has the columns."""
+    paths = [root] if root.is_file() else [p for p in context.images.files(root) if _is_table(p)]
+    return tuple(
+        Source(context.name(path.with_suffix("")), split_of_path(path, root), (path,))
+        for path in paths
+        if _columns(path) is not None
+    )
+
+
+def read(source: Source, context: Context) -> Part:
+    """The images of one table; classes have no ids in it."""
+    return Part(_images(source, context), {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Which column holds what; `corners` tells two corners from a corner and a size."""
+
+    header: Header
+    image: str
+    label: str
+    box: tuple[str, str, str, str]
+    corners: bool
+    width: str | None
+    height: str | None
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".tsv")
+
+
+def _columns(path: Path) -> _Columns | None:
+    """What the file's columns mean; None when it is no table of boxes."""
+    found = tables.header(path, _REQUIRED)
+    if found is None or {"imageid", "labelname", "xmin"} <= set(found.columns):  # Open Images
+        return None
+    used: set[str] = set()
+
+    def pick(names: Sequence[str]) -> str | None:
+        column = next((n for n in names if n in found.columns and n not in used), None)
+        used.update((column,) if column else ())
+        return column
+
+    image, label = pick(_IMAGE), pick(_LABEL)
+    corners = all(set(names) & set(found.columns) for names in (_XMIN, _YMIN, _XMAX, _YMAX))
+    wanted = (_XMIN, _YMIN, _XMAX, _YMAX) if corners else (_X, _Y, _W, _H)
+    if not corners:  # a size of the image's own keeps "width" for the box
+        used.update(column for column in found.columns if column.startswith(("image", "img")))
+    box = [pick(names) for names in wanted]
+    used.difference_update(_IMAGE_WIDTH[:3], _IMAGE_HEIGHT[:3])
+    if image is None or label is None or any(column is None for column in box):
+        return None
+    edges = tuple(column for column in box if column)
+    size = pick(_IMAGE_WIDTH), pick(_IMAGE_HEIGHT)
+    return _Columns(found, image, label, edges, corners, *size)  # type: ignore[arg-type]
+
+
+def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
+    path = source.annotations[0]
+    columns = _columns(path)
+    if columns is None:
+        return
+    by_image: dict[str, list[Row]] = {}
+    for row in tables.rows(path, columns.header, context):
+        by_image.setdefault(row[1][columns.image], []).append(row)
+    fractions = _are_fractions(columns, by_image)
+    for named, members in by_image.items():
+        where = f"{context.name(path)}:{members[0][0]}"
+        image = reading.image_file(named, path, source.split, where, context)
+        size = None if image is None else _size(columns, members[0][1], image, where, context)
+        if image is None or size is None:
+            continue
+        objects = _objects(columns, members, size, fractions, path, context)
+        yield ImageAnnotation(image, *size, image.name, tuple(objects))
+
+
+def _are_fractions(columns: _Columns, by_image: Mapping[str, Sequence[Row]]) -> bool:
+    """Whether the table's coordinates are fractions: none exceeds 1, and one is not whole."""
+    whole = True
+    for members in by_image.values():
+        for _, values in members:
+            for column in columns.box:
+                try:
+                    value = _value(columns, values[column])
+                except ValueError:
+                    continue
+                if not 0 <= value <= 1:
+                    return False
+                whole = whole and value == int(value)
+    return not whole
+
+
+def _value(columns: _Columns, text: str) -> float:
+    # A table parted by something else may write the decimal point as a comma.
+    return reading.number(text if columns.header.delimiter == "," else text.replace(",", "."))
+
+
+def _size(
+    columns: _Columns, values: Mapping[str, str], image: Path, where: str, context: Context
+) -> tuple[int, int] | None:
+    if columns.width is None or columns.height is None:
+        return reading.measured_size(image, context)
+    try:
+        declared = [_value(columns, values[column]) for column in (columns.width, columns.height)]
+    except ValueError:
+        declared = [0.0, 0.0]
+    return reading.size(declared[0], declared[1], image, where, context)
+
+
+def _objects(
+    columns: _Columns,
+    members: Sequence[Row],
+    size: tuple[int, int],
+    fractions: bool,
+    path: Path,
+    context: Context,
+) -> Iterator[ObjectAnnotation]:
+    width, height = (1, 1) if fractions else size
+    for line, values in members:
+        where = f"{context.name(path)}:{line}"
+        label = reading.name(values[columns.label])
+        texts = [values[column] for column in columns.box]
+        if not any(texts):
+            if label and len(members) > 1:
+                context.findings.add("box_missing", where, label)
+            continue  # an image without objects
+        if not label:
+            context.findings.add("class_missing", where)
+            continue
+        try:
+            edges = [_value(columns, text) for text in texts]
+        except ValueError as error:
+            context.findings.add("number_unreadable", where, error)
+            continue
+        make = boxes.from_pixels if columns.corners else boxes.from_xywh
+        first = 0 if fractions or not columns.corners else context.origin
+        yield _object(
+            label,
+            make(edges[0] - first, edges[1] - first, *edges[2:], width=width, height=height),
+            values,
+        )
+
+
+def _object(label: str, box: Box, values: Mapping[str, str]) -> ObjectAnnotation:
+    flags: dict[str, Any] = {
+        flag: reading.flag(values[column]) for column, flag in _FLAGS.items() if column in values
+    }
+    return ObjectAnnotation(label=label, box=box, score=_score(values), **flags)
+
+
+def _score(values: Mapping[str, str]) -> float | None:
+    text = next((values[column] for column in _SCORE if values.get(column)), None)
+    try:
+        return None if text is None else reading.number(text)
+    except ValueError:
+        return None
+
+
+def write(splits: Splits, output: Output) -> list[Path]:
+    """Writes SPLIT.csv for each split."""
+    written = []
+    for split, annotations in splits.items():
+        path = output.folder / f"{split}.csv"
+        files.write_text(path, _table(annotations))
+        written.append(path)
+    return written
+
+
+def _table(annotations: Sequence[ImageAnnotation]) -> str:
+    every = [item for annotation in annotations for item in annotation.objects]
+    flags = [
+        flag
+        for flag in dict.fromkeys(_FLAGS.values())
+        if any(getattr(item, flag) for item in every)
+    ]
+    scores = ["score"] if any(item.score is not None for item in every) else []
+    stream = io.StringIO()
+    table = csv.writer(stream, lineterminator="\n")
+    table.writerow(
+        ["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax", *flags, *scores]
+    )
+    for annotation in annotations:
+        start = [annotation.path.name, annotation.width, annotation.height]
+        if not annotation.objects:
+            table.writerow([*start, *[""] * (5 + len(flags) + len(scores))])
+        for item in annotation.objects:
+            size = {"width": annotation.width, "height": annotation.height}
+            edges = [tidy(edge) for edge in boxes.to_pixels(item.box, **size)]
+            marks = [int(getattr(item, flag)) for flag in flags]
+            score = ["" if item.score is None else item.score] if scores else []
+            table.writerow([*start, item.label, *edges, *marks, *score])
+    return stream.getvalue()
+
+
+def tidy(value: float) -> str:
+    """A number of pixels to the thousandth, whole ones without a point, as many tools want them."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+FORMAT = Format(
+    title="CSV",
+    discover=discover,
+    read=read,
+    expects="tables (*.csv) whose header names the image, the class and the box, such as "
+    "filename,width,height,class,xmin,ymin,xmax,ymax",
+    keeps=frozenset((*_FLAGS.values(), "score")),
+    write=write,
+)

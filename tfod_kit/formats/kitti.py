@@ -1,0 +1,116 @@
+"""KITTI: one text file an image, a row of 15 fields an object (16 with a score).
+
+type, truncated (0 to 1), occluded (0 to 3), alpha, box as left, top, right, bottom in pixels, and
+seven numbers of three dimensions that detection in pictures has no use for. DontCare rows mark
+regions that were not annotated; they are left out and counted. (KITTI object development kit.)
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tfod_kit import boxes
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.formats import reading
+from tfod_kit.formats.base import Context, Format, Part, Source
+from tfod_kit.formats.locate import split_of_path
+
+_FIELDS = (15, 16)
+_DONT_CARE = "dontcare"
+_HIDDEN = (1, 2)  # partly and largely occluded; 0 is visible, 3 and -1 unknown
+_LOOKED_AT = 20  # files, to tell the format
+
+
+def discover(root: Path, context: Context) -> tuple[Source, ...]:
+    """The parts of the data set below a folder; none when its text files are no KITTI rows."""
+    if root.is_file():
+        return (Source(root.stem, None, (root,)),) if _is_kitti(root) else ()
+    files = [path for path in context.images.files(root) if path.suffix.lower() == ".txt"]
+    folders = {path.parent for path in files[:_LOOKED_AT] if _is_kitti(path)}
+    folders |= {path.parent for path in files if path.parent.name.startswith("label_")}
+    if not any(_is_kitti(path) for path in files if path.parent in folders):
+        return ()
+    parts: dict[str | None, list[Path]] = {}
+    for path in files:
+        if path.parent in folders:
+            parts.setdefault(split_of_path(path.parent / "_", root), []).append(path)
+    if len(parts) == 1:
+        # KITTI's own folder "training" is all there is with labels, to be split by the user.
+        parts = {None: next(iter(parts.values()))}
+    return tuple(
+        Source(context.name(files[0].parent), split, tuple(files)) for split, files in parts.items()
+    )
+
+
+def read(source: Source, context: Context) -> Part:
+    """The images of one part; classes have no ids in KITTI."""
+    return Part(_images(source, context), {})
+
+
+FORMAT = Format(
+    title="KITTI",
+    discover=discover,
+    read=read,
+    expects="text files of 15 fields a row, such as training/label_2/*.txt beside image_2/",
+    keeps=frozenset(("truncated", "occluded", "score")),
+)
+
+
+def _is_kitti(path: Path) -> bool:
+    """Whether the file's first row has KITTI's fields."""
+    try:
+        with path.open("rb") as stream:
+            fields = stream.read(4096).lstrip().split(b"\n")[0].split()
+        return len(fields) in _FIELDS and _numbers(fields[1:8]) and not _numbers(fields[:1])
+    except OSError:
+        return False
+
+
+def _numbers(fields: list[bytes]) -> bool:
+    try:
+        return all(map(float, fields)) or True
+    except ValueError:
+        return False
+
+
+def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
+    for path in source.annotations:
+        text = reading.text(path, context)
+        if text is None:
+            continue
+        where = context.name(path)
+        image = reading.image_file("", path, source.split, where, context, stem=path.stem)
+        size = None if image is None else reading.measured_size(image, context)
+        if image is not None and size is not None:
+            objects = tuple(_objects(text, size, where, context))
+            yield ImageAnnotation(image, *size, image.name, objects)
+
+
+def _objects(
+    text: str, size: tuple[int, int], name: str, context: Context
+) -> Iterator[ObjectAnnotation]:
+    width, height = size
+    for number, line in enumerate(text.splitlines(), start=1):
+        fields = line.split()
+        where = f"{name}:{number}"
+        if not fields:
+            continue
+        if len(fields) not in _FIELDS:
+            context.findings.add("row_unreadable", where, f"{len(fields)} fields, not 15 or 16")
+            continue
+        if fields[0].lower() == _DONT_CARE:
+            context.findings.add("dont_care", where)
+            continue
+        try:
+            truncated, occluded = reading.number(fields[1]), reading.number(fields[2])
+            edges = [reading.number(field) for field in fields[4:8]]
+            score = reading.number(fields[15]) if len(fields) > 15 else None
+        except ValueError as error:
+            context.findings.add("number_unreadable", where, error)
+            continue
+        yield ObjectAnnotation(
+            label=fields[0],
+            box=boxes.from_pixels(*edges, width=width, height=height),
+            truncated=truncated > 0,
+            occluded=occluded in _HIDDEN,
+            score=score,
+        )

@@ -1,0 +1,237 @@
+"""Label Studio JSON: a list of tasks, each an image and what people marked on it.
+
+Both exports are read, JSON and JSON_MIN. Coordinates are percent of the image; a turned box turns
+clockwise about its left upper corner, in pixels, so that it stays a rectangle whatever the image's
+shape. Rectangles, polygons and ellipses are objects; labels may stand in the shape or in a result
+of their own with the shape's id. Brush strokes, points and choices have no box and are left out.
+Of several people's annotations of one image the one marked as ground truth is read, else the last;
+what a model predicted is not. Tasks that nobody has annotated are left out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from tfod_kit import boxes
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
+from tfod_kit.boxes import Box
+from tfod_kit.formats import reading
+from tfod_kit.formats.base import Context, Format, Part, Source
+from tfod_kit.formats.locate import EXTENSIONS, split_of_path
+
+_LABELS = ("labels", "rectanglelabels", "polygonlabels", "ellipselabels", "hypertextlabels")
+_GEOMETRY = ("x", "points", "rle")
+_UPLOAD = 9  # characters: Label Studio puts eight and a dash before an uploaded file's name
+
+_Result = Mapping[str, Any]
+
+
+class _Annotation(msgspec.Struct):
+    result: list[dict[str, Any]] = []
+    was_cancelled: bool | None = False
+    ground_truth: bool | None = False
+
+
+class _Task(msgspec.Struct):
+    id: int | str | None = None
+    data: dict[str, Any] | None = None
+    annotations: list[_Annotation] | None = None
+    completions: list[_Annotation] | None = None
+
+
+def discover(root: Path, context: Context) -> tuple[Source, ...]:
+    """The files below a folder, or the one file; none when it is not Label Studio's."""
+    files = (
+        [root]
+        if root.is_file()
+        else [p for p in context.images.files(root) if p.suffix.lower() == ".json"]
+    )
+    return tuple(
+        Source(context.name(path.with_suffix("")), split_of_path(path, root), (path,))
+        for path in files
+        if _is_label_studio(path)
+    )
+
+
+def read(source: Source, context: Context) -> Part:
+    """The images of one file; classes have no ids in Label Studio."""
+    return Part(_images(source, context), {})
+
+
+FORMAT = Format(
+    title="Label Studio JSON",
+    discover=discover,
+    read=read,
+    expects='a JSON list of tasks with "data" and "annotations", or its short form JSON_MIN',
+    keeps=frozenset(("mask",)),
+)
+
+
+def _is_label_studio(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(1 << 20).lstrip(b"\xef\xbb\xbf \r\n\t")
+    except OSError:
+        return False
+    words = (b'"original_width"', b'"annotations"', b'"completions"')
+    return head[:1] == b"[" and any(word in head for word in words)
+
+
+def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
+    path = source.annotations[0]
+    tasks = reading.json(path, list[dict[str, Any]], context)
+    for number, raw in enumerate(tasks or ()):
+        where = f"{context.name(path)}, task {raw.get('id', number)!r}"
+        try:
+            named, results = _task(raw, where, context)
+        except (msgspec.ValidationError, ValueError) as error:
+            context.findings.add("row_unreadable", where, error)
+            continue
+        if results is None:
+            context.findings.add("not_annotated_yet", where, named)
+            continue
+        image = _image_file(named, path, source.split, where, context)
+        if image is None:
+            continue
+        declared = next((r for r in results if r.get("original_width")), {})
+        size = reading.size(
+            _size(declared, "width"), _size(declared, "height"), image, where, context
+        ) if declared else reading.measured_size(image, context)  # fmt: skip
+        if size is not None:
+            objects = tuple(_objects(results, size, where, context))
+            yield ImageAnnotation(image, *size, image.name, objects)
+
+
+def _size(result: _Result, side: str) -> float | None:
+    try:
+        return reading.number(result.get(f"original_{side}"))
+    except ValueError:
+        return None
+
+
+def _task(
+    raw: Mapping[str, Any], where: str, context: Context
+) -> tuple[str, Sequence[_Result] | None]:
+    """What names the image, and the results; None of them where nobody annotated it.
+
+    Raises:
+      ValueError or msgspec.ValidationError: it is no task.
+    """
+    task = msgspec.convert(raw, _Task)
+    if task.data is None:
+        return _named(raw), _short(raw)
+    done = [a for a in task.annotations or task.completions or () if not a.was_cancelled]
+    if len(done) > 1:
+        context.findings.add("annotated_by_several", where, f"{len(done)} annotations")
+    truth = [a for a in done if a.ground_truth]
+    return _named(task.data), (truth or done)[-1].result if done else None
+
+
+def _short(raw: Mapping[str, Any]) -> list[_Result]:
+    """The results of a JSON_MIN row: each a shape with its size and labels side by side."""
+    return [
+        {**shape, "value": shape}
+        for value in raw.values()
+        if isinstance(value, list)
+        for shape in value
+        if isinstance(shape, dict)
+    ]
+
+
+def _named(data: Mapping[str, Any]) -> str:
+    """The image's path or address: the value under "image", or the first that looks like one."""
+    texts = [text for key in ("image", "img", *data) if isinstance(text := data.get(key), str)]
+    plain = [unquote(text.split("?d=")[-1].split("?")[0]) for text in texts]
+    images = [text for text in plain if text.lower().endswith(EXTENSIONS)]
+    if not plain:
+        raise ValueError("a task without an image")
+    return (images or plain)[0]
+
+
+def _image_file(
+    named: str, path: Path, split: str | None, where: str, context: Context
+) -> Path | None:
+    """The image of that name, or of the name that it had before it was uploaded."""
+    last = named.replace("\\", "/").rsplit("/", 1)[-1]
+    uploaded = last[_UPLOAD - 1 : _UPLOAD] == "-" and not context.images.by_name(named, path, split)
+    return reading.image_file(last[_UPLOAD:] if uploaded else named, path, split, where, context)
+
+
+def _objects(
+    results: Sequence[_Result], size: tuple[int, int], where: str, context: Context
+) -> Iterator[ObjectAnnotation]:
+    for number, parts in enumerate(_joined(results), start=1):
+        place = f"{where}, result {number}"
+        values = [value for part in parts if isinstance(value := part.get("value"), dict)]
+        label = next((found for value in values if (found := _label(value))), "")
+        shape = next((v for v in values if any(key in v for key in _GEOMETRY)), None)
+        if shape is None:
+            context.findings.add("image_level_label", place, label or None)
+            continue
+        try:
+            extent = _extent(shape, size)
+        except (ValueError, TypeError, OverflowError) as error:
+            context.findings.add("number_unreadable", place, error)
+            continue
+        if extent is None:
+            context.findings.add("shape_ignored", place, parts[0].get("type"))
+        elif not label:
+            context.findings.add("class_missing", place)
+        else:
+            yield ObjectAnnotation(label, *extent)
+
+
+def _joined(results: Sequence[_Result]) -> list[list[_Result]]:
+    """The results, those of one id together."""
+    groups: dict[object, list[_Result]] = {}
+    for number, result in enumerate(results):
+        own = result.get("id")
+        groups.setdefault(own if isinstance(own, str) else number, []).append(result)
+    return list(groups.values())
+
+
+def _label(value: _Result) -> str:
+    for key in _LABELS:
+        names = value.get(key)
+        if isinstance(names, list) and names and isinstance(names[0], str):
+            return reading.name(names[0])
+    return ""
+
+
+def _extent(value: _Result, size: tuple[int, int]) -> tuple[Box, Polygons | None] | None:
+    """The shape's box, and its mask where it is more than the box; None when it encloses nothing.
+
+    Raises:
+      ValueError or TypeError: a coordinate is no number.
+    """
+    width, height = size
+    if "points" in value:
+        points = [(_px(x, width), _px(y, height)) for x, y in value["points"]]
+        if len(points) < 3:
+            return None
+    elif "radiusX" in value:
+        center = _px(value["x"], width), _px(value["y"], height)
+        radii = _px(value["radiusX"], width), _px(value["radiusY"], height)
+        points = list(reading.ellipse(*center, *radii, _turn(value)))
+    elif "width" in value and "rle" not in value:
+        x, y = _px(value["x"], width), _px(value["y"], height)
+        w, h = _px(value["width"], width), _px(value.get("height"), height)
+        if not _turn(value):
+            return boxes.from_xywh(x, y, w, h, width=width, height=height), None
+        corners = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
+        points = list(reading.turned(corners, _turn(value), x, y))
+    else:
+        return None
+    mask = Polygons((reading.ring(points),))
+    return reading.around(mask, width, height), mask
+
+
+def _px(percent: object, side: int) -> float:
+    return reading.number(percent) * side / 100
+
+
+def _turn(value: _Result) -> float:
+    return reading.number(value.get("rotation") or 0)

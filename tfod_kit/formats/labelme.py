@@ -1,0 +1,216 @@
+"""LabelMe: one JSON file an image, with shapes of points in pixels.
+
+Polygons are outlines; a rectangle is two corners in any order; a circle is its centre and a point
+on it; a mask is a PNG within its box. Polygons of one label and one group_id are one object in
+several pieces. Points, lines and line strips enclose nothing and are left out. Where the image's
+file is absent, the copy that the JSON holds in imageData is read.
+"""
+
+import base64
+import binascii
+import io
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tfod_kit import boxes
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
+from tfod_kit.boxes import Box
+from tfod_kit.formats import reading, rle
+from tfod_kit.formats.base import Context, Format, Part, Source
+from tfod_kit.formats.locate import split_of_path
+from tfod_kit.records import embedded
+from tfod_kit.records.images import MAX_PIXELS
+
+_MARKS = ("difficult", "truncated", "occluded", "is_crowd", "group_of")
+_LOOKED_AT = 20  # files, to tell the format
+
+
+class _Shape(msgspec.Struct):
+    label: str | int | None = None
+    points: list[tuple[float, float]] = []
+    shape_type: str | None = None
+    group_id: int | str | None = None
+    flags: Any = None
+    difficult: Any = None
+    mask: str | None = None
+
+
+class _File(msgspec.Struct):
+    shapes: list[_Shape]
+    imagePath: str | None = None
+    imageData: msgspec.Raw = msgspec.Raw()
+    imageWidth: float | None = None
+    imageHeight: float | None = None
+
+
+def discover(root: Path, context: Context) -> tuple[Source, ...]:
+    """The parts of the data set below a folder, or the one file; none when it is not LabelMe's."""
+    files = (
+        [root]
+        if root.is_file()
+        else [p for p in context.images.files(root) if p.suffix.lower() == ".json"]
+    )
+    if not any(_is_labelme(path) for path in files[:_LOOKED_AT]):
+        return ()
+    parts: dict[str | None, list[Path]] = {}
+    for path in files:
+        if _is_labelme(path):
+            parts.setdefault(split_of_path(path.parent / "_", root), []).append(path)
+    return tuple(
+        Source(context.name(members[0].parent), split, tuple(members))
+        for split, members in parts.items()
+    )
+
+
+def read(source: Source, context: Context) -> Part:
+    """The images of one part; classes have no ids in LabelMe."""
+    return Part(_images(source, context), {})
+
+
+FORMAT = Format(
+    title="LabelMe JSON",
+    discover=discover,
+    read=read,
+    expects='JSON files with "shapes" and "imagePath", one an image',
+    keeps=frozenset(("mask", *_MARKS)),
+)
+
+
+def _is_labelme(path: Path) -> bool:
+    """Whether the keys stand near the file's start or, the image's data between, near its end."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(65536)
+            stream.seek(max(0, path.stat().st_size - 4096))
+            text = start + stream.read()
+    except OSError:
+        return False
+    return text.lstrip()[:1] in (b"{", b"\xef") and b'"shapes"' in text and b'"image' in text
+
+
+def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
+    for path in source.annotations:
+        content = reading.json(path, _File, context)
+        if content is None:
+            continue
+        where = context.name(path)
+        inside = None
+        if bytes(content.imageData).strip().startswith(b'"'):
+            inside = embedded.in_json(path, (content.imagePath or path.stem).replace("\\", "/"))
+        image = reading.image_file(
+            content.imagePath or "", path, source.split, where, context,
+            stem=path.stem, embedded=inside,
+        )  # fmt: skip
+        if image is None:
+            continue
+        size = reading.size(content.imageWidth, content.imageHeight, image, where, context)
+        if size is not None:
+            objects = tuple(_objects(content.shapes, size, where, context))
+            yield ImageAnnotation(image, *size, image.name, objects)
+
+
+def _objects(
+    shapes: Sequence[_Shape], size: tuple[int, int], name: str, context: Context
+) -> Iterator[ObjectAnnotation]:
+    for members in _pieces(shapes):
+        number, shape = members[0]
+        where = f"{name}, shape {number}"
+        label = reading.name("" if shape.label is None else shape.label)
+        if not label:
+            context.findings.add("class_missing", where)
+            continue
+        found = _extent([piece for _, piece in members], size, where, context)
+        if found is not None:
+            box, mask = found
+            marks = {mark: _marked(shape, mark) for mark in _MARKS}
+            yield ObjectAnnotation(label=label, box=box, mask=mask, **marks)  # type: ignore[arg-type]
+
+
+def _pieces(shapes: Sequence[_Shape]) -> Iterator[list[tuple[int, _Shape]]]:
+    """The shapes, numbered, those together that are pieces of one object."""
+    groups: dict[object, list[tuple[int, _Shape]]] = {}
+    for number, shape in enumerate(shapes, start=1):
+        joined = shape.group_id is not None and _kind(shape) == "polygon"
+        key = (shape.label, shape.group_id) if joined else number
+        groups.setdefault(key, []).append((number, shape))
+    yield from groups.values()
+
+
+def _kind(shape: _Shape) -> str:
+    return shape.shape_type or "polygon"
+
+
+def _extent(
+    pieces: Sequence[_Shape], size: tuple[int, int], where: str, context: Context
+) -> tuple[Box, Polygons | Rle | None] | None:
+    """The object's box, and its mask where its shape is more than the box."""
+    width, height = size
+    shape = pieces[0]
+    points, kind = shape.points, _kind(shape)
+    if kind in ("rectangle", "mask") and len(points) >= 2:
+        xs, ys = [x for x, _ in points], [y for _, y in points]
+        edges = min(xs), min(ys), max(xs), max(ys)
+        if kind == "mask":
+            return _of_mask(shape, edges, size, where, context)
+        return boxes.from_pixels(*edges, width=width, height=height), None
+    if kind == "circle" and len(points) == 2:
+        (x, y), (on_x, on_y) = points
+        radius = math.hypot(on_x - x, on_y - y)
+        mask = Polygons((reading.ring(reading.ellipse(x, y, radius, radius)),))
+        edges = x - radius, y - radius, x + radius, y + radius
+        return boxes.from_pixels(*edges, width=width, height=height), mask
+    rings = tuple(reading.ring(piece.points) for piece in pieces if len(piece.points) > 2)
+    if kind in ("polygon", "rotation", "oriented_rectangle", "quadrilateral") and rings:
+        mask = Polygons(rings)
+        return reading.around(mask, width, height), mask
+    context.findings.add("shape_ignored", where, f"{kind} of {len(points)} points")
+    return None
+
+
+def _of_mask(
+    shape: _Shape,
+    edges: tuple[float, float, float, float],
+    size: tuple[int, int],
+    where: str,
+    context: Context,
+) -> tuple[Box, Rle | None]:
+    """A shape that is a picture of its box: labelme counts the last pixel in."""
+    left, top = math.floor(edges[0]), math.floor(edges[1])
+    mask = None
+    box = boxes.from_pixels(
+        left, top, math.floor(edges[2]) + 1, math.floor(edges[3]) + 1, width=size[0], height=size[1]
+    )
+    try:
+        mask = _pasted(shape.mask or "", left, top, size)
+    except (ValueError, OSError, SyntaxError) as error:
+        context.findings.add("mask_ignored", where, error)
+    return box, mask
+
+
+def _pasted(text: str, left: int, top: int, size: tuple[int, int]) -> Rle:
+    """The mask of a base64 PNG laid on the image. Raises ValueError or OSError."""
+    import numpy as np
+    from PIL import Image
+
+    try:
+        data = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"no base64: {error}") from error
+    piece = Image.open(io.BytesIO(data), formats=("PNG",))
+    if max(piece.width * piece.height, size[0] * size[1]) > MAX_PIXELS:
+        raise ValueError(f"a mask of {piece.width}x{piece.height} for {size[0]}x{size[1]}")
+    if min(left, top) < 0 or left + piece.width > size[0] or top + piece.height > size[1]:
+        raise ValueError(f"a mask of {piece.width}x{piece.height} at {left}, {top} in {size}")
+    pixels = np.zeros((size[1], size[0]), dtype=np.uint8)
+    pixels[top : top + piece.height, left : left + piece.width] = np.asarray(piece.convert("L"))
+    return rle.from_pixels(pixels)
+
+
+def _marked(shape: _Shape, mark: str) -> bool:
+    """Whether the shape, or a flag of it, says so."""
+    flags = shape.flags if isinstance(shape.flags, dict) else {}
+    return flags.get(mark) is True or (mark == "difficult" and shape.difficult is True)

@@ -1,0 +1,109 @@
+"""Open Images: CSV files of boxes by image id, their classes by code, coordinates in [0, 1].
+
+train-annotations-bbox.csv and its like hold the boxes; a class-descriptions file beside them gives
+the codes (/m/0k4j) their names. A depiction (a drawing, a statue) counts as the thing; a box taken
+from inside an object has no extent of its own and is left out. Labels of whole images, in files of
+their own, are not read.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.boxes import Box
+from tfod_kit.formats import reading, tables
+from tfod_kit.formats.base import Context, Format, Part, Source
+from tfod_kit.formats.locate import split_of_path
+from tfod_kit.formats.tables import Row
+
+_BOXES = tuple(frozenset((name,)) for name in ("imageid", "labelname", "xmin", "xmax", "ymin"))
+_IMAGE_LABELS = tuple(frozenset((name,)) for name in ("imageid", "labelname", "confidence"))
+_EDGES = ("ymin", "xmin", "ymax", "xmax")
+
+
+def discover(root: Path, context: Context) -> tuple[Source, ...]:
+    """The box files below a folder, or the one file; none when there is none."""
+    paths = (
+        [root]
+        if root.is_file()
+        else [p for p in context.images.files(root) if p.suffix.lower() == ".csv"]
+    )
+    found = [path for path in paths if tables.header(path, _BOXES)]
+    for path in paths:
+        if found and path not in found and tables.header(path, _IMAGE_LABELS):
+            context.findings.add("image_level_label", context.name(path))
+    return tuple(
+        Source(context.name(path.with_suffix("")), split_of_path(path, root), (path,))
+        for path in found
+    )
+
+
+def read(source: Source, context: Context) -> Part:
+    """The images of one file; classes are codes or names, without numbers."""
+    return Part(_images(source, context), {})
+
+
+FORMAT = Format(
+    title="Open Images CSV",
+    discover=discover,
+    read=read,
+    expects="CSV files with the columns ImageID, LabelName, XMin, XMax, YMin, YMax",
+    keeps=frozenset(("truncated", "occluded", "group_of")),
+)
+
+
+def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
+    path = source.annotations[0]
+    header = tables.header(path, _BOXES)
+    if header is None:
+        return
+    names = _descriptions(path, context)
+    by_image: dict[str, list[Row]] = {}
+    for row in tables.rows(path, header, context):
+        by_image.setdefault(row[1]["imageid"], []).append(row)
+    for image_id, members in by_image.items():
+        where = f"{context.name(path)}:{members[0][0]}"
+        image = reading.image_file(image_id, path, source.split, where, context, stem=image_id)
+        size = None if image is None else reading.measured_size(image, context)
+        if image is not None and size is not None:
+            objects = tuple(_objects(members, names, path, context))
+            yield ImageAnnotation(image, *size, image_id, objects)
+
+
+def _descriptions(path: Path, context: Context) -> Mapping[str, str]:
+    """Code -> class name, of the class-descriptions files below the data set's folder."""
+    folder = context.root if context.root.is_dir() else path.parent
+    names: dict[str, str] = {}
+    for found in context.images.files(folder):
+        if found.suffix.lower() == ".csv" and "class-descriptions" in found.name:
+            text = reading.text(found, context) or ""
+            rows = (row for row in csv.reader(text.splitlines()) if len(row) == 2)
+            names.update((code, reading.name(name)) for code, name in rows if code[:1] == "/")
+    return names
+
+
+def _objects(
+    members: Sequence[Row], names: Mapping[str, str], path: Path, context: Context
+) -> Iterator[ObjectAnnotation]:
+    for line, values in members:
+        where = f"{context.name(path)}:{line}"
+        label = names.get(values["labelname"], values["labelname"])
+        if not label:
+            context.findings.add("class_missing", where)
+            continue
+        if reading.flag(values.get("isinside")):
+            context.findings.add("shape_ignored", where, f"{label}: taken from inside the object")
+            continue
+        try:
+            box = Box(*(reading.number(values.get(edge)) for edge in _EDGES))
+        except ValueError as error:
+            context.findings.add("number_unreadable", where, error)
+            continue
+        yield ObjectAnnotation(
+            label=label,
+            box=box,
+            truncated=reading.flag(values.get("istruncated")),
+            occluded=reading.flag(values.get("isoccluded")),
+            group_of=reading.flag(values.get("isgroupof")),
+        )

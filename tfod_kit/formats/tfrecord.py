@@ -1,0 +1,138 @@
+"""TFRecords of object detection as input: to split anew, to choose classes from, to convert back.
+
+Files are known by their names (.tfrecord, .record and the like, also with -00000-of-00010 behind)
+and by the checksum of their first record. Pictures stay where they are until they are read. A
+record without `image/source_id` gets its file name for one, so that evaluation can tell images
+apart. Classes come from the records' class names, or by id from the label map beside them.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tfod_kit import labels
+from tfod_kit.annotations import ImageAnnotation
+from tfod_kit.errors import ConfigError, DataError
+from tfod_kit.formats.base import DETAILS, Context, Format, Part, Source
+from tfod_kit.formats.locate import split_of_path
+from tfod_kit.formats.reading import MAX_SIDE
+from tfod_kit.labels import LabelMap
+from tfod_kit.records import embedded, example, images, shards
+
+_NAME = re.compile(r".*\.(tfrecords?|records?|tfrec)(-\d+-of-\d+)?", re.IGNORECASE)
+_SHARD = re.compile(r"-\d+-of-\d+")
+_FRAME = 16  # bytes around a record's data: its length, and two checksums
+
+
+def discover(root: Path, context: Context) -> tuple[Source, ...]:
+    """The sets of shards below a folder, or the one file; none when there is none."""
+    files = [root] if root.is_file() else list(context.images.files(root))
+    sets: dict[Path, list[Path]] = {}
+    for path in files:
+        if _NAME.fullmatch(path.name) and (not root.is_file() or _is_record(path)):
+            sets.setdefault(path.with_name(_SHARD.sub("", path.name)), []).append(path)
+    if not any(_is_record(path) for members in sets.values() for path in members):
+        return ()
+    return tuple(
+        Source(context.name(base.with_suffix("")), split_of_path(base, root), tuple(members))
+        for base, members in sets.items()
+    )
+
+
+def read(source: Source, context: Context) -> Part:
+    """The images of one set of shards, and the ids of the label map beside it.
+
+    Raises:
+      ConfigError: the label map beside the records is none.
+    """
+    label_map = _label_map(source, context)
+    return Part(_images(source, label_map, context), dict(label_map.ids) if label_map else {})
+
+
+FORMAT = Format(
+    title="TFRecords",
+    discover=discover,
+    read=read,
+    expects="record files such as train-00000-of-00001.tfrecord",
+    keeps=frozenset(DETAILS) - {"score"},
+)
+
+
+def _is_record(path: Path) -> bool:
+    """Whether the file begins with a record's length and its checksum, or may be a damaged one."""
+    try:
+        next(shards.read(path))
+    except DataError as error:
+        return "truncated" in str(error) or "data" in str(error.found or "")
+    except StopIteration:
+        return False
+    return True
+
+
+def _label_map(source: Source, context: Context) -> LabelMap | None:
+    """The label map given, or the one that lies beside the records or at the data set's root."""
+    if context.label_map is not None:
+        return context.label_map
+    for folder in dict.fromkeys((source.annotations[0].parent, context.root)):
+        found = sorted(folder.glob("*.pbtxt")) if folder.is_dir() else []
+        named = [path for path in found if "label" in path.name]
+        if len(named or found) == 1:
+            return labels.load((named or found)[0])
+    return None
+
+
+def _images(
+    source: Source, label_map: LabelMap | None, context: Context
+) -> Iterator[ImageAnnotation]:
+    for path in source.annotations:
+        offset = 0
+        records = shards.read(path)
+        for index in itertools.count():
+            where = f"{context.name(path)}, record {index}"
+            try:
+                record = next(records, None)
+            except DataError as error:  # nothing behind the damage can be found
+                context.findings.add(
+                    "annotation_unreadable", where, error.found, fix=error.fix or ""
+                )
+                break
+            if record is None:
+                break
+            found = _image(record, path, offset, index, label_map, where, context)
+            offset += len(record) + _FRAME
+            if found is not None:
+                yield found
+
+
+def _image(
+    record: bytes,
+    path: Path,
+    offset: int,
+    index: int,
+    label_map: LabelMap | None,
+    where: str,
+    context: Context,
+) -> ImageAnnotation | None:
+    try:
+        annotation, _ = example.decode(record, label_map)
+    except (DataError, ConfigError) as error:
+        found = f"{error.problem} {error.found or ''}".strip()
+        context.findings.add("annotation_unreadable", where, found, fix=error.fix or "")
+        return None
+    except (ValueError, IndexError, TypeError, OSError, SyntaxError) as error:
+        context.findings.add("annotation_unreadable", where, error)
+        return None
+    name = annotation.path.name or f"{path.stem}_{index:06}"
+    inside = embedded.in_record(path, offset, name)
+    width, height = annotation.width, annotation.height
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        try:
+            width, height = images.size(inside)
+        except DataError as error:
+            context.findings.add("image_unusable", where, error.found)
+            return None
+        context.findings.add("size_missing", where, f"{width}x{height} measured")
+    source_id = annotation.source_id or inside.name
+    return replace(annotation, path=inside, width=width, height=height, source_id=source_id)
