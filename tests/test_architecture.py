@@ -29,7 +29,7 @@ LAYERS = (
     ("selection",),
     ("anchors",),
     ("pipeline_config", "formats"),
-    ("records", "zoo", "checkpoints"),
+    ("records", "zoo", "checkpoints", "checkpoint_index"),
     ("stratify",),
     ("labels", "splits", "visualize", "duplicates"),
     ("compat",),

@@ -5,7 +5,6 @@ import shutil
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from tfod_kit import files
 from tfod_kit.errors import CheckpointError
@@ -42,7 +41,7 @@ def unpack(archive: Path, folder: Path) -> None:
         _hoist(beside)
 
 
-def _extract(archive: Path, stream: IO[bytes], folder: Path) -> None:
+def _extract(archive: Path, stream: gzip.GzipFile, folder: Path) -> None:
     total = 0
     # As a stream: nothing is looked up elsewhere in the file, so that nothing is read twice.
     with tarfile.open(fileobj=stream, mode="r|") as tar:
@@ -79,7 +78,7 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
         raise tarfile.ReadError(f"{member.name} is cut short")
 
 
-def _read_to_end(archive: Path, stream: IO[bytes]) -> None:
+def _read_to_end(archive: Path, stream: gzip.GzipFile) -> None:
     """Only at its end does gzip compare its checksum."""
     left = MOST_BYTES
     while chunk := stream.read(_CHUNK):

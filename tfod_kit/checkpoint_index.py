@@ -1,0 +1,209 @@
+"""The variables of a checkpoint, read from its .index file without TensorFlow.
+
+The file is a table of sorted keys (tensorflow/core/lib/io/table_format.txt), in which TensorFlow
+keeps a BundleEntryProto for each tensor (tensorflow/core/protobuf/tensor_bundle.proto).
+"""
+
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfod_kit.errors import CheckpointError
+
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+_MAGIC = 0xDB4775248B80FB57
+_FOOTER_SIZE = 48
+_TRAILER_SIZE = 5  # a block's compression and its checksum
+_PLAIN, _SNAPPY = 0, 1
+_TYPES = {  # tensorflow/core/framework/types.proto
+    1: "float32",
+    2: "float64",
+    3: "int32",
+    7: "string",
+    9: "int64",
+    10: "bool",
+    14: "bfloat16",
+    19: "float16",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A stored tensor: its shape, () for a single value, and its type, such as "float32"."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def read(prefix: Path) -> dict[str, Variable]:
+    """Every tensor of a checkpoint by its name, as `tf.train.list_variables` has it.
+
+    Args:
+      prefix: such as ckpt-12, for ckpt-12.index.
+
+    Raises:
+      CheckpointError: the index is absent, or is none.
+    """
+    path = prefix.with_name(f"{prefix.name}.index")
+    try:
+        data = path.read_bytes()
+        entries = dict(_entries(data))
+    except OSError as error:
+        raise CheckpointError(
+            "The checkpoint's index cannot be read.",
+            where=path,
+            found=error.strerror,
+            fix="Name a checkpoint by its prefix, such as ckpt-12.",
+        ) from error
+    except (ValueError, IndexError, struct.error) as error:
+        raise CheckpointError(
+            "The checkpoint's index is damaged.",
+            where=path,
+            found=str(error),
+            fix="Copy the checkpoint again, or take an earlier one.",
+        ) from error
+    return {name.decode(): _variable(value) for name, value in entries.items() if name}
+
+
+def values(variables: Mapping[str, Variable]) -> dict[str, Variable]:
+    """The model's and the optimizer's variables alone, their names without TensorFlow's ending."""
+    return {
+        name.removesuffix(VALUE): variable
+        for name, variable in variables.items()
+        if name.endswith(VALUE)
+    }
+
+
+def architecture(variables: Mapping[str, Variable]) -> str | None:
+    """The architecture of a detector's checkpoint as a config names it; None for anything else.
+
+    Told from the attributes under which upstream's meta-architectures keep their parts.
+    """
+    parts = {match[1] for name in variables if (match := re.match(r"model/(\w+)/", name))}
+    if "_feature_extractor_for_proposal_features" in parts:
+        return "faster_rcnn"
+    if "_prediction_head_dict" in parts:
+        return "center_net"
+    if {"_feature_extractor", "_box_predictor"} <= parts:
+        return "ssd"
+    return None
+
+
+def _entries(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    footer = data[-_FOOTER_SIZE:]
+    if len(footer) < _FOOTER_SIZE or struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
+        raise ValueError("it does not end as an index does: no checkpoint, or cut short")
+    at = 0
+    for _ in range(2):  # the handle of the block of metadata, which is not used here
+        _, at = _varint(footer, at)
+    offset, at = _varint(footer, at)
+    size, at = _varint(footer, at)
+    for _, handle in _block(data, offset, size):
+        offset, at = _varint(handle, 0)
+        size, _ = _varint(handle, at)
+        yield from _block(data, offset, size)
+
+
+def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
+    """A block's keys and values; each key is stored as what differs from the one before it."""
+    if offset + size + _TRAILER_SIZE > len(data):
+        raise ValueError("a block lies beyond its end")
+    block, compression = data[offset : offset + size], data[offset + size]
+    if compression == _SNAPPY:  # as the zoo's are; those that TensorFlow writes now are not
+        block = _uncompressed(block)
+    elif compression != _PLAIN:
+        raise ValueError(f"a block is compressed in an unknown way, {compression}")
+    restarts = struct.unpack("<I", block[-4:])[0]
+    end = len(block) - 4 - 4 * restarts
+    at, key = 0, b""
+    while at < end:
+        shared, at = _varint(block, at)
+        fresh, at = _varint(block, at)
+        length, at = _varint(block, at)
+        key = key[:shared] + block[at : at + fresh]
+        at += fresh
+        yield key, block[at : at + length]
+        at += length
+
+
+def _uncompressed(data: bytes) -> bytes:
+    """A block of Snappy's raw format (google/snappy, format_description.txt)."""
+    size, at = _varint(data, 0)
+    out = bytearray()
+    while at < len(data):
+        tag = data[at]
+        at += 1
+        kind, length = tag & 3, tag >> 2
+        if kind == 0:  # literal bytes; of 61 and more the length stands in bytes of its own
+            if length >= 60:
+                extra = length - 59
+                length = int.from_bytes(data[at : at + extra], "little")
+                at += extra
+            out += data[at : at + length + 1]
+            at += length + 1
+            continue
+        if kind == 1:  # a copy of 4 to 11 bytes from up to 2 KiB back
+            back = (tag >> 5) << 8 | data[at]
+            length = (length & 7) + 4
+            at += 1
+        else:  # a copy of up to 64 bytes, from a distance of 2 or 4 bytes
+            width = 2 if kind == 2 else 4
+            back = int.from_bytes(data[at : at + width], "little")
+            length += 1
+            at += width
+        if not 0 < back <= len(out):
+            raise ValueError("a compressed block refers to what is not there")
+        while length > 0:  # a copy may reach into what it is just writing
+            start = len(out) - back
+            piece = out[start : start + min(length, back)]
+            out += piece
+            length -= len(piece)
+    if len(out) != size:
+        raise ValueError("a compressed block has another size than it says")
+    return bytes(out)
+
+
+def _variable(entry: bytes) -> Variable:
+    """A BundleEntryProto: dtype = 1, shape = 2 { dim = 2 { size = 1 } }."""
+    fields = dict(_fields(entry))
+    shape = fields.get(2, b"")
+    dims = [value for number, value in _fields(shape) if number == 2] if shape else []
+    sizes = (dict(_fields(dim)).get(1, 0) for dim in dims)
+    kind = fields.get(1, 0)
+    return Variable(tuple(map(int, sizes)), _TYPES.get(int(kind), f"type {kind!r}"))
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The fields of a protocol buffer message, undecoded."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        number, kind = tag >> 3, tag & 7
+        if kind == 0:
+            value, at = _varint(message, at)
+            yield number, value
+        elif kind == 2:
+            length, at = _varint(message, at)
+            yield number, message[at : at + length]
+            at += length
+        elif kind in (1, 5):
+            size = 8 if kind == 1 else 4
+            yield number, int.from_bytes(message[at : at + size], "little")
+            at += size
+        else:
+            raise ValueError(f"an entry with wire type {kind}")
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:
+            return value, at
+        shift += 7

@@ -1,0 +1,186 @@
+"""What a checkpoint gives a model, variable by variable.
+
+Upstream restores by walking the model's objects and the checkpoint's side by side, and says nothing
+of the variables that it was never asked for. The same walk is done here, to tell.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfod_kit import checkpoint_index
+from tfod_kit.checkpoint_index import VALUE, Variable
+
+_SHOWN = 3
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The variables of a model, by what a checkpoint has for them; names as in a checkpoint.
+
+    Attributes:
+      matched: taken from the checkpoint.
+      anew: not asked for: the parts that depend on the classes, in a fine-tuning.
+      missing: asked for, and not in the checkpoint.
+      other_shape: asked for and there, but as name -> (shape here, shape in the checkpoint).
+    """
+
+    matched: Mapping[str, Shape]
+    anew: Mapping[str, Shape]
+    missing: Mapping[str, Shape]
+    other_shape: Mapping[str, tuple[Shape, Shape]]
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was asked for came."""
+        return not self.missing and not self.other_shape
+
+    def __str__(self) -> str:
+        """Some lines for a person."""
+        here = len(self.matched) + len(self.anew) + len(self.missing) + len(self.other_shape)
+        lines = [
+            f"{len(self.matched)} of {here} variables ({_numbers(self.matched)}) come from it: "
+            f"{_parts(self.matched) or 'none'}"
+        ]
+        if self.anew:
+            lines.append(
+                f"{len(self.anew)} start anew ({_numbers(self.anew)}): {_parts(self.anew)}"
+            )
+        if self.missing:
+            lines.append(f"{len(self.missing)} are MISSING from it: {_names(self.missing)}")
+        if self.other_shape:
+            shapes = [
+                f"{name} ({_shape(mine)} here, {_shape(theirs)} there)"
+                for name, (mine, theirs) in self.other_shape.items()
+            ]
+            lines.append(f"{len(shapes)} have ANOTHER SHAPE there: {_listed(shapes)}")
+        return "\n".join(lines)
+
+
+def layout(model: Any) -> dict[str, Variable]:
+    """The variables that `tf.train.Checkpoint(model=model)` would save, by their stored names.
+
+    Args:
+      model: upstream's DetectionModel, its variables made (by a first call).
+    """
+    import tensorflow as tf
+
+    return {
+        name: Variable(tuple(variable.shape), variable.dtype.name)
+        for name, variable in _variables(tf.train.Checkpoint(model=model))
+        if name != f"save_counter{VALUE}"
+    }
+
+
+def restored(model: Any, prefix: Path, kind: str = "full") -> Restored:
+    """What the checkpoint gives the model when upstream restores it.
+
+    Args:
+      model: upstream's DetectionModel, its variables made.
+      prefix: the checkpoint's.
+      kind: "full" for a resumed training, or a config's fine_tune_checkpoint_type.
+
+    Raises:
+      CheckpointError: the checkpoint is damaged.
+      ValueError: the model has no such kind.
+    """
+    import tensorflow as tf
+
+    there = checkpoint_index.values(checkpoint_index.read(prefix))
+    root = tf.train.Checkpoint(**model.restore_from_objects(fine_tune_checkpoint_type=kind))
+    keys = dict(_stored_keys(root, prefix))  # id of a variable -> its name in the checkpoint
+    asked = {id(variable) for _, variable in _variables(root)}
+    matched, anew, missing = {}, {}, {}
+    other: dict[str, tuple[Shape, Shape]] = {}
+    for full_name, variable in _variables(tf.train.Checkpoint(model=model)):
+        name = full_name.removesuffix(VALUE)
+        shape = tuple(variable.shape)
+        key = keys.get(id(variable))
+        if name == "save_counter":
+            continue
+        if id(variable) not in asked:
+            anew[name] = shape
+        elif key is None or key not in there:
+            missing[name] = shape
+        elif there[key].shape != shape:
+            other[name] = (shape, there[key].shape)
+        else:
+            matched[name] = shape
+    return Restored(matched, anew, missing, other)
+
+
+def _variables(root: Any) -> Iterator[tuple[str, Any]]:
+    """Every variable below an object, each once, with the name that it is saved under."""
+    import tensorflow as tf
+
+    view = tf.train.TrackableView(root)
+    names: dict[int, str] = {id(root): ""}
+    queue = deque([root])
+    while queue:  # breadth first: the shortest way to a variable gives its name
+        current = queue.popleft()
+        if isinstance(current, tf.Variable):
+            yield names[id(current)] + VALUE, current
+        for part, child in view.children(current).items():
+            if id(child) not in names:
+                above = names[id(current)]
+                names[id(child)] = f"{above}/{_escaped(part)}" if above else _escaped(part)
+                queue.append(child)
+
+
+def _stored_keys(root: Any, prefix: Path) -> Iterator[tuple[int, str]]:
+    """For each variable below an object that the checkpoint has at the same place: its key."""
+    import tensorflow as tf
+    from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
+
+    stored = tf.train.load_checkpoint(str(prefix)).get_tensor(checkpoint_index.OBJECT_GRAPH)
+    nodes = TrackableObjectGraph.FromString(stored).nodes
+    view = tf.train.TrackableView(root)
+    seen = {id(root)}
+    queue = deque([(root, nodes[0])])
+    while queue:
+        current, node = queue.popleft()
+        for attribute in node.attributes:
+            if isinstance(current, tf.Variable):
+                yield id(current), attribute.checkpoint_key.removesuffix(VALUE)
+        places = {child.local_name: child.node_id for child in node.children}
+        for part, child in view.children(current).items():
+            if part in places and id(child) not in seen:
+                seen.add(id(child))
+                queue.append((child, nodes[places[part]]))
+
+
+def _escaped(part: str) -> str:
+    # As tensorflow/python/checkpoint/trackable_view.py's names are written into keys.
+    return part.replace(".", "..").replace("/", ".S")
+
+
+def _parts(variables: Mapping[str, Any]) -> str:
+    """The model's parts that the variables belong to, with how many each: _feature_extractor."""
+    counts: dict[str, int] = {}
+    for name in variables:
+        part = name.split("/")[1] if "/" in name else name
+        counts[part] = counts.get(part, 0) + 1
+    return ", ".join(f"{part} ({count})" for part, count in counts.items())
+
+
+def _numbers(variables: Mapping[str, Shape]) -> str:
+    total = sum(map(math.prod, variables.values()))
+    return f"{total / 1e6:.1f} M numbers" if total >= 100_000 else f"{total:,} numbers"
+
+
+def _names(variables: Mapping[str, Shape]) -> str:
+    return _listed([f"{name} {_shape(shape)}" for name, shape in variables.items()])
+
+
+def _listed(items: list[str]) -> str:
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + more
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "one number"
