@@ -42,7 +42,7 @@ def draw(
     drawn = image.convert("RGB")
     pen = ImageDraw.Draw(drawn)
     size = max(drawn.size)
-    font = _font(max(11, round(size / 45)))
+    letters = font(max(11, round(size / 45)))
     line = max(2, round(size / 320))
     ordered = sorted(objects, key=lambda item: item.score if item.score is not None else 1.0)
     for item in ordered:
@@ -52,7 +52,7 @@ def draw(
     for item in ordered:
         corners = boxes.to_pixels(item.box, width=drawn.width, height=drawn.height)
         ground = colours.get(item.label) or colour(item.label)
-        _draw_name(pen, drawn.size, font, item, corners, ground)
+        _draw_name(pen, drawn.size, letters, item, corners, ground)
     return drawn
 
 
@@ -115,7 +115,7 @@ def _drawable(corners: tuple[float, float, float, float]) -> tuple[float, float,
 
 
 @cache
-def _font(size: int) -> "ImageFont.FreeTypeFont":
+def font(size: int) -> "ImageFont.FreeTypeFont":
     """DejaVu Sans, which matplotlib ships and which knows Latin, Greek and Cyrillic; else Pillow's
     own. matplotlib is looked for but not imported: that would take longer than the drawing."""
     from PIL import ImageFont

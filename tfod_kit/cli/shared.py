@@ -2,8 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfod_kit.errors import UsageError
+
+if TYPE_CHECKING:
+    from tfod_kit.selection import Selection
 
 CONFIG = "pipeline.config"
 
@@ -44,3 +48,33 @@ def config_path(run: Path) -> Path:
             fix=f"Write one: tfod configure MODEL --records FOLDER --out {run}",
         )
     return path
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that choose, rename and merge classes."""
+    group = parser.add_argument_group("classes", "named as the data set has them; repeatable")
+    for option, metavar, told in (
+        ("--include", "A,B", "keep these alone"),
+        ("--exclude", "A,B", "leave these out"),
+        ("--rename", "OLD=NEW", "call a class something else"),
+        ("--merge", "A,B=NEW", "make several classes one"),
+    ):
+        group.add_argument(option, action="append", default=[], metavar=metavar, help=told)
+    group.add_argument(
+        "--drop_emptied",
+        action="store_true",
+        help="leave out images that lose all their objects, rather than keep them as negatives",
+    )
+
+
+def selection(args: argparse.Namespace) -> "Selection":
+    """What the options of `add_selection` say.
+
+    Raises:
+      UsageError: one cannot be read, or they contradict each other.
+    """
+    from tfod_kit import selection as choosing
+
+    return choosing.parse(
+        args.include, args.exclude, args.rename, args.merge, drop_emptied=args.drop_emptied
+    )

@@ -1,0 +1,226 @@
+"""Charts, drawn by matplotlib, which is imported when the first one is.
+
+Each function gives a Figure; `svg` and `png` turn it into text or bytes. No function touches
+pyplot, so that nothing is left open and no setting of the caller's is changed. In an SVG, ink takes
+the colour of the text around it, so that a chart on a page reads in light and in dark.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours (Color Universal Design, 2008), which colour-blind readers tell apart too.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999")
+
+_INK = "#1f2328"  # stands for the page's own text colour in an SVG
+_GRID = "#8c959f"
+_PER_BAR = 0.32  # inches
+_TEXT = 9.0
+
+
+def bars(
+    series: Mapping[str, Mapping[str, float]],
+    *,
+    title: str = "",
+    unit: str = "",
+    logarithmic: bool = False,
+) -> "Figure":
+    """Horizontal bars, a group a category and a colour a series.
+
+    Args:
+      series: name -> category -> value; the categories of the first set the order, from the top.
+      title: above the chart.
+      unit: of the values, below the axis.
+      logarithmic: for values that differ by orders of magnitude; a 0 then has no bar.
+    """
+    categories = list(next(iter(series.values())))
+    height = max(1.6, _PER_BAR * len(categories) * max(1, 0.55 * len(series)) + 1.0)
+    figure, axes = _figure(title, height=height)
+    thick = 0.8 / len(series)
+    for place, (name, values) in enumerate(series.items()):
+        at = [row + (place - (len(series) - 1) / 2) * thick for row in range(len(categories))]
+        numbers = [values.get(category, 0.0) for category in categories]
+        drawn = axes.barh(at, numbers, thick * 0.92, label=name, color=_colour(place))
+        axes.bar_label(drawn, [f"{n:,.4g}" for n in numbers], padding=3, fontsize=_TEXT - 1.5)
+    axes.set_yticks(range(len(categories)), [_short(category) for category in categories])
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    if logarithmic:
+        axes.set_xscale("log")
+    _finish(axes, xlabel=unit, legend=len(series) > 1, grid="x")
+    return figure
+
+
+def histogram(
+    series: Mapping[str, Sequence[float]],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    bins: Any = 40,
+    logarithmic: bool = False,
+) -> "Figure":
+    """Counts of values, a step line a series.
+
+    Args:
+      series: name -> values.
+      title, xlabel, ylabel: what it shows.
+      bins: as in numpy.histogram: how many, or their edges.
+      logarithmic: steps of equal ratio, for sizes; values of 0 and below are left out.
+    """
+    import numpy as np
+
+    figure, axes = _figure(title)
+    every = np.concatenate([np.asarray(values, np.float64) for values in series.values()])
+    if logarithmic:
+        every = every[every > 0]
+        axes.set_xscale("log")
+    if not isinstance(bins, int):
+        edges = np.asarray(bins, np.float64)
+    elif len(every) and logarithmic:
+        edges = np.geomspace(every.min(), max(every.max(), every.min() * 1.1), bins + 1)
+    else:
+        edges = np.histogram_bin_edges(every, bins)
+    for place, (name, values) in enumerate(series.items()):
+        counts = np.histogram(np.asarray(values, np.float64), edges)[0]
+        axes.stairs(counts, edges, fill=len(series) == 1, alpha=0.9, color=_colour(place), lw=1.6,
+                    label=name)  # fmt: skip
+    _finish(axes, xlabel=xlabel, ylabel=ylabel, legend=len(series) > 1, grid="y")
+    return figure
+
+
+def density(
+    x: Sequence[float],
+    y: Sequence[float],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    points: Sequence[tuple[float, float]] = (),
+    points_label: str = "",
+) -> "Figure":
+    """Where pairs of positive values lie on two logarithmic axes: the darker, the more.
+
+    Args:
+      x, y: the values; pairs with one of 0 or below are left out.
+      title, xlabel, ylabel: what it shows.
+      points: marked with crosses, such as anchors among boxes.
+      points_label: what they are.
+    """
+    import numpy as np
+
+    figure, axes = _figure(title, height=4.0)
+    across, up = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    fits = (across > 0) & (up > 0)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    if fits.any():
+        drawn = axes.hexbin(
+            across[fits], up[fits], gridsize=42, bins="log", mincnt=1, cmap="viridis_r", lw=0.1,
+            xscale="log", yscale="log",
+        )  # fmt: skip
+        figure.colorbar(drawn, ax=axes, shrink=0.85).ax.tick_params(labelsize=_TEXT - 1, width=0.5)
+    if points:
+        axes.plot(*zip(*points, strict=True), "x", color=COLOURS[5], ms=5, label=points_label)
+    _finish(axes, xlabel=xlabel, ylabel=ylabel, legend=bool(points), grid="both")
+    return figure
+
+
+def lines(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    logarithmic: bool = False,
+) -> "Figure":
+    """Curves, a colour each.
+
+    Args:
+      series: name -> (x, y).
+      title, xlabel, ylabel: what it shows.
+      logarithmic: the y axis.
+    """
+    figure, axes = _figure(title)
+    for place, (name, (across, up)) in enumerate(series.items()):
+        mark = "o" if len(across) < 3 else None  # a line of one point would not show
+        axes.plot(across, up, color=_colour(place), lw=1.6, marker=mark, label=name)
+    if logarithmic:
+        axes.set_yscale("log")
+    _finish(axes, xlabel=xlabel, ylabel=ylabel, legend=len(series) > 1, grid="both")
+    return figure
+
+
+def svg(figure: "Figure") -> str:
+    """The figure as an <svg> element: the same bytes every time, text as text."""
+    import matplotlib as mpl
+
+    stream = io.StringIO()
+    # The salt makes the ids of one figure the same every time; those of two must differ on a page.
+    salt = f"tfod_kit {figure.get_label()}"
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg [^>]*?)width="[^"]*pt" height="[^"]*pt"|<svg height="[^"]*" ', _sized, text)
+    return text.replace(_INK, "currentColor")
+
+
+def png(figure: "Figure", dpi: int = 150) -> bytes:
+    """The figure as a PNG on white."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _sized(found: "re.Match[str]") -> str:
+    """An SVG without a size of its own fills its place on the page."""
+    return found[1] or "<svg "
+
+
+def _figure(title: str, *, width: float = 6.4, height: float = 3.2) -> tuple["Figure", "Axes"]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.set_label(title)
+    figure.patch.set_alpha(0)
+    axes = figure.add_subplot()
+    axes.patch.set_alpha(0)
+    if title:
+        axes.set_title(title, loc="left", fontsize=_TEXT + 1.5, color=_INK, pad=10)
+    return figure, axes
+
+
+def _finish(
+    axes: "Axes", *, xlabel: str = "", ylabel: str = "", legend: bool = False, grid: Any = ""
+) -> None:
+    axes.set_xlabel(xlabel, fontsize=_TEXT, color=_INK)
+    axes.set_ylabel(ylabel, fontsize=_TEXT, color=_INK)
+    axes.tick_params(labelsize=_TEXT, colors=_INK, width=0.6, which="both")
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(_GRID)
+        spine.set_linewidth(0.6)
+    axes.set_axisbelow(True)
+    if grid:
+        axes.grid(axis=grid, color=_GRID, alpha=0.25, lw=0.6)
+    for text in axes.texts:
+        text.set_color(_INK)
+    if legend:
+        axes.legend(frameon=False, fontsize=_TEXT, labelcolor=_INK, loc="best")
+
+
+def _colour(place: int) -> str:
+    return COLOURS[place % len(COLOURS)]
+
+
+def _short(name: str, most: int = 28) -> str:
+    # A dollar sign would start a formula in matplotlib.
+    cut = name if len(name) <= most else name[: most - 1] + "…"
+    return cut.replace("$", r"\$")
