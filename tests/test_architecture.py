@@ -22,16 +22,18 @@ MAY_BE_HEAVY = (
 # From the top down; a module imports from its own layer or from one below.
 LAYERS = (
     ("cli", "__main__"),
-    ("demo", "convert", "configure", "check", "doctor", "evaluate", "predict", "report"),
+    ("demo", "convert", "configure", "check", "doctor", "evaluate", "predict"),
+    ("report", "inspection"),
     ("engine", "export"),
     ("splitting",),
     ("datasets", "anchors"),
     ("selection",),
     ("anchors",),
     ("pipeline_config", "formats"),
+    ("duplicates",),
     ("records", "zoo", "checkpoints", "checkpoint_index"),
     ("stratify",),
-    ("labels", "splits", "visualize", "duplicates"),
+    ("labels", "splits", "visualize", "plots", "html_page"),
     ("compat",),
     ("annotations", "boxes", "errors", "files", "progress", "resources"),
 )

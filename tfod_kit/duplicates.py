@@ -1,24 +1,52 @@
-"""Finds pictures that are the same: by their bytes, or by how they look."""
+"""Finds pictures that are the same: by their bytes, or by how they look.
+
+Looks are compared in two steps. A difference hash (64 bits: is each cell of a 9x8 grey thumbnail
+brighter than the next?) of at most 3 other bits makes a candidate; two such hashes agree in one of
+four 16-bit words at least, so that only pictures which share a word are compared. Candidates are
+alike when their 16x16 thumbnails differ by a few grey levels on the whole. That finds copies that
+were resized, compressed anew or slightly brightened, and neighbouring frames of a still camera; not
+crops, nor mirrored or turned ones.
+"""
 
 import hashlib
+import io
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from tfod_kit.records import embedded
+
+_BITS_APART = 3
+_WORDS = 4
+_LEVELS_APART = 6.0  # grey levels of 255, on average over a thumbnail less its mean
+_FLAT = 3.0  # a thumbnail that varies less shows nothing to compare
+_MOST_IN_WORD = 500  # pictures; a word that more share says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a picture looks: its difference hash, and 16x16 grey levels, row by row."""
+
+    hash: int
+    grey: bytes
 
 
 def same_bytes(paths: Iterable[Path]) -> list[list[Path]]:
-    """The groups of files with the very same content, in the order of their first members.
+    """The groups of pictures with the very same content, in the order of their first members.
 
-    Only files of one size are read. A file that is absent or cannot be read is like no other: that
-    it cannot be used is for others to say.
+    Of plain files, only those of one size are read. A picture that is absent or cannot be read is
+    like no other: that it cannot be used is for others to say.
     """
     by_size: dict[int, list[Path]] = defaultdict(list)
     for path in dict.fromkeys(paths):
         try:
-            by_size[os.stat(path).st_size].append(path)  # noqa: PTH116 half as slow as Path.stat
+            inside = embedded.holder(path) is not None
+            size = -1 if inside else os.stat(path).st_size  # noqa: PTH116 Path.stat takes longer
         except OSError:
             continue
+        by_size[size].append(path)
     by_content: dict[str, list[Path]] = defaultdict(list)
     for members in by_size.values():
         if len(members) > 1:
@@ -29,9 +57,69 @@ def same_bytes(paths: Iterable[Path]) -> list[list[Path]]:
     return [members for members in by_content.values() if len(members) > 1]
 
 
+def look(path: Path) -> Look | None:
+    """How a picture looks; None for one that cannot be read or shows nothing but one grey."""
+    from PIL import Image, ImageStat
+
+    try:
+        image = Image.open(io.BytesIO(embedded.read(path)))
+        image.draft("L", (64, 64))  # a JPEG is decoded at an eighth of its size, if it is large
+        grey = image.convert("L")
+        small = grey.resize((9, 8), Image.Resampling.BOX)
+        square = grey.resize((16, 16), Image.Resampling.BOX)
+    except Exception:  # what a decoder raises on a damaged picture is its own affair
+        return None
+    if ImageStat.Stat(square).stddev[0] < _FLAT:
+        return None
+    cells = small.tobytes()
+    bits = 0
+    for row in range(8):
+        for column in range(8):
+            place = row * 9 + column
+            bits = bits << 1 | (cells[place] < cells[place + 1])
+    return Look(bits, square.tobytes())
+
+
+def alike(
+    paths: Sequence[Path], advance: Callable[[], None] = lambda: None
+) -> Iterator[tuple[Path, Path]]:
+    """The pairs of pictures that look the same, those of the same bytes too.
+
+    Args:
+      paths: the pictures, each decoded once at a small size.
+      advance: is called for each.
+    """
+    import numpy as np
+
+    looks: list[tuple[Path, Look]] = []
+    words: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for path in paths:
+        seen = look(path)
+        advance()
+        if seen is None:
+            continue
+        for word in range(_WORDS):
+            words[word, seen.hash >> 16 * word & 0xFFFF].append(len(looks))
+        looks.append((path, seen))
+    candidates = {
+        (first, second)
+        for members in words.values()
+        if 1 < len(members) <= _MOST_IN_WORD
+        for place, first in enumerate(members)
+        for second in members[place + 1 :]
+        if (looks[first][1].hash ^ looks[second][1].hash).bit_count() <= _BITS_APART
+    }
+    for first, second in sorted(candidates):
+        a, b = (
+            np.frombuffer(looks[place][1].grey, np.uint8).astype(np.float32)
+            for place in (first, second)
+        )
+        if np.abs((a - a.mean()) - (b - b.mean())).mean() <= _LEVELS_APART:
+            yield looks[first][0], looks[second][0]
+
+
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.sha256(embedded.read(path)).hexdigest()
     except OSError:
         return ""

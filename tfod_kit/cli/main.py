@@ -18,6 +18,7 @@ from tfod_kit.errors import TfodKitError, did_you_mean
 VERBS = {
     "convert": "annotated images -> TFRecords, label map and report",
     "models": "the models to choose from; download the zoo's weights",
+    "inspect": "what is in a data set or in records: figures, doubles, pictures",
     "configure": "write pipeline.config for a model and a data set",
     "check": "find what would fail or mislead, before any training",
     "train": "train a model from its pipeline.config",

@@ -1,0 +1,231 @@
+"""`tfod inspect`: what is in a data set or in records, as a table, JSON, or a page of pictures."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfod_kit.cli import shared
+from tfod_kit.errors import UsageError
+from tfod_kit.formats import AUTO, FORMATS
+from tfod_kit.formats.findings import ON_ERROR
+
+if TYPE_CHECKING:
+    from tfod_kit.inspection import Double, Inspection
+
+_CLASSES_SHOWN = 20
+_SHOWN = 3
+
+PAGE, SHEET, FIGURES = "index.html", "samples.png", "figures.json"
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    add = parser.add_argument
+    add(
+        "source",
+        type=Path,
+        nargs="+",
+        metavar="SOURCE",
+        help="the data set's folder or annotation file, or a folder of records; several are merged",
+    )
+    add("--format", default=AUTO, metavar="FORMAT", help=f"{AUTO}, {', '.join(FORMATS)}")
+    add("--images", type=Path, metavar="DIR", help="where the images lie; SOURCE unless told")
+    add("--label_map", metavar="FILE", help="a label map or the name of a standard one (coco_2017)")
+    add("--config", type=Path, metavar="FILE", help="a pipeline.config: hold its anchors to boxes")
+    add("--out", type=Path, metavar="DIR", help=f"write {PAGE}, {SHEET} and {FIGURES} there")
+    add("--json", action="store_true", help="print all figures as JSON")
+    add(
+        "--near",
+        action=argparse.BooleanOptionalAction,
+        help="look for pictures that look the same; on unless the set is large",
+    )
+    add("--samples", type=shared.count, default=24, metavar="N", help="pictures to draw")
+    add("--seed", type=int, default=0, help="chooses the pictures")
+    add(
+        "--on_error",
+        choices=ON_ERROR,
+        default="skip",
+        help="skip: count what convert would stop at; fix, fail: stop as it does",
+    )
+    add("--origin", type=int, choices=(0, 1), default=0, help="VOC: the first pixel's number")
+    shared.add_selection(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the figures; writes the page where one is asked for."""
+    from tfod_kit import inspection, pipeline_config
+    from tfod_kit.convert import load_label_map
+
+    if args.out is not None:
+        _check_out(args.out, args.source)
+    found = inspection.inspect(
+        args.source,
+        format=args.format,
+        images_folder=args.images,
+        label_map=None if args.label_map is None else load_label_map(args.label_map),
+        selection=shared.selection(args),
+        origin=args.origin,
+        on_error=args.on_error,
+        config=pipeline_config.load(shared.config_path(args.config)) if args.config else None,
+        near=args.near,
+    )
+    if args.json:
+        print(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        print(summary(found))
+    if args.out is not None:
+        _write(found, args.out, args.samples, args.seed)
+        if not args.json:
+            print(f"\nOpen {args.out / PAGE}")
+    return 0
+
+
+def summary(found: "Inspection") -> str:
+    """The figures as a person reads them, in a screen or two."""
+    title = " and ".join(FORMATS[name].title for name in found.format.split("+"))
+    lines = [f"Read as {title}.", "", *_counts(found), "", *_boxes(found), "", *_images(found)]
+    if found.details:
+        lines.append(
+            "Objects with: " + ", ".join(f"{name} {n:,}" for name, n in found.details.items())
+        )
+    lines += ["", *_anchors(found), *_suspicious(found), *_doubles(found)]
+    for code, finding in found.findings.items():
+        lines.append(f"  {finding['count']:>7,}  {finding['text']} [{code}]")
+        lines.append(f"           such as {finding['examples'][0]}")
+    return "\n".join(lines).rstrip()
+
+
+def _counts(found: "Inspection") -> list[str]:
+    splits = found.splits
+    rows = [["", *splits], ["images", *(f"{split.images:,}" for split in splits.values())]]
+    rows.append(["  without objects", *(f"{split.negatives:,}" for split in splits.values())])
+    rows.append(["objects", *(f"{split.objects:,}" for split in splits.values())])
+    totals = {name: sum(s.classes[name] for s in splits.values()) for name in found.label_map}
+    shown = [name for name, total in totals.items() if total]
+    for name in shown[:_CLASSES_SHOWN]:
+        cells = [
+            f"{split.classes[name]:,} {split.classes[name] / max(split.objects, 1):>4.0%}"
+            for split in splits.values()
+        ]
+        rows.append([f"  {name}", *cells])
+    per_image = [
+        f"{s.objects_per_image.mean:.1f} (to {s.objects_per_image.high:.0f})"
+        for s in splits.values()
+    ]
+    rows.append(["objects an image", *per_image])
+    lines = _aligned(rows)
+    if len(shown) > _CLASSES_SHOWN:
+        lines.append(f"  and {len(shown) - _CLASSES_SHOWN} classes more; --json has all")
+    if len(totals) > len(shown):
+        lines.append(f"  {len(totals) - len(shown)} classes of the label map without objects")
+    return lines
+
+
+def _boxes(found: "Inspection") -> list[str]:
+    rows = [["boxes, median", "width", "height", "of image", "small", "medium", "large"]]
+    for name, box in list(found.boxes.items())[: _CLASSES_SHOWN + 1]:
+        bands = (box.small, box.medium, box.large)
+        rows.append(
+            [
+                f"  {name}" if name else "all",
+                f"{box.width.median:.0f} px",
+                f"{box.height.median:.0f} px",
+                f"{box.share.median:.1%}",
+                *(f"{number / max(box.boxes, 1):.0%}" for number in bands),
+            ]
+        )
+    return [*_aligned(rows), "  small: under 32² px, large: from 96² px on, as COCO counts"]
+
+
+def _images(found: "Inspection") -> list[str]:
+    sizes = found.sizes
+    common = ", ".join(f"{size} ({n:,})" for size, n in list(sizes.commonest.items())[:4])
+    more = f", and {sizes.different - 4:,} sizes more" if sizes.different > 4 else ""
+    return [f"Image sizes: {common}{more}"]
+
+
+def _anchors(found: "Inspection") -> list[str]:
+    fit = found.anchors
+    if fit is None:
+        return []
+    if not fit.anchors:
+        return ["The config's model has no anchors.", ""]
+    worst = sorted(fit.by_class.items(), key=lambda pair: -pair[1])[:_SHOWN]
+    return [
+        f"Anchors: {fit.anchors:,} at {fit.input}; {fit.unmatched:,} of {fit.boxes:,} boxes "
+        f"({fit.unmatched / max(fit.boxes, 1):.1%}) have none of IoU 0.5 or more.",
+        f"  most by class: {', '.join(f'{name} {share:.0%}' for name, share in worst)}",
+        f"  boxes' shorter side at the input: median {fit.shorter_side[1]:.0f} px, "
+        f"5% under {fit.shorter_side[0]:.0f} px",
+        "",
+    ]
+
+
+def _suspicious(found: "Inspection") -> list[str]:
+    lines = []
+    for kind, suspicion in found.suspicious.items():
+        first = suspicion.examples[0]
+        corners = ", ".join(f"{value:g}" for value in first.pixels)
+        lines.append(f"  {suspicion.count:>7,}  {suspicion.text} [{kind}]")
+        lines.append(f"           such as {first.image}: {first.label} at {corners} px")
+    return ["Suspicious:", *lines, ""] if lines else []
+
+
+def _doubles(found: "Inspection") -> list[str]:
+    lines = []
+    for doubles, what in (
+        (found.same_bytes, "groups of images of the very same bytes"),
+        (found.look_alike or (), "pairs of images that look the same"),
+    ):
+        if doubles:
+            leaks = sum(double.leak for double in doubles)
+            told = f", {leaks:,} of them in several splits: LEAKS" if leaks else ""
+            lines.append(f"  {len(doubles):>7,}  {what}{told}")
+            lines += [f"           such as {_members(double)}" for double in doubles[:1]]
+    if found.look_alike is None:
+        lines.append("  Pictures that merely look the same were not looked for; --near does.")
+    return [*lines, ""] if lines else []
+
+
+def _members(double: "Double") -> str:
+    pairs = list(zip(double.images, double.splits, strict=True))
+    told = ", ".join(
+        image if split == "all" else f"{image} ({split})" for image, split in pairs[:4]
+    )
+    return told + (f" and {len(pairs) - 4} more" if len(pairs) > 4 else "")
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    first = max(len(row[0]) for row in rows)
+    widths = [max(10, *(len(row[place]) + 2 for row in rows)) for place in range(1, len(rows[0]))]
+    return [
+        row[0].ljust(first)
+        + "".join(cell.rjust(width) for cell, width in zip(row[1:], widths, strict=True))
+        for row in rows
+    ]
+
+
+def _check_out(out: Path, sources: list[Path]) -> None:
+    """Refuses to replace a folder that holds anything an inspection did not write."""
+    ours = {PAGE, SHEET, FIGURES}
+    held = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if held - ours or any(source.resolve() == out.resolve() for source in sources):
+        raise UsageError(
+            "The output folder holds other things, which would be lost.",
+            where=out,
+            found=", ".join(sorted(held - ours)[:5]) or "the data set",
+            fix="Name another --out, or empty the folder.",
+        )
+
+
+def _write(found: "Inspection", out: Path, samples: int, seed: int) -> None:
+    from tfod_kit import files
+    from tfod_kit.inspection import page, sheet
+
+    chosen = sheet.choose(found.measured, samples, seed)
+    with files.atomic_folder(out) as folder:
+        files.write_text(folder / PAGE, page.html(found, chosen))
+        files.write_bytes(folder / SHEET, sheet.sheet(found.measured, chosen))
+        text = json.dumps(found.as_dict(), indent=2, ensure_ascii=False)
+        files.write_text(folder / FIGURES, text)

@@ -1,0 +1,203 @@
+"""What is in a data set: counts, sizes, balance, doubles, leaks, suspicious boxes, anchors' fit.
+
+`inspect()` gives all figures; `sheet` and `page` draw them.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tfod_kit import datasets, duplicates
+from tfod_kit.formats import AUTO
+from tfod_kit.formats.findings import Findings
+from tfod_kit.inspection import figures, suspicious
+from tfod_kit.inspection.figures import BoxFigures, SizeFigures, SplitFigures
+from tfod_kit.inspection.fit import Fit, fit
+from tfod_kit.inspection.measure import Measured, measure
+from tfod_kit.inspection.suspicious import Suspicion
+from tfod_kit.labels import LabelMap
+from tfod_kit.pipeline_config import PipelineConfig
+from tfod_kit.progress import progress
+from tfod_kit.selection import Selection
+
+NEAR_UP_TO = 20_000  # images; each is decoded once to compare looks, at some hundreds a second
+
+
+@dataclass(frozen=True, slots=True)
+class Double:
+    """Pictures that are the same.
+
+    Attributes:
+      images: their source ids.
+      splits: where each is.
+      leak: whether they stand in several splits.
+    """
+
+    images: tuple[str, ...]
+    splits: tuple[str, ...]
+    leak: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found in a data set.
+
+    Attributes:
+      sources: what was read.
+      format: what it was read as, keys of FORMATS joined by "+".
+      label_map: class name -> id.
+      splits: by name; "all" where the data set has none.
+      sizes: of the images.
+      boxes: "" for all, and by class.
+      details: how many objects have a mask, keypoints or a flag.
+      suspicious: by kind.
+      same_bytes: pictures of the very same bytes.
+      look_alike: pairs of pictures that look the same but are not of the same bytes; None when
+        that was not looked at.
+      anchors: how the config's anchors fit; None without a config.
+      findings: what convert would repair or leave out, by reason code.
+      measured: the arrays behind it all; no part of `as_dict`.
+    """
+
+    sources: tuple[str, ...]
+    format: str
+    label_map: Mapping[str, int]
+    splits: Mapping[str, SplitFigures]
+    sizes: SizeFigures
+    boxes: Mapping[str, BoxFigures]
+    details: Mapping[str, int]
+    suspicious: Mapping[str, Suspicion]
+    same_bytes: tuple[Double, ...]
+    look_alike: tuple[Double, ...] | None
+    anchors: Fit | None
+    findings: Mapping[str, Mapping[str, Any]]
+    measured: Measured
+
+    @property
+    def images(self) -> int:
+        return sum(split.images for split in self.splits.values())
+
+    @property
+    def objects(self) -> int:
+        return sum(split.objects for split in self.splits.values())
+
+    @property
+    def leaks(self) -> tuple[Double, ...]:
+        """The doubles that stand in several splits."""
+        return tuple(d for d in (*self.same_bytes, *(self.look_alike or ())) if d.leak)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every figure as plain values, for JSON."""
+        skipped = ("measured",)
+        found: dict[str, Any] = {}
+        for name in self.__slots__:
+            if name not in skipped:
+                value = getattr(self, name)
+                found[name] = _plain(value)
+        return found
+
+
+def inspect(
+    sources: Path | Sequence[Path],
+    *,
+    format: str = AUTO,
+    images_folder: Path | None = None,
+    label_map: LabelMap | None = None,
+    selection: Selection | None = None,
+    origin: int = 0,
+    on_error: str = "skip",
+    config: PipelineConfig | None = None,
+    near: bool | None = None,
+) -> Inspection:
+    """Reads a data set and computes its figures; images are measured by their headers.
+
+    Args:
+      sources, format, images_folder, selection, origin: as in `datasets.load`.
+      label_map: made from the data unless told.
+      on_error: "skip" counts what convert would stop at; "fix" and "fail" stop as it does.
+      config: a model whose anchors are held against the boxes.
+      near: whether to look for pictures that look the same, each of which is decoded for it; only
+        in sets of up to NEAR_UP_TO images unless told.
+
+    Raises:
+      UsageError: a path, name or option is wrong.
+      DataError: there are no annotations.
+    """
+    findings = Findings(on_error)
+    paths = (sources,) if isinstance(sources, Path) else tuple(sources)
+    loaded = datasets.load(
+        paths,
+        format=format,
+        images_folder=images_folder,
+        given=label_map,
+        selection=selection,
+        findings=findings,
+        origin=origin,
+    )
+    total = sum(len(part) for _, part in loaded.parts)
+    with progress("measuring", total, "images") as bar:
+        measured = measure(loaded, findings, bar.advance)
+    exact = _same_bytes(measured)
+    wanted = len(measured.images) <= NEAR_UP_TO if near is None else near
+    pairs = _pairs(measured, exact) if wanted else None
+    return Inspection(
+        sources=tuple(map(str, paths)),
+        format=loaded.format,
+        label_map=dict(loaded.classes.ids),
+        splits=figures.splits(measured),
+        sizes=figures.sizes(measured),
+        boxes=figures.boxes(measured),
+        details=figures.details(measured),
+        suspicious=suspicious.find(measured),
+        same_bytes=_doubles(measured, exact),
+        look_alike=None if pairs is None else _doubles(measured, pairs),
+        anchors=None if config is None else fit(config, measured),
+        findings=findings.as_dict(),
+        measured=measured,
+    )
+
+
+def _same_bytes(measured: Measured) -> list[list[Path]]:
+    """The groups of one content; a picture that stands in two splits is a group of its own."""
+    groups = duplicates.same_bytes(a.path for a in measured.images)
+    grouped = {path for group in groups for path in group}
+    times = Counter(a.path for a in measured.images)
+    return groups + [[path] for path, n in times.items() if n > 1 and path not in grouped]
+
+
+def _pairs(measured: Measured, exact: Sequence[Sequence[Path]]) -> list[tuple[Path, Path]]:
+    """The pairs that look the same, less those of the same bytes."""
+    paths = list(dict.fromkeys(a.path for a in measured.images))
+    group = {path: number for number, members in enumerate(exact) for path in members}
+    with progress("comparing", len(paths), "images") as bar:
+        return [
+            (first, second)
+            for first, second in duplicates.alike(paths, bar.advance)
+            if first not in group or group[first] != group.get(second)
+        ]
+
+
+def _doubles(measured: Measured, groups: Sequence[Sequence[Path]]) -> tuple[Double, ...]:
+    """The groups, and of each image all splits that it stands in; those that leak come first."""
+    places: dict[Path, list[int]] = {}
+    for number, annotation in enumerate(measured.images):
+        places.setdefault(annotation.path, []).append(number)
+    every = [[place for path in group for place in places[path]] for group in groups]
+    found = [_double(measured, members) for members in every]
+    return tuple(sorted(found, key=lambda double: not double.leak))
+
+
+def _double(measured: Measured, members: Sequence[int]) -> Double:
+    splits = tuple(measured.split_of(place) for place in members)
+    ids = tuple(measured.images[place].source_id for place in members)
+    return Double(ids, splits, len(set(splits)) > 1)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else value

@@ -1,0 +1,89 @@
+"""How well the anchors of a pipeline.config fit the boxes of a data set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfod_kit import anchors
+from tfod_kit.inspection.measure import Floats, Measured
+from tfod_kit.pipeline_config import PipelineConfig
+
+MATCHED_IOU = 0.5  # upstream's usual matched_threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The best overlap of each box with an anchor.
+
+    Attributes:
+      anchors: how many the commonest picture has; 0 for a model without anchors.
+      input: the picture's "WIDTHxHEIGHT" at the model's input, the commonest.
+      boxes: how many were looked at.
+      unmatched: how many of them no anchor overlaps by MATCHED_IOU. Training still gives each its
+        best anchor, but no more than that one.
+      by_class: class -> the share of its boxes that is unmatched.
+      median: of the best overlaps.
+      histogram: boxes by best overlap, in ten steps from 0 to 1.
+      shorter_side: of the boxes at the model's input, px: the 5th percentile and the median.
+    """
+
+    anchors: int
+    input: str
+    boxes: int
+    unmatched: int
+    by_class: Mapping[str, float]
+    median: float
+    histogram: tuple[int, ...]
+    shorter_side: tuple[float, float]
+
+
+def fit(config: PipelineConfig, measured: Measured) -> Fit:
+    """Compares boxes and anchors as the model sees them: resized, not yet augmented."""
+    seen = np.rint(anchors.input_sizes(config, measured.sizes))
+    scale = np.concatenate([seen[:, ::-1], seen[:, ::-1]], axis=1)
+    boxes = measured.boxes * scale[measured.owner]
+    best = np.zeros(len(boxes))
+    number = 0
+    canvases, member = _canvases(config, seen)
+    common = int(np.argmax(np.bincount(member))) if len(member) else 0
+    for place, (height, width) in enumerate(canvases):
+        grids = anchors.grids(config, height, width)
+        chosen = member[measured.owner] == place
+        best[chosen] = anchors.best_overlaps(boxes[chosen], grids)
+        if place == common:
+            number = sum(grid.rows * grid.columns * len(grid.sizes) for grid in grids)
+    shorter = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    missed = best < MATCHED_IOU
+    return Fit(
+        anchors=number,
+        input=f"{canvases[common][1]}x{canvases[common][0]}",
+        boxes=len(boxes),
+        unmatched=int(missed.sum()) if number else 0,
+        by_class={
+            name: float(missed[measured.label == place].mean())
+            for place, name in enumerate(measured.classes)
+            if number and (measured.label == place).any()
+        },
+        median=float(np.median(best)) if len(best) else 0.0,
+        histogram=tuple(int(count) for count in np.histogram(best, np.linspace(0, 1, 11))[0]),
+        shorter_side=_percentiles(shorter),
+    )
+
+
+def _canvases(
+    config: PipelineConfig, seen: Floats
+) -> tuple[list[tuple[int, int]], "np.ndarray[tuple[int], np.dtype[np.integer]]"]:
+    """The (height, width) of the model's inputs, and which one each image has."""
+    one = anchors.canvas(config)
+    if one is not None:
+        return [one], np.zeros(len(seen), np.int64)
+    sizes, member = np.unique(seen, axis=0, return_inverse=True)
+    return [(int(height), int(width)) for width, height in sizes], member.reshape(-1)
+
+
+def _percentiles(values: Floats) -> tuple[float, float]:
+    if not len(values):
+        return 0.0, 0.0
+    low, middle = np.percentile(values, [5, 50])
+    return float(low), float(middle)

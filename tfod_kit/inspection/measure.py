@@ -1,0 +1,143 @@
+"""Reads a data set as convert would, less the pixels, and lays its boxes out in arrays."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfod_kit.annotations import ImageAnnotation
+from tfod_kit.datasets import Loaded
+from tfod_kit.errors import DataError
+from tfod_kit.formats.findings import Findings
+from tfod_kit.formats.repair import fitted
+from tfod_kit.records import embedded, images
+from tfod_kit.records.images import EncodedImage
+
+ALL = "all"
+UNSPLIT = "no split"
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Ints: TypeAlias = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A data set, image by image and box by box.
+
+    Attributes:
+      images: as convert would store them: sizes measured, boxes clipped.
+      split: of each image, by its place in `splits`.
+      splits: the names.
+      classes: the names, in the order of their ids.
+      sizes: [I, 2], width and height in px.
+      counts: [I], objects.
+      boxes: [N, 4], ymin, xmin, ymax, xmax as shares of the image.
+      owner: [N], the place of the box's image in `images`.
+      label: [N], the place of its class in `classes`.
+    """
+
+    images: Sequence[ImageAnnotation]
+    split: Ints
+    splits: tuple[str, ...]
+    classes: tuple[str, ...]
+    sizes: Floats
+    counts: Ints
+    boxes: Floats
+    owner: Ints
+    label: Ints
+
+    def split_of(self, image: int) -> str:
+        return self.splits[self.split[image]]
+
+    def pixels(self) -> Floats:
+        """[N, 2]: width and height of each box in px of its image."""
+        size = self.sizes[self.owner]
+        return np.stack(
+            [
+                (self.boxes[:, 3] - self.boxes[:, 1]) * size[:, 0],
+                (self.boxes[:, 2] - self.boxes[:, 0]) * size[:, 1],
+            ],
+            axis=1,
+        )
+
+
+def measure(
+    loaded: Loaded, findings: Findings, advance: Callable[[], None] = lambda: None
+) -> Measured:
+    """Measures every image's header, and fits its boxes to it.
+
+    Args:
+      loaded: the data set.
+      findings: takes what convert would repair or leave out.
+      advance: is called for each image.
+    """
+    kept: list[ImageAnnotation] = []
+    names: list[str] = []
+    splits = _split_names(loaded)
+    for source, part in loaded.parts:
+        for annotation in part:
+            made = _fitted(annotation, findings)
+            advance()
+            if made is not None:
+                kept.append(made)
+                names.append(source.split or splits[-1])
+    known = tuple(name for name in splits if name in set(names))
+    return _arrays(kept, names, known, tuple(loaded.classes))
+
+
+def _split_names(loaded: Loaded) -> tuple[str, ...]:
+    own = any(source.split for source, _ in loaded.parts)
+    return ("train", "val", "test", UNSPLIT) if own else (ALL,)
+
+
+def _fitted(annotation: ImageAnnotation, findings: Findings) -> ImageAnnotation | None:
+    try:
+        width, height = _size(annotation)
+    except DataError as error:
+        findings.add("image_unusable", annotation.path.name, error.found)
+        return None
+    return fitted(annotation, EncodedImage(b"", "", width, height), findings)
+
+
+def _size(annotation: ImageAnnotation) -> tuple[int, int]:
+    declared = annotation.width, annotation.height
+    if embedded.holder(annotation.path) is not None:
+        return declared  # measured when the record was written
+    measured = images.size(annotation.path)
+    if measured != declared and measured == declared[::-1]:
+        # Turned by an EXIF tag, perhaps: what that means for the boxes, only a look at it can say.
+        image = images.load(annotation.path, declared=declared)
+        return image.width, image.height
+    return measured
+
+
+def _arrays(
+    kept: list[ImageAnnotation],
+    names: list[str],
+    splits: tuple[str, ...],
+    classes: tuple[str, ...],
+) -> Measured:
+    place: Mapping[str, int] = {name: number for number, name in enumerate(classes)}
+    order: Mapping[str, int] = {name: number for number, name in enumerate(splits)}
+    counts = np.array([len(a.objects) for a in kept], np.int64)
+    boxes = np.fromiter(_edges(kept), np.float64, 4 * int(counts.sum())).reshape(-1, 4)
+    return Measured(
+        images=kept,
+        split=np.array([order[name] for name in names], np.int64),
+        splits=splits,
+        classes=classes,
+        sizes=np.array([(a.width, a.height) for a in kept], np.float64).reshape(-1, 2),
+        counts=counts,
+        boxes=boxes,
+        owner=np.repeat(np.arange(len(kept)), counts),
+        label=np.array([place[item.label] for a in kept for item in a.objects], np.int64),
+    )
+
+
+def _edges(kept: list[ImageAnnotation]) -> Iterator[float]:
+    for annotation in kept:
+        for item in annotation.objects:
+            box = item.box
+            yield from (box.ymin, box.xmin, box.ymax, box.xmax)

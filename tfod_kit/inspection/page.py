@@ -1,0 +1,283 @@
+"""The page of an inspection: figures, charts, and pictures to look at; one file, no network."""
+
+from collections.abc import Sequence
+
+from tfod_kit import __version__, plots
+from tfod_kit.html_page import Page
+from tfod_kit.inspection import Double, Inspection, sheet
+from tfod_kit.inspection.fit import MATCHED_IOU
+from tfod_kit.inspection.suspicious import Suspicion
+
+_CLASSES_DRAWN = 40  # in a chart of bars
+_DOUBLES_DRAWN = 8
+_SUSPICIONS_DRAWN = 6  # of each kind
+_ANCHOR_POINTS = 200
+
+
+def html(inspection: Inspection, samples: Sequence[int]) -> str:
+    """The page.
+
+    Args:
+      inspection: the figures.
+      samples: the places of the images to draw.
+    """
+    names = ", ".join(inspection.sources)
+    told = f"Read as {inspection.format}. Sizes are px of the images as convert stores them."
+    page = Page(f"What is in {names}", told)
+    _tiles(page, inspection)
+    _classes(page, inspection)
+    _boxes(page, inspection)
+    _images(page, inspection)
+    _anchors(page, inspection)
+    page.heading("Samples")
+    measured = inspection.measured
+    page.pictures([(sheet.single(measured, p), sheet.caption(measured, p)) for p in samples])
+    _suspicious(page, inspection)
+    _doubles(page, inspection)
+    _findings(page, inspection)
+    return page.html(f"Written by tfod_kit {__version__}, tfod inspect.")
+
+
+def _tiles(page: Page, inspection: Inspection) -> None:
+    negatives = sum(split.negatives for split in inspection.splits.values())
+    shown = {name for s in inspection.splits.values() for name, n in s.classes.items() if n}
+    doubles = [*inspection.same_bytes, *(inspection.look_alike or ())]
+    suspicious = sum(kind.count for kind in inspection.suspicious.values())
+    tiles = {
+        "images": inspection.images,
+        "objects": inspection.objects,
+        "classes with objects": len(shown),
+        "images without objects": negatives,
+        "doubles": len(doubles),
+        "leaks between splits": len(inspection.leaks),
+        "suspicious boxes": suspicious,
+    }
+    page.tiles(
+        {name: f"{value:,}" for name, value in tiles.items()},
+        warn=["leaks between splits"] * bool(inspection.leaks)
+        + ["suspicious boxes"] * bool(suspicious),
+    )
+
+
+def _classes(page: Page, inspection: Inspection) -> None:
+    page.heading("Classes and splits")
+    splits = inspection.splits
+    head = ["", *(f"{name} {what}" for name in splits for what in ("objects", "images"))]
+    rows = [
+        ["all", *(f"{n:,}" for split in splits.values() for n in (split.objects, split.images))]
+    ]
+    rows += [
+        [
+            label,
+            *(
+                f"{n:,}"
+                for split in splits.values()
+                for n in (split.classes[label], split.images_with[label])
+            ),
+        ]
+        for label in inspection.label_map
+    ]
+    negatives = [f"{split.negatives:,}" for split in splits.values()]
+    rows.append(["without objects", *(cell for n in negatives for cell in ("", n))])
+    page.table(head, rows)
+    classes = _commonest(inspection)
+    share = {
+        name: {label: split.classes[label] / max(split.objects, 1) * 100 for label in classes}
+        for name, split in splits.items()
+    }
+    counts = {name: {label: split.classes[label] for label in classes} for name, split in
+              splits.items()}  # fmt: skip
+    values = [n for split in counts.values() for n in split.values() if n]
+    wide = bool(values) and max(values) > 100 * min(values)
+    charts = [plots.bars(counts, title="Objects of each class", unit="objects", logarithmic=wide)]
+    if len(splits) > 1:
+        charts.append(
+            plots.bars(share, title="Class balance of each split", unit="% of the split's objects")
+        )
+    measured = inspection.measured
+    per_image = {
+        name: measured.counts[measured.split == number].tolist()
+        for number, name in enumerate(measured.splits)
+    }
+    most = max(1, *measured.counts.tolist(), 1)
+    step = max(1, most // 40)
+    charts.append(
+        plots.histogram(
+            per_image,
+            title="Objects in an image",
+            xlabel="objects",
+            ylabel="images",
+            bins=[edge - 0.5 for edge in range(0, most + step + 1, step)],
+        )
+    )
+    page.charts([plots.svg(chart) for chart in charts])
+
+
+def _boxes(page: Page, inspection: Inspection) -> None:
+    page.heading("Box sizes")
+    head = ["", "boxes", "width", "height", "share of image", "wide/high",
+            "small", "medium", "large"]  # fmt: skip
+    rows = [
+        [
+            name or "all",
+            f"{box.boxes:,}",
+            f"{box.width.median:.0f} ({box.width.p5:.0f}–{box.width.p95:.0f})",
+            f"{box.height.median:.0f} ({box.height.p5:.0f}–{box.height.p95:.0f})",
+            f"{box.share.median:.2%}",
+            f"{box.aspect.median:.2f}",
+            *(f"{n / max(box.boxes, 1):.0%}" for n in (box.small, box.medium, box.large)),
+        ]
+        for name, box in inspection.boxes.items()
+    ]
+    page.table(head, rows)
+    page.text(
+        "Medians, and in parentheses what 90% of the boxes lie within, in px. Small is below 32² "
+        "px, large from 96² px on, as COCO's metrics count.",
+        faint=True,
+    )
+    measured = inspection.measured
+    pixels = measured.pixels()
+    size = measured.sizes[measured.owner]
+    share = 100 * pixels.prod(axis=1) / size.prod(axis=1).clip(1)
+    charts = [
+        plots.density(
+            pixels[:, 0].tolist(),
+            pixels[:, 1].tolist(),
+            title="Width and height of the boxes",
+            xlabel="width, px",
+            ylabel="height, px",
+        ),
+        plots.histogram(
+            {
+                name: share[(measured.split == number)[measured.owner]].tolist()
+                for number, name in enumerate(measured.splits)
+            },
+            title="Share of the image that a box covers",
+            xlabel="% of the image",
+            ylabel="boxes",
+            logarithmic=True,
+        ),
+    ]
+    page.charts([plots.svg(chart) for chart in charts])
+
+
+def _images(page: Page, inspection: Inspection) -> None:
+    page.heading("Image sizes")
+    sizes = inspection.sizes
+    rows = [[size, f"{count:,}"] for size, count in sizes.commonest.items()]
+    page.table(["size", "images"], rows)
+    if sizes.different > 1:
+        measured = inspection.measured
+        aspect = measured.sizes[:, 0] / measured.sizes[:, 1].clip(1)
+        chart = plots.histogram(
+            {"": aspect.tolist()}, title="Shape of the images", xlabel="width / height",
+            ylabel="images",
+        )  # fmt: skip
+        page.text(f"{sizes.different:,} different sizes in all.", faint=True)
+        page.charts([plots.svg(chart)])
+
+
+def _anchors(page: Page, inspection: Inspection) -> None:
+    fit = inspection.anchors
+    if fit is None:
+        return
+    page.heading("Boxes against the config's anchors")
+    if not fit.anchors:
+        page.text("This model has no anchors.")
+        return
+    page.tiles(
+        {
+            f"anchors at {fit.input}": f"{fit.anchors:,}",
+            f"boxes with no anchor of IoU {MATCHED_IOU:g}": f"{fit.unmatched / fit.boxes:.1%}"
+            if fit.boxes
+            else "-",
+            "median of the best IoU": f"{fit.median:.2f}",
+            "shorter side at the input, median px": f"{fit.shorter_side[1]:.0f}",
+        },
+        warn=[f"boxes with no anchor of IoU {MATCHED_IOU:g}"]
+        * (fit.unmatched > 0.05 * max(fit.boxes, 1)),
+    )
+    bins = {f"{n / 10:.1f}–{(n + 1) / 10:.1f}": count for n, count in enumerate(fit.histogram)}
+    misses = sorted(fit.by_class.items(), key=lambda pair: -pair[1])[:_CLASSES_DRAWN]
+    page.charts(
+        [
+            plots.svg(
+                plots.bars({"": bins}, title="Best IoU of each box with an anchor", unit="boxes")
+            ),
+            plots.svg(
+                plots.bars(
+                    {"": {name: 100 * value for name, value in misses}},
+                    title=f"Boxes with no anchor of IoU {MATCHED_IOU:g}, by class",
+                    unit="% of the class's boxes",
+                )
+            ),
+        ]
+    )
+    page.text(
+        "Boxes as the model sees them after resizing, before augmentation. Training gives a box "
+        "without such an anchor its best one alone, which teaches little.",
+        faint=True,
+    )
+
+
+def _suspicious(page: Page, inspection: Inspection) -> None:
+    if not inspection.suspicious:
+        return
+    page.heading("Suspicious boxes")
+    rows = [[kind.text, f"{kind.count:,}"] for kind in inspection.suspicious.values()]
+    page.table(["what", "boxes"], rows)
+    for kind in inspection.suspicious.values():
+        page.text(f"{kind.count:,} {kind.text}, such as:", faint=True)
+        page.pictures(_examples(inspection, kind))
+
+
+def _examples(inspection: Inspection, kind: Suspicion) -> list[tuple[bytes, str]]:
+    pictures = []
+    measured = inspection.measured
+    for example in kind.examples[:_SUSPICIONS_DRAWN]:
+        item = measured.images[example.index].objects[example.object]
+        corners = ", ".join(f"{value:g}" for value in example.pixels)
+        told = f"{sheet.caption(measured, example.index)}: {example.label} at {corners} px"
+        pictures.append((sheet.single(measured, example.index, [item]), told))
+    return pictures
+
+
+def _doubles(page: Page, inspection: Inspection) -> None:
+    page.heading("Doubles and leaks")
+    if inspection.look_alike is None:
+        page.text("Only files of the same bytes were looked for: the set is large. --near looks.")
+    for doubles, what in (
+        (inspection.same_bytes, "of the very same bytes"),
+        (inspection.look_alike or (), "that look the same"),
+    ):
+        leaks = sum(double.leak for double in doubles)
+        page.text(f"{len(doubles):,} groups of images {what}, {leaks:,} in several splits.")
+        for double in doubles[:_DOUBLES_DRAWN]:
+            page.pictures(_members(inspection, double))
+
+
+def _members(inspection: Inspection, double: Double) -> list[tuple[bytes, str]]:
+    measured = inspection.measured
+    wanted = dict.fromkeys(zip(double.images, double.splits, strict=True))
+    places = {(a.source_id, measured.split_of(n)): n for n, a in enumerate(measured.images)}
+    chosen = [places[member] for member in wanted][:4]
+    return [(sheet.single(measured, p), sheet.caption(measured, p)) for p in chosen]
+
+
+def _findings(page: Page, inspection: Inspection) -> None:
+    if not inspection.findings:
+        return
+    page.heading("What convert would repair or leave out")
+    rows = [
+        [f"{finding['count']:,}", str(finding["text"]), str(finding["examples"][0]), code]
+        for code, finding in inspection.findings.items()
+    ]
+    page.table(["count", "what", "such as", "code"], rows, text=True)
+
+
+def _commonest(inspection: Inspection) -> list[str]:
+    counts = {
+        name: sum(split.classes[name] for split in inspection.splits.values())
+        for name in inspection.label_map
+    }
+    return sorted(counts, key=lambda name: -counts[name])[:_CLASSES_DRAWN]

@@ -1,0 +1,123 @@
+"""Pictures of a data set with its boxes drawn: a contact sheet, and single ones."""
+
+import io
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tfod_kit import visualize
+from tfod_kit.annotations import ObjectAnnotation
+from tfod_kit.inspection.measure import Measured
+from tfod_kit.records import embedded
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+PICTURES = 24  # on a sheet
+_COLUMNS = 4
+_TILE = (360, 270)  # px
+_GAP, _LINE = 10, 22
+
+
+def choose(measured: Measured, number: int = PICTURES, seed: int = 0) -> list[int]:
+    """Images to look at, by their place: each class in turn, then negatives, while there are any.
+
+    The same seed gives the same pictures.
+    """
+    dice = random.Random(seed)  # noqa: S311 no secret
+    by_class: dict[int, list[int]] = {}
+    pairs = sorted(set(zip(measured.label.tolist(), measured.owner.tolist(), strict=True)))
+    for label, image in pairs:
+        by_class.setdefault(label, []).append(image)
+    empty = [place for place, count in enumerate(measured.counts) if not count]
+    queues = [*by_class.values(), *([empty] if empty else [])]
+    for queue in queues:
+        dice.shuffle(queue)
+    chosen: dict[int, None] = {}
+    while queues and len(chosen) < number:
+        for queue in queues:
+            while queue and queue[-1] in chosen:
+                queue.pop()
+            if queue and len(chosen) < number:
+                chosen[queue.pop()] = None
+        queues = [queue for queue in queues if queue]
+    return list(chosen)
+
+
+def sheet(measured: Measured, places: Sequence[int]) -> bytes:
+    """A PNG of drawn images in rows, each with its split and name below."""
+    from PIL import Image, ImageDraw
+
+    columns = min(_COLUMNS, max(len(places), 1))
+    rows = -(-len(places) // columns)
+    width = columns * (_TILE[0] + _GAP) + _GAP
+    height = rows * (_TILE[1] + _LINE + _GAP) + _GAP
+    whole = Image.new("RGB", (width, height), "white")
+    pen = ImageDraw.Draw(whole)
+    for number, place in enumerate(places):
+        x = _GAP + number % columns * (_TILE[0] + _GAP)
+        y = _GAP + number // columns * (_TILE[1] + _LINE + _GAP)
+        tile = drawn(measured, place, _TILE)
+        left = x + (_TILE[0] - tile.width) // 2
+        whole.paste(tile, (left, y + (_TILE[1] - tile.height) // 2))
+        pen.text((x, y + _TILE[1] + 3), caption(measured, place, 52), "#555", visualize.font(12))
+    return _encoded(whole, "PNG")
+
+
+def single(
+    measured: Measured,
+    place: int,
+    objects: Iterable[ObjectAnnotation] | None = None,
+    box: tuple[int, int] = _TILE,
+) -> bytes:
+    """A JPEG of one drawn image that fits `box`, (width, height) in px."""
+    return _encoded(drawn(measured, place, box, objects), "JPEG")
+
+
+def drawn(
+    measured: Measured,
+    place: int,
+    box: tuple[int, int],
+    objects: Iterable[ObjectAnnotation] | None = None,
+) -> "Image.Image":
+    """An image with all its objects, or those given, that fits `box`; grey if it is unreadable."""
+    annotation = measured.images[place]
+    image = _opened(measured, place, box)
+    shown = annotation.objects if objects is None else objects
+    return visualize.draw(image, shown, colours(measured))
+
+
+def caption(measured: Measured, place: int, most: int = 200) -> str:
+    """The image's split and id, cut at the left where it is long."""
+    text = measured.images[place].source_id
+    text = text if len(text) <= most - 8 else "…" + text[-(most - 9) :]
+    split = measured.split_of(place)
+    return text if split == "all" else f"{split}: {text}"
+
+
+def colours(measured: Measured) -> Mapping[str, visualize.Colour]:
+    return visualize.palette(measured.classes)
+
+
+def _opened(measured: Measured, place: int, box: tuple[int, int]) -> "Image.Image":
+    from PIL import Image, ImageOps
+
+    annotation = measured.images[place]
+    try:
+        image = Image.open(io.BytesIO(embedded.read(annotation.path)))
+        image.draft("RGB", (2 * box[0], 2 * box[1]))
+        turned = ImageOps.exif_transpose(image)
+        # The boxes follow the turned picture, unless they were measured on the stored one.
+        fits = (turned.width < turned.height) == (annotation.width < annotation.height)
+        shown = (turned if fits else image).convert("RGB")
+    except Exception:  # what a decoder raises on a damaged picture is its own affair
+        shown = Image.new("RGB", (annotation.width, annotation.height), "#888")
+    scale = min(box[0] / shown.width, box[1] / shown.height, 4.0)
+    size = max(1, round(shown.width * scale)), max(1, round(shown.height * scale))
+    return shown.resize(size, Image.Resampling.LANCZOS)
+
+
+def _encoded(image: "Image.Image", kind: str) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format=kind, **({"quality": 85} if kind == "JPEG" else {}))
+    return stream.getvalue()
