@@ -248,10 +248,16 @@ class _Result(unittest.TextTestResult):
             self._note(test, "failed", _summary(err[1]))
 
 
+_TRACEBACK_FIRST = ("in user code:", "Graph execution error:", "Exception encountered")
+
+
 def _summary(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or [""]
-    # AutoGraph puts the traceback into the message; what went wrong stands at its end.
-    line = lines[-1].strip() if lines[0] == "in user code:" else lines[0]
+    line = lines[0]
+    if line.startswith(_TRACEBACK_FIRST):
+        # What went wrong stands after TensorFlow's traceback, before notes on the graph.
+        plain = [line for line in lines if line and not line.startswith((" ", "\t", "Detected at"))]
+        line = next((line for line in plain[1:] if not line.startswith("Node:")), lines[-1]).strip()
     return f"{type(error).__name__}: {line}"[:300]
 
 
