@@ -1,5 +1,6 @@
 """Small data sets that tests write and then read."""
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,3 +65,15 @@ def coco(
 
 def context(root: Path, on_error: str = "fix", origin: int = 0) -> Context:
     return Context(root, ImageIndex(root), Findings(on_error), origin)
+
+
+def encoded(
+    kind: str, width: int, height: int, *, mode: str = "RGB", orientation: int = 1
+) -> bytes:
+    """The bytes of a picture in one of Pillow's formats."""
+    image = Image.linear_gradient("L").resize((width, height)).convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stream = io.BytesIO()
+    image.save(stream, format=kind, **({"exif": exif} if kind == "JPEG" else {}))
+    return stream.getvalue()

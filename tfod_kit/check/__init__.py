@@ -92,11 +92,10 @@ def check(
     facts = {}
     with PixelCheck(findings, wanted=options.pixels) as pixels:
         for split in found.splits:
-            splits.check_files(split, found.folder, findings)
+            splits.check_files(split, findings)
             facts[split.name] = scan(
                 split.paths,
                 findings,
-                folder=found.folder,
                 every=_every(split, options.sample),
                 seen=pixels.see,
                 advance=advance,
@@ -117,8 +116,8 @@ def quick(config_path: Path) -> list[Finding]:
     if found.config is None:
         return findings.all()
     for split in found.splits:
-        splits.check_files(split, found.folder, findings)
-        facts = scan(split.paths, findings, folder=found.folder, at_most=_QUICK)
+        splits.check_files(split, findings)
+        facts = scan(_whole(split, findings), findings, at_most=_QUICK)
         num_classes = _num_classes(found)
         objects.check_boxes(facts, None, findings)
         if split.label_map is not None:
@@ -130,6 +129,18 @@ def quick(config_path: Path) -> list[Finding]:
         settings.check_classes(found, findings)
         settings.check_course(found, findings)
     return findings.all()
+
+
+def _whole(split: target.Split, findings: Findings) -> list[Path]:
+    """The split's files less those that are empty or cut short, as their lengths alone tell."""
+    whole = []
+    for path in split.paths:
+        try:
+            shards.count(path)
+            whole.append(path)
+        except DataError as error:
+            findings.refused("file_damaged", error, path)
+    return whole
 
 
 def _every(split: target.Split, sample: int | None) -> int:

@@ -110,8 +110,7 @@ def counts(findings: Iterable[Finding]) -> Mapping[Level, int]:
     return {level: levels.count(level) for level in Level}
 
 
-def name_of(path: Path, folder: Path | None) -> str:
-    """The path as messages show it: from `folder` on where it lies below."""
-    if folder is not None and path.is_relative_to(folder):
-        return path.relative_to(folder).as_posix()
-    return str(path)
+def name_of(path: Path) -> str:
+    """The path as messages show it: from the working folder on where it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)

@@ -96,7 +96,6 @@ def scan(
     paths: Iterable[Path],
     findings: Findings,
     *,
-    folder: Path | None = None,
     every: int = 1,
     at_most: int | None = None,
     seen: Callable[[bytes, Place], None] = lambda picture, place: None,
@@ -107,7 +106,6 @@ def scan(
     Args:
       paths: its files.
       findings: takes what is wrong with a record by itself.
-      folder: files below it are named relative to it.
       every: looks at each `every`-th record of a file.
       at_most: stops after so many records of each file.
       seen: is given each encoded picture, and its place.
@@ -115,7 +113,7 @@ def scan(
     """
     facts = Facts()
     for path in paths:
-        facts.files.append(name_of(path, folder))
+        facts.files.append(name_of(path))
         try:
             for place, record in enumerate(shards.read(path, every)):
                 if place == at_most:

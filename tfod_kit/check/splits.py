@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from tfod_kit.check.findings import EXAMPLES, Findings, Place, name_of
 from tfod_kit.check.scan import Facts
@@ -15,7 +14,7 @@ _SHOWN = 8
 _CONVERT = "Convert the data set anew with `tfod convert`."
 
 
-def check_files(split: Split, folder: Path | None, findings: Findings) -> None:
+def check_files(split: Split, findings: Findings) -> None:
     """Whether all shards are there that the names promise."""
     totals = {path.stem.rpartition("-of-")[2] for path in split.paths if "-of-" in path.stem}
     for total in sorted(totals):
@@ -24,7 +23,7 @@ def check_files(split: Split, folder: Path | None, findings: Findings) -> None:
             findings.error(
                 "shards_missing",
                 "Shards are missing: the names promise more than there are.",
-                Place(name_of(files[0], folder), found=f"{len(files)} of {int(total)}"),
+                Place(name_of(files[0]), found=f"{len(files)} of {int(total)}"),
                 fix="Copy them all, or convert the data set anew.",
             )
 
