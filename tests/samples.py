@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,12 +69,22 @@ def context(root: Path, on_error: str = "fix", origin: int = 0) -> Context:
 
 
 def encoded(
-    kind: str, width: int, height: int, *, mode: str = "RGB", orientation: int = 1
+    kind: str,
+    width: int,
+    height: int,
+    *,
+    mode: str = "RGB",
+    orientation: int = 1,
+    seed: int | None = None,
 ) -> bytes:
-    """The bytes of a picture in one of Pillow's formats."""
-    image = Image.linear_gradient("L").resize((width, height)).convert(mode)
+    """The bytes of a picture in one of Pillow's formats: a gradient, or noise by a seed."""
+    image = Image.linear_gradient("L").resize((width, height))
+    if seed is not None:
+        noise = random.Random(seed).randbytes(width * height)
+        image = Image.frombytes("L", (width, height), noise)
     exif = Image.Exif()
     exif[0x0112] = orientation
     stream = io.BytesIO()
+    image = image.convert(mode)
     image.save(stream, format=kind, **({"exif": exif} if kind == "JPEG" else {}))
     return stream.getvalue()

@@ -390,7 +390,7 @@ def test_a_picture_of_each_orientation_is_read_as_pillow_reads_it() -> None:
 
     for orientation in range(1, 9):
         data = encoded("JPEG", 31, 17, orientation=orientation)
-        header = pictures.read(data)
+        header = pictures.read(b"?" + data + b"?", 1, len(data) + 1)
         with Image.open(BytesIO(data)) as image:
             assert header.orientation == image.getexif().get(0x0112, 1) == orientation
         assert (header.width, header.height, header.channels, header.whole) == (31, 17, 3, True)

@@ -90,14 +90,14 @@ def check(
     findings = Findings()
     found = target.find(str(path), findings, options.label_map)
     facts = {}
-    with PixelCheck(findings, wanted=options.pixels) as pixels:
+    with PixelCheck(findings) as pixels:
         for split in found.splits:
             splits.check_files(split, findings)
             facts[split.name] = scan(
                 split.paths,
                 findings,
                 every=_every(split, options.sample),
-                seen=pixels.see,
+                seen=pixels.see if options.pixels else None,
                 advance=advance,
             )
     classes = _judge_records(found, facts, findings, whole=options.sample is None)

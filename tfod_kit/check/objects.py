@@ -43,7 +43,7 @@ def check_boxes(facts: Facts, scale: Callable[[Any], Any] | None, findings: Find
 
     if not facts.owner:
         return
-    boxes = np.asarray(facts.edges, dtype=np.float64).reshape(-1, 4)
+    boxes = facts.boxes()
     ymin, xmin, ymax, xmax = boxes.T
     height, width = ymax - ymin, xmax - xmin
     finite = np.isfinite(boxes).all(axis=1)

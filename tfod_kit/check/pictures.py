@@ -43,22 +43,22 @@ class Header:
     looks: str = ""
 
 
-def read(data: bytes) -> Header:
-    """What the header of an encoded picture says."""
-    if data.startswith(b"\xff\xd8\xff"):
-        return _jpeg(data)
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _png(data)
-    if data.startswith(b"BM"):
+def read(data: bytes, start: int, end: int) -> Header:
+    """What the header of the picture in data[start:end] says."""
+    if data.startswith(b"\xff\xd8\xff", start, end):
+        return _jpeg(data, start, end)
+    if data.startswith(b"\x89PNG\r\n\x1a\n", start, end):
+        return _png(data, start, end)
+    if data.startswith(b"BM", start, end):
         return Header("bmp")
-    return Header("", looks=_looks(data[:64]))
+    return Header("", looks=_looks(data[start : min(end, start + 64)]))
 
 
-def _jpeg(data: bytes) -> Header:
+def _jpeg(data: bytes, start: int, end: int) -> Header:
     # Some cameras and tools pad the file with a few zeros or line ends.
-    whole = _JPEG_END in data[-64:]
+    whole = data.endswith(_JPEG_END, start, end) or data.rfind(_JPEG_END, end - 64, end) > start
     orientation = 1
-    place, last = 2, len(data) - 9
+    place, last = start + 2, end - 9
     while place < last and data[place] == 0xFF:
         marker = data[place + 1]
         if marker == 0xFF:  # fill byte
@@ -69,16 +69,16 @@ def _jpeg(data: bytes) -> Header:
             return Header("jpeg", width, height, channels, orientation, whole)
         length = int.from_bytes(data[place + 2 : place + 4], "big")
         if marker == 0xE1 and data.startswith(b"Exif\0\0", place + 4):
-            orientation = _orientation(data[place + 10 : place + 2 + length])
+            orientation = _orientation(data[place + 10 : min(place + 2 + length, end)])
         place += 2 + length
     return Header("jpeg", orientation=orientation, whole=whole)
 
 
-def _png(data: bytes) -> Header:
-    whole = _PNG_END in data[-64:]
-    if len(data) < 33:
+def _png(data: bytes, start: int, end: int) -> Header:
+    if end - start < 33:
         return Header("png", whole=False)
-    width, height, _, colour = struct.unpack_from(">IIBB", data, 16)
+    whole = data.rfind(_PNG_END, end - 64, end) > start
+    width, height, _, colour = struct.unpack_from(">IIBB", data, start + 16)
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 0)
     return Header("png", width, height, channels, whole=whole)
 

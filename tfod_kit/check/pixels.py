@@ -18,14 +18,13 @@ class PixelCheck:
 
     Args:
       findings: takes what does not decode.
-      wanted: whether to decode at all.
     """
 
-    def __init__(self, findings: Findings, *, wanted: bool) -> None:
+    def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._waiting: deque[tuple[Place, Future[str]]] = deque()
         # Threads, since the decoders let go of Python's lock.
-        self._pool = ThreadPoolExecutor(os.cpu_count()) if wanted else None
+        self._pool = ThreadPoolExecutor(os.cpu_count())
 
     def __enter__(self) -> Self:
         return self
@@ -36,15 +35,12 @@ class PixelCheck:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._pool is not None:
-            while self._waiting and kind is None:
-                self._collect()
-            self._pool.shutdown(cancel_futures=True)
+        while self._waiting and kind is None:
+            self._collect()
+        self._pool.shutdown(cancel_futures=True)
 
     def see(self, encoded: bytes, place: Place) -> None:
         """Has a picture decoded; waits where too many are under way."""
-        if self._pool is None:
-            return
         self._waiting.append((place, self._pool.submit(_problem, encoded)))
         if len(self._waiting) > _AHEAD:
             self._collect()

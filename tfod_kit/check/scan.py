@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import google_crc32c
+from typing import Any, TypeAlias
 
 from tfod_kit.check import pictures
 from tfod_kit.check.findings import Findings, Place, name_of
+from tfod_kit.check.light import Light, parse
 from tfod_kit.errors import DataError
 from tfod_kit.records import example, shards
 
@@ -48,6 +47,9 @@ _PER_OBJECT = (
 _CONVERT = "Convert the data set anew with `tfod convert`."
 
 
+_Values: TypeAlias = dict[str, Sequence[Any]]
+
+
 @dataclass(slots=True)
 class Facts:
     """What a split holds; parallel lists for records and for objects.
@@ -59,7 +61,7 @@ class Facts:
       objects: for each record: how many objects.
       source_ids: for each record: image/source_id, "" where there is none.
       prints: for each record: a fingerprint of its picture.
-      edges: ymin, xmin, ymax, xmax of each object, one after the other.
+      edges: all objects' ymin, all xmin, all ymax, all xmax.
       owner: for each object: its record's place in the lists above.
       texts, ids: for each object: class name (None without), class id (None without).
       with_masks: how many objects have masks; mask_kinds: the lists they are stored in.
@@ -74,7 +76,9 @@ class Facts:
     objects: array[int] = field(default_factory=lambda: array("l"))
     source_ids: list[str] = field(default_factory=list)
     prints: list[tuple[int, int]] = field(default_factory=list)
-    edges: array[float] = field(default_factory=lambda: array("d"))
+    edges: tuple[array[float], ...] = field(
+        default_factory=lambda: tuple(array("f") for _ in range(4))
+    )
     owner: array[int] = field(default_factory=lambda: array("l"))
     texts: list[bytes | None] = field(default_factory=list)
     ids: list[int | None] = field(default_factory=list)
@@ -82,6 +86,14 @@ class Facts:
     mask_kinds: Counter[str] = field(default_factory=Counter)
     keypoints: array[int] = field(default_factory=lambda: array("l"))
     bytes_read: int = 0
+
+    def boxes(self) -> Any:
+        """[objects, 4] as float64: ymin, xmin, ymax, xmax."""
+        import numpy as np
+
+        return np.stack([np.frombuffer(edge, np.float32) for edge in self.edges], axis=1).astype(
+            np.float64
+        )
 
     @property
     def records(self) -> int:
@@ -98,7 +110,7 @@ def scan(
     *,
     every: int = 1,
     at_most: int | None = None,
-    seen: Callable[[bytes, Place], None] = lambda picture, place: None,
+    seen: Callable[[bytes, Place], None] | None = None,
     advance: Callable[[int], None] = lambda size: None,
 ) -> Facts:
     """Reads the records of a split.
@@ -108,7 +120,7 @@ def scan(
       findings: takes what is wrong with a record by itself.
       every: looks at each `every`-th record of a file.
       at_most: stops after so many records of each file.
-      seen: is given each encoded picture, and its place.
+      seen: if given, is given each encoded picture, and its place.
       advance: is given the bytes of each record that was read.
     """
     facts = Facts()
@@ -143,35 +155,39 @@ def _look(
     index: int,
     facts: Facts,
     findings: Findings,
-    seen: Callable[[bytes, Place], None],
+    seen: Callable[[bytes, Place], None] | None,
 ) -> None:
     place = Place(facts.files[-1], index)
     try:
-        features = example.features(record)
+        light = parse(record)
     except DataError as error:
         findings.error("not_example", error.problem, place, fix=error.fix or "")
         return
-    _check_types(features, place, findings)
-    encoded = _first(features, example.ENCODED, b"")
+    mask_kind = light.features.get(example.MASK, ("", ()))[0]
+    values = _typed(light.features, place, findings)
     facts.record_file.append(len(facts.files) - 1)
     facts.record_index.append(index)
     facts.bytes_read += len(record)
-    facts.prints.append((len(encoded), google_crc32c.value(encoded)))
-    source = _first(features, example.SOURCE_ID, b"")
+    facts.prints.append(light.fingerprint())
+    source = _first(values, example.SOURCE_ID, b"")
     facts.source_ids.append(source.decode("utf-8", "replace"))
-    declared = _first(features, example.WIDTH, 0), _first(features, example.HEIGHT, 0)
-    facts.sizes.append(_check_picture(encoded, features, declared, place, findings))
-    _take_objects(features, facts, place, findings)
-    if encoded:
-        seen(encoded, place)
+    facts.sizes.append(_check_picture(light, values, place, findings))
+    number = _take_objects(values, facts, place, findings)
+    _take_masks(values, mask_kind, number, facts, place, findings)
+    if seen is not None and light.start < light.end:
+        seen(light.picture(), place)
 
 
-def _check_types(
+def _typed(
     features: dict[str, tuple[str, Sequence[Any]]], place: Place, findings: Findings
-) -> None:
-    for key, (kind, _) in features.items():
-        wanted = _TYPES.get(key)
-        if wanted is not None and kind and kind != wanted:
+) -> _Values:
+    """The values by key, less those in the wrong kind of list, which upstream cannot read."""
+    values = {}
+    for key, (kind, found) in features.items():
+        wanted = _TYPES.get(key, kind)
+        if kind == wanted:
+            values[key] = found
+        elif kind:
             findings.error(
                 "type_wrong",
                 f"{key} is stored as {kind}, and read as {wanted}: training stops with "
@@ -179,32 +195,25 @@ def _check_types(
                 place,
                 fix=_CONVERT,
             )
-            features[key] = "", ()
+    return values
 
 
-def _first(features: dict[str, tuple[str, Sequence[Any]]], key: str, absent: Any) -> Any:
-    values = features.get(key, ("", ()))[1]
-    return values[0] if values else absent
-
-
-def _values(features: dict[str, tuple[str, Sequence[Any]]], key: str) -> Sequence[Any]:
-    return features.get(key, ("", ()))[1]
+def _first(values: _Values, key: str, absent: Any) -> Any:
+    found = values.get(key)
+    return found[0] if found else absent
 
 
 def _check_picture(
-    encoded: bytes,
-    features: dict[str, tuple[str, Sequence[Any]]],
-    declared: tuple[int, int],
-    place: Place,
-    findings: Findings,
+    light: Light, values: _Values, place: Place, findings: Findings
 ) -> tuple[int, int]:
     """Checks the header; returns the size in px that counts: the header's, else the declared."""
-    if not encoded:
+    declared = _first(values, example.WIDTH, 0), _first(values, example.HEIGHT, 0)
+    if light.start == light.end:
         findings.error(
             "image_missing", f"There is no picture ({example.ENCODED}).", place, fix=_CONVERT
         )
         return declared
-    header = pictures.read(encoded)
+    header = pictures.read(light.data, light.start, light.end)
     if not header.kind:
         findings.error(
             "image_undecodable",
@@ -216,7 +225,11 @@ def _check_picture(
         return declared
     if not header.whole:
         findings.error(
-            "image_cut_short", "The picture is cut short.", place, fix="Replace the file, convert."
+            "image_cut_short",
+            "The picture is cut short: training stops with 'Invalid JPEG data' or 'Invalid PNG "
+            "data'.",
+            place,
+            fix="Replace the file, and convert the data set anew.",
         )
     if header.kind == "jpeg" and header.channels == 4:
         findings.warning(
@@ -233,14 +246,14 @@ def _check_picture(
             _with(place, f"orientation {header.orientation}"),
             fix=f"{_CONVERT[:-1]}: it turns the pixels for good.",
         )
-    _check_size((header.width, header.height), declared, place, findings)
-    if _first(features, example.FORMAT, b"") == b"raw":
+    if _first(values, example.FORMAT, b"") == b"raw":
         findings.error(
             "format_raw",
             f"{example.FORMAT} says 'raw', and the picture is encoded.",
             place,
             fix=_CONVERT,
         )
+    _check_size((header.width, header.height), declared, place, findings)
     return (header.width, header.height) if header.width else declared
 
 
@@ -264,12 +277,11 @@ def _check_size(
         )
 
 
-def _take_objects(
-    features: dict[str, tuple[str, Sequence[Any]]], facts: Facts, place: Place, findings: Findings
-) -> None:
-    edges = [_values(features, key) for key in _EDGES]
-    texts, ids = _values(features, example.CLASS_TEXT), _values(features, example.CLASS_LABEL)
-    lengths = [len(values) for values in edges]
+def _take_objects(values: _Values, facts: Facts, place: Place, findings: Findings) -> int:
+    """Keeps the boxes and classes, where they are as many as each other; returns how many."""
+    edges = [values.get(key, ()) for key in _EDGES]
+    texts, ids = values.get(example.CLASS_TEXT, ()), values.get(example.CLASS_LABEL, ())
+    lengths = [len(each) for each in edges]
     number = min(lengths)
     named = texts or ids
     if max(lengths) != number or len(named) != number or (ids and len(ids) != number):
@@ -281,56 +293,45 @@ def _take_objects(
             fix=_CONVERT,
         )
         number = 0
-    _check_parallel(features, number, place, findings)
-    _take_masks(features, number, facts, place, findings)
-    record = facts.records - 1
+    for key in _PER_OBJECT:
+        found = values.get(key)
+        if found and len(found) != number:
+            findings.warning(
+                "lengths_differ_optional",
+                f"{key} has another number of values than there are boxes.",
+                _with(place, f"{len(found)} for {number} boxes"),
+                fix=_CONVERT,
+            )
+    record = len(facts.objects)
     facts.objects.append(number)
-    facts.keypoints.append(len(_values(features, example.KEYPOINT_Y)))
-    if not number:
-        return
-    for box in zip(*edges, strict=True):
-        facts.edges.extend(box)
-    facts.owner.extend([record] * number)
-    facts.texts.extend(texts or [None] * number)
-    facts.ids.extend(ids or [None] * number)
+    facts.keypoints.append(len(values.get(example.KEYPOINT_Y, ())))
+    if number:
+        for kept, edge in zip(facts.edges, edges, strict=True):
+            kept.extend(edge)
+        facts.owner.extend([record] * number)
+        facts.texts.extend(texts or [None] * number)
+        facts.ids.extend(ids or [None] * number)
+    return number
 
 
 def _take_masks(
-    features: dict[str, tuple[str, Sequence[Any]]],
-    number: int,
-    facts: Facts,
-    place: Place,
-    findings: Findings,
+    values: _Values, kind: str, number: int, facts: Facts, place: Place, findings: Findings
 ) -> None:
     """Counts masks. PNGs are one an object; the older kind is one long list of numbers."""
-    kind, values = features.get(example.MASK, ("", ()))
-    if not values:
+    found = values.get(example.MASK, ())
+    if not found:
         return
     facts.mask_kinds[kind] += 1
     facts.with_masks += number
     width, height = facts.sizes[-1]
     wanted = number if kind == "bytes_list" else number * width * height
-    if len(values) != wanted:
+    if len(found) != wanted:
         findings.error(
             "masks_differ",
             "The numbers of masks and of boxes differ: training stops, or boxes get others' masks.",
-            _with(place, f"{len(values):,} {kind} values, where {wanted:,} belong"),
+            _with(place, f"{len(found):,} {kind} values, where {wanted:,} belong"),
             fix=_CONVERT,
         )
-
-
-def _check_parallel(
-    features: dict[str, tuple[str, Sequence[Any]]], number: int, place: Place, findings: Findings
-) -> None:
-    for key in _PER_OBJECT:
-        values = _values(features, key)
-        if values and len(values) != number:
-            findings.warning(
-                "lengths_differ_optional",
-                f"{key} has another number of values than there are boxes.",
-                _with(place, f"{len(values)} for {number} boxes"),
-                fix=_CONVERT,
-            )
 
 
 def _with(place: Place, found: str) -> Place:

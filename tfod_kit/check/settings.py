@@ -131,7 +131,7 @@ def check_anchors(target: Target, held: Facts, findings: Findings) -> None:
     if not made:
         return
     step = max(len(held.owner) // _MANY_BOXES, 1)
-    boxes = np.asarray(held.edges).reshape(-1, 4)[::step]
+    boxes = held.boxes()[::step]
     inputs = anchors.input_sizes(target.config, held.sizes)[np.asarray(held.owner)[::step]]
     boxes = boxes * inputs[:, [1, 0, 1, 0]]
     boxes = boxes[np.isfinite(boxes).all(axis=1)]
