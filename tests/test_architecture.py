@@ -1,6 +1,8 @@
 """The rules that hold for the whole package: what importing costs, and which way imports point."""
 
 import ast
+import configparser
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,16 +76,37 @@ def test_importing_loads_nothing_heavy() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
+def test_importing_has_no_effects() -> None:
+    light = [name for name in MODULES if not name.startswith(MAY_BE_HEAVY)]
+    done = subprocess.run(
+        [sys.executable, "-c", _EFFECTS.format(light=light)], capture_output=True, text=True
+    )
+    assert done.stdout == "same\n", done.stdout + done.stderr
+
+
+_EFFECTS = """
+import importlib, logging, os, random, signal, sys, threading
+from absl import flags
+def state():
+    return dict(
+        environment=sorted(os.environ.items()), finders=list(map(repr, sys.meta_path)),
+        path=list(sys.path), handlers=len(logging.root.handlers), level=logging.root.level,
+        flags=sorted(flags.FLAGS), threads=threading.active_count(), hook=sys.excepthook,
+        random=random.getstate(), term=signal.getsignal(signal.SIGTERM), folder=os.getcwd())
+before = state()
+for name in {light!r}:
+    importlib.import_module(name)
+after = state()
+print([name for name in before if before[name] != after[name]] or "same")
+"""
+
+
 @pytest.mark.parametrize("module", [name for name in MODULES if name != "tfod_kit"])
 def test_imports_point_down(module: str) -> None:
     own = _layer(module)
     assert own is not None, f"{module} stands in no layer"
-    up = [
-        name
-        for name in _imports(MODULES[module])
-        if name.startswith("tfod_kit.") and (_layer(name) or own) < own
-    ]
-    assert up == []
+    layers = {name: _layer(name) for name in _imports(MODULES[module]) if "tfod_kit." in name}
+    assert [name for name, layer in layers.items() if layer is not None and layer < own] == []
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -96,3 +119,40 @@ def test_files_and_functions_stay_short(module: str) -> None:
         if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 60
     ]
     assert long == []
+
+
+def test_feature_keys_stand_in_one_file() -> None:
+    # Keys, not sentences about them.
+    key = re.compile(r"image/(encoded|source_id|height|object/[\w/]+)")
+    holders = {
+        module
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and key.fullmatch(node.value)
+    }
+    assert holders == {"tfod_kit.records.example"}
+
+
+def test_no_assert_checks_what_users_give() -> None:
+    holders = [
+        module
+        for module, path in MODULES.items()
+        if any(
+            isinstance(node, ast.Assert) for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        )
+    ]
+    assert holders == []
+
+
+def test_setup_cfg_lists_the_packages_on_disk() -> None:
+    config = configparser.ConfigParser()
+    config.read(PACKAGE.parent / "setup.cfg", encoding="utf-8")
+    on_disk = {
+        ".".join(path.parent.relative_to(PACKAGE.parent).parts)
+        for path in PACKAGE.rglob("__init__.py")
+    }
+    # Folders of data at the top of the checkout, which a wheel takes in as packages.
+    data = {"tfod_kit.label_maps", "tfod_kit.pipelines"}
+    assert set(config["options"]["packages"].split()) == on_disk | data
