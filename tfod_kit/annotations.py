@@ -4,21 +4,66 @@ A data set is an iterable of `ImageAnnotation`. A detection is an `ObjectAnnotat
 Class ids do not occur here: records carry class names, and ids live in `labels.LabelMap` alone.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from tfod_kit.boxes import Box
 
+# Raises msgspec.MsgspecError for what is no JSON of outlines.
+decode_rings = msgspec.json.Decoder(tuple[tuple[float, ...], ...]).decode
 
-@dataclass(frozen=True, slots=True)
+
 class Polygons:
     """An instance mask as closed outlines.
 
-    Attributes:
+    Numbers as Python holds them take ten times the room of their text, and a large data set has
+    tens of millions: so outlines that were read as JSON may stay JSON until something needs them.
+
+    Args:
       rings: one flat tuple (x0, y0, x1, y1, ...) in pixels for each outline; at least 3 points.
     """
 
-    rings: tuple[tuple[float, ...], ...]
+    __slots__ = ("_json", "_rings")
+
+    def __init__(self, rings: Iterable[Iterable[float]]) -> None:
+        self._rings: tuple[tuple[float, ...], ...] | None = tuple(tuple(ring) for ring in rings)
+        self._json: msgspec.Raw | bytes = b""
+
+    @classmethod
+    def from_json(cls, text: msgspec.Raw | bytes) -> "Polygons":
+        """The outlines of "[[x0, y0, x1, y1, ...], ...]", which must be that, and is kept as it is.
+
+        Use `decode_rings` to find out whether it is.
+        """
+        polygons = cls(())
+        polygons._rings, polygons._json = None, text
+        return polygons
+
+    @property
+    def rings(self) -> tuple[tuple[float, ...], ...]:
+        return decode_rings(self._json) if self._rings is None else self._rings
+
+    @property
+    def compact(self) -> object:
+        """The outlines in whatever form they are held."""
+        return bytes(self._json) if self._rings is None else self._rings
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Polygons) and self.rings == other.rings
+
+    def __hash__(self) -> int:
+        return hash(self.rings)
+
+    def __repr__(self) -> str:
+        return f"Polygons({self.rings!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        if self._rings is None:
+            return Polygons.from_json, (bytes(self._json),)
+        return Polygons, (self._rings,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +107,8 @@ class ObjectAnnotation:
       group_of: a box round several objects, as in Open Images.
       area: px², the mask's where there is one; None when not stated.
       score: in [0, 1]; None means ground truth.
+      view: from which side it is seen, such as "Left"; VOC's pose. Empty when not stated.
+      weight: of its loss in training.
     """
 
     label: str
@@ -75,6 +122,8 @@ class ObjectAnnotation:
     group_of: bool = False
     area: float | None = None
     score: float | None = None
+    view: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

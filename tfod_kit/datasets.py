@@ -11,7 +11,7 @@ from tfod_kit.errors import UsageError
 from tfod_kit.formats import AUTO, FORMATS, find, merge
 from tfod_kit.formats.base import Context, Part, Source
 from tfod_kit.formats.findings import Findings
-from tfod_kit.formats.locate import ImageIndex
+from tfod_kit.formats.locate import ImageIndex, root_of
 from tfod_kit.labels import LabelMap
 from tfod_kit.selection import Selection
 
@@ -94,13 +94,6 @@ def load(
     classes = given or merge.label_map(ids, joined, findings)
     known = [(source, merge.known(part, classes, findings)) for source, part in joined]
     return Loaded(tuple(names), known, classes, tuple(root_of(path) for path in paths))
-
-
-def root_of(source: Path) -> Path:
-    """The folder that a data set's paths are relative to."""
-    if source.is_dir():
-        return source
-    return source.parent.parent if source.parent.name == "annotations" else source.parent
 
 
 def _formats(wanted: str, number: int) -> list[str]:

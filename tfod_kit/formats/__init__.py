@@ -1,7 +1,17 @@
-"""FORMATS: the annotation formats. A new one is a file beside this one and a line here."""
+"""FORMATS: the annotation formats. A new one is a file beside this one and a line here.
 
+from tfod_kit import formats
+
+annotations = formats.read("photos")
+formats.write("coco", annotations, "photos_coco")
+"""
+
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tfod_kit import labels
+from tfod_kit.annotations import ImageAnnotation
 from tfod_kit.errors import DataError, UsageError, did_you_mean
 from tfod_kit.formats import (
     coco,
@@ -10,14 +20,20 @@ from tfod_kit.formats import (
     kitti,
     label_studio,
     labelme,
+    merge,
     open_images,
     tfrecord,
     voc,
     wider,
+    writing,
     yolo,
 )
 from tfod_kit.formats.base import Context, Format, Source
 from tfod_kit.formats.detect import detect
+from tfod_kit.formats.findings import Findings
+from tfod_kit.formats.locate import ImageIndex, root_of
+from tfod_kit.formats.writing import Written
+from tfod_kit.labels import LabelMap
 
 FORMATS: dict[str, Format] = {
     "voc": voc.FORMAT,
@@ -33,7 +49,88 @@ FORMATS: dict[str, Format] = {
     "wider": wider.FORMAT,
 }
 
+WRITTEN = tuple(name for name, row in FORMATS.items() if row.write)
+
 AUTO = "auto"
+
+
+def read(
+    source: str | os.PathLike[str],
+    *,
+    format: str = AUTO,
+    split: str | None = None,
+    images_folder: Path | None = None,
+    label_map: LabelMap | None = None,
+    findings: Findings | None = None,
+    origin: int = 0,
+) -> list[ImageAnnotation]:
+    """The annotated images of a data set, or of one split of it, with source ids that are unique.
+
+    Args:
+      source: the data set's folder, or its one annotation file.
+      format: a key of FORMATS, or AUTO.
+      split: "train", "val" or "test"; all images unless told.
+      images_folder: where the images lie; the data set's folder unless told.
+      label_map: names the classes where annotations hold numbers alone.
+      findings: takes whatever is repaired or skipped, and says what to stop at.
+      origin: the number of the first pixel in formats that may count from 0 or from 1.
+
+    Raises:
+      UsageError: there is no such format or source.
+      DataError: there are no annotations, or `findings` stops at something in them.
+    """
+    path = Path(source)
+    root = root_of(path)
+    collected = Findings() if findings is None else findings
+    context = Context(root, ImageIndex(images_folder or root), collected, origin, label_map)
+    name, sources = find(format, context, path)
+    parts = [(each, list(FORMATS[name].read(each, context).images)) for each in sources]
+    unique = merge.unique(parts, context)
+    return [a for each, part in unique if split in (None, each.split) for a in part]
+
+
+def write(
+    name: str,
+    annotations: Iterable[ImageAnnotation] | Mapping[str, Iterable[ImageAnnotation]],
+    out: str | os.PathLike[str],
+    *,
+    classes: LabelMap | None = None,
+    findings: Findings | None = None,
+    link: bool = False,
+    max_side: int | None = None,
+) -> Written:
+    """Writes pictures and annotations into a folder, which appears whole or not at all.
+
+    Args:
+      name: one of WRITTEN.
+      annotations: of one split, "train"; or of several, by split.
+      out: the folder; replaced when it holds nothing but what was written so before.
+      classes: the label map; the classes in alphabetic order unless told.
+      findings: takes what is repaired, left out, or cannot be held by the format.
+      link: links to pictures that need no change, instead of copying them.
+      max_side: px; larger pictures are scaled down to it, with boxes, masks and keypoints.
+
+    Raises:
+      UsageError: there is no such format to write, or `out` holds other things.
+      DataError: something cannot be used or decided, and `findings` stops at it.
+    """
+    if name not in WRITTEN:
+        raise UsageError(
+            f"There is no format {name!r} to write.", where="--to", fix=did_you_mean(name, WRITTEN)
+        )
+    mapped = annotations if isinstance(annotations, Mapping) else {"train": annotations}
+    splits = {split: list(part) for split, part in mapped.items()}
+    names = {item.label for part in splits.values() for a in part for item in a.objects}
+    return writing.write(
+        name,
+        FORMATS[name],
+        splits,
+        Path(out),
+        classes=classes or labels.from_names(sorted(names)),
+        findings=Findings() if findings is None else findings,
+        link=link,
+        max_side=max_side,
+    )
 
 
 def find(name: str, context: Context, source: Path) -> tuple[str, tuple[Source, ...]]:

@@ -12,17 +12,24 @@ import mmap
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tfod_kit import boxes
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
+from tfod_kit.annotations import (
+    ImageAnnotation,
+    Keypoint,
+    ObjectAnnotation,
+    Polygons,
+    Rle,
+    decode_rings,
+)
 from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
-from tfod_kit.formats.base import Context, Format, Part, Source
+from tfod_kit.formats import coco_write, reading, rle
+from tfod_kit.formats.base import DETAILS, Context, Format, Part, Source
 from tfod_kit.formats.locate import split_of_path
-from tfod_kit.records import images
 
 # What COCO ships beside its instances; read only where there is nothing better.
 _OTHER_TASKS = ("person_keypoints", "captions", "stuff", "panoptic", "image_info", "dense")
@@ -30,7 +37,8 @@ _OTHER_TASKS = ("person_keypoints", "captions", "stuff", "panoptic", "image_info
 _Id = int | str
 
 
-class _Image(msgspec.Struct):
+# gc=False: the collector need not look at millions of objects that cannot form circles.
+class _Image(msgspec.Struct, gc=False):
     id: _Id
     file_name: str
     width: float | None = None
@@ -42,22 +50,36 @@ class _RunLengths(msgspec.Struct):
     size: tuple[int, int]
 
 
-class _Annotation(msgspec.Struct):
+class _Annotation(msgspec.Struct, gc=False):
     image_id: _Id
     category_id: _Id
     id: _Id | None = None
     bbox: list[float] | None = None
-    # Anything: an outline that cannot be read costs the mask, not the file.
-    segmentation: Any = None
+    # Anything: an outline that cannot be read costs the mask, not the file. And its text: as
+    # numbers, those of a large file would take gigabytes.
+    segmentation: msgspec.Raw = msgspec.Raw()
     area: float | None = None
     iscrowd: int | bool | None = None
     keypoints: list[float] | None = None
+    attributes: msgspec.Raw = msgspec.Raw()
+    score: float | None = None
+
+
+class _Class(NamedTuple):
+    name: str
+    keypoints: tuple[str, ...]
+
+
+_HIGHEST_ID = (1 << 31) - 1  # a label map's ids are int32
+_NO_RINGS = msgspec.Raw(b"[]")
+_decode_run_lengths = msgspec.json.Decoder(_RunLengths).decode
 
 
 class _Category(msgspec.Struct):
     id: _Id
     name: str
     supercategory: str | None = None
+    keypoints: list[str] | None = None
 
 
 class _File(msgspec.Struct):
@@ -90,11 +112,11 @@ def read(source: Source, context: Context) -> Part:
       DataError: the file is no COCO JSON, and `context.findings` stops at such.
     """
     path = source.annotations[0]
-    content = _decoded(path, context)
+    content = reading.json(path, _File, context)
     if content is None:
         return Part((), {})
-    names = _names(content, path, context)
-    return Part(_images(content, names, source, context), _ids(names))
+    classes = _classes(content, path, context)
+    return Part(_images(content, classes, source, context), _ids(classes))
 
 
 FORMAT = Format(
@@ -103,6 +125,9 @@ FORMAT = Format(
     read=read,
     expects='JSON files with "images", "annotations" and "categories", such as '
     "annotations/instances_train.json or train/_annotations.coco.json",
+    keeps=frozenset(DETAILS),
+    write=coco_write.write,
+    image_folder="{split}",
 )
 
 
@@ -117,75 +142,75 @@ def _is_coco(path: Path) -> bool:
             return content.find(b'"images"') >= 0 and content.find(b'"annotations"') >= 0
 
 
-def _decoded(path: Path, context: Context) -> _File | None:
-    try:
-        return msgspec.json.decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), type=_File)
-    except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
-        context.findings.add("annotation_unreadable", context.name(path), error)
-        return None
-
-
-def _names(content: _File, path: Path, context: Context) -> dict[_Id, str]:
-    """Category id -> class name, less an unused 0 that only groups the others, as Roboflow writes.
+def _classes(content: _File, path: Path, context: Context) -> dict[_Id, _Class]:
+    """Category id -> class, less an unused 0 that only groups the others, as Roboflow writes.
 
     Raises:
       DataError: an id or a name stands twice, or a name is empty.
     """
     used = {item.category_id for item in content.annotations}
     parents = {category.supercategory for category in content.categories}
-    names: dict[_Id, str] = {}
+    classes: dict[_Id, _Class] = {}
+    names: set[str] = set()
     for category in content.categories:
-        name = " ".join(category.name.split())
+        name = reading.name(category.name)
         if category.id == 0 and 0 not in used and category.name in parents and len(parents) > 1:
             context.findings.add("unused_parent_class", context.name(path), name)
             continue
-        if not name or category.id in names or name in names.values():
+        if not name or category.id in classes or name in names:
             raise DataError(
                 "A category's id or name is empty or stands twice.",
                 where=f"{path}, category {category.id!r}",
                 found=repr(category.name),
                 fix="Give each category an id and a name of its own.",
             )
-        names[category.id] = name
-    return names
+        names.add(name)
+        classes[category.id] = _Class(name, tuple(category.keypoints or ()))
+    return classes
 
 
-def _ids(names: Mapping[_Id, str]) -> dict[str, int]:
-    """Class name -> the file's own id; none where they are text that is no number."""
+def _ids(classes: Mapping[_Id, _Class]) -> dict[str, int]:
+    """Class name -> the file's own id; none where one is no number that a label map can hold."""
     try:
-        return {name: int(number) for number, name in names.items()}
+        ids = {kind.name: int(number) for number, kind in classes.items()}
     except ValueError:
         return {}
+    return ids if all(0 <= number < _HIGHEST_ID for number in ids.values()) else {}
 
 
 def _images(
-    content: _File, names: Mapping[_Id, str], source: Source, context: Context
+    content: _File, classes: Mapping[_Id, _Class], source: Source, context: Context
 ) -> Iterator[ImageAnnotation]:
     by_image: dict[_Id, list[_Annotation]] = defaultdict(list)
     for item in content.annotations:
         by_image[item.image_id].append(item)
+    # What was read is let go of as it is passed on, so that not all is held twice.
+    content.annotations.clear()
     path = source.annotations[0]
+    file = context.name(path)
     seen: set[_Id] = set()
     for record in content.images:
-        where = f"{context.name(path)}, image {record.id!r}"
+        where = f"{file}, image {record.id!r}"
         if record.id in seen:
             context.findings.add("image_twice", where, record.file_name)
             continue
         seen.add(record.id)
         image = _image_file(record, where, source, context)
-        size = None if image is None else _size(record, image, where, context)
-        if image is None or size is None:
+        if image is None:
+            continue
+        size = reading.size(record.width, record.height, image, where, context)
+        if size is None:
             continue
         yield ImageAnnotation(
             path=image,
             width=size[0],
             height=size[1],
             source_id=str(record.id),
-            objects=tuple(_objects(by_image[record.id], names, size, path, context)),
+            objects=tuple(_objects(by_image.pop(record.id, ()), classes, size, file, context)),
         )
     for image_id in [known for known in by_image if known not in seen]:
         orphans = by_image[image_id]
-        where = f"{context.name(path)}, annotation {orphans[0].id!r}"
+        where = f"{file}, annotation {orphans[0].id!r}"
         context.findings.add(
             "annotation_of_absent_image", where, f"image {image_id!r}", count=len(orphans)
         )
@@ -202,30 +227,22 @@ def _image_file(record: _Image, where: str, source: Source, context: Context) ->
     return None
 
 
-def _size(record: _Image, image: Path, where: str, context: Context) -> tuple[int, int] | None:
-    """The declared (width, height), or the measured one where none is declared."""
-    if record.width and record.height and record.width > 0 and record.height > 0:
-        return round(record.width), round(record.height)
-    try:
-        measured = images.size(image)
-    except DataError as error:
-        context.findings.add("image_unusable", context.name(image), error.found)
-        return None
-    context.findings.add("size_missing", where, f"{measured[0]}x{measured[1]} measured")
-    return measured
-
-
 def _objects(
     annotations: Sequence[_Annotation],
-    names: Mapping[_Id, str],
+    classes: Mapping[_Id, _Class],
     size: tuple[int, int],
-    path: Path,
+    file: str,
     context: Context,
 ) -> Iterator[ObjectAnnotation]:
-    width, height = size
+    seen: dict[_Id, _Annotation] = {}
     for item in annotations:
-        where = f"{context.name(path)}, annotation {item.id!r}"
-        if item.category_id not in names:
+        where = f"{file}, annotation {item.id!r}"
+        first = item if item.id is None else seen.setdefault(item.id, item)
+        if first is not item and first == item:
+            context.findings.add("annotation_twice", where)
+            continue
+        kind = classes.get(item.category_id)
+        if kind is None:
             found = f"category_id {item.category_id!r}"
             context.findings.add("class_missing", where, found)
             continue
@@ -235,13 +252,26 @@ def _objects(
             context.findings.add("box_missing", where, f"bbox {item.bbox}")
             continue
         yield ObjectAnnotation(
-            label=names[item.category_id],
+            label=kind.name,
             box=box,
             mask=mask,
-            keypoints=_keypoints(item.keypoints or (), width, height),
+            keypoints=_keypoints(item, kind, size, where, context),
             is_crowd=bool(item.iscrowd),
             area=item.area if item.area and item.area > 0 else None,
+            score=item.score,
+            **_marks(item.attributes),
         )
+
+
+def _marks(attributes: msgspec.Raw) -> dict[str, Any]:
+    """The marks that other tools put under "attributes"; none where they are of another form."""
+    if not attributes:
+        return {}
+    try:
+        found = msgspec.json.decode(attributes, type=dict[str, Any])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return {}
+    return {name: True for name in coco_write.ATTRIBUTES if found.get(name) in (True, "true")}
 
 
 def _box(
@@ -258,25 +288,26 @@ def _box(
     if item.bbox or not isinstance(mask, Polygons):
         return None
     context.findings.add("box_from_mask", where)
-    xs = [x for ring in mask.rings for x in ring[::2]]
-    ys = [y for ring in mask.rings for y in ring[1::2]]
-    return boxes.from_pixels(min(xs), min(ys), max(xs), max(ys), width=width, height=height)
+    return reading.around(mask, width, height)
 
 
 def _mask(
-    segmentation: Any, size: tuple[int, int], where: str, context: Context
+    segmentation: msgspec.Raw, size: tuple[int, int], where: str, context: Context
 ) -> Polygons | Rle | None:
     """The mask, or None where there is none or it cannot be read."""
-    if not segmentation:
+    start = bytes(memoryview(segmentation)[:1])
+    if start in (b"", b"n") or segmentation == _NO_RINGS:  # absent, null, []
         return None
     try:
-        if isinstance(segmentation, dict):
-            return _rle(msgspec.convert(segmentation, _RunLengths))
-        rings = msgspec.convert(segmentation, list[list[float]])
-    except (msgspec.ValidationError, ValueError) as error:
+        if start == b"{":
+            return _rle(_decode_run_lengths(segmentation))
+        rings = decode_rings(segmentation)
+    except (msgspec.MsgspecError, ValueError) as error:
         context.findings.add("mask_ignored", where, error)
         return None
-    usable = tuple(tuple(ring) for ring in rings if len(ring) >= 6 and len(ring) % 2 == 0)
+    usable = tuple(ring for ring in rings if len(ring) >= 6 and len(ring) % 2 == 0)
+    if len(usable) == len(rings):
+        return Polygons.from_json(segmentation) if rings else None
     if not usable and any(rings):
         context.findings.add("mask_ignored", where, "an outline of fewer than 3 points")
     return Polygons(usable) if usable else None
@@ -286,19 +317,20 @@ def _rle(stored: _RunLengths) -> Rle:
     """Run lengths as they are when compressed, compressed when they are plain numbers."""
     height, width = stored.size
     if isinstance(stored.counts, str):
-        return Rle(stored.counts.encode(), height, width)
-    from pycocotools import mask as coco_mask
-
-    if sum(stored.counts) != height * width:
-        raise ValueError(f"run lengths of {sum(stored.counts)} pixels for {width}x{height}")
-    packed = coco_mask.frPyObjects(
-        {"counts": stored.counts, "size": [height, width]}, height, width
-    )
-    return Rle(packed["counts"], height, width)
+        return rle.from_packed(stored.counts.encode(), height, width)
+    return rle.from_runs(stored.counts, height, width)
 
 
-def _keypoints(flat: Sequence[float], width: int, height: int) -> tuple[Keypoint, ...]:
+def _keypoints(
+    item: _Annotation, kind: _Class, size: tuple[int, int], where: str, context: Context
+) -> tuple[Keypoint, ...]:
+    flat = item.keypoints or ()
+    if len(flat) % 3:
+        context.findings.add("keypoints_ignored", where, f"{len(flat)} numbers")
+        return ()
+    width, height = size
+    names = kind.keypoints if len(kind.keypoints) == len(flat) // 3 else ("",) * (len(flat) // 3)
     return tuple(
-        Keypoint(y / height, x / width, int(visibility))
-        for x, y, visibility in zip(flat[::3], flat[1::3], flat[2::3], strict=False)
+        Keypoint(y / height, x / width, min(max(int(visibility), 0), 2), name)
+        for x, y, visibility, name in zip(flat[::3], flat[1::3], flat[2::3], names, strict=True)
     )

@@ -242,16 +242,11 @@ def _table(annotations: Sequence[ImageAnnotation]) -> str:
             table.writerow([*start, *[""] * (5 + len(flags) + len(scores))])
         for item in annotation.objects:
             size = {"width": annotation.width, "height": annotation.height}
-            edges = [tidy(edge) for edge in boxes.to_pixels(item.box, **size)]
+            edges = [tables.tidy(edge) for edge in boxes.to_pixels(item.box, **size)]
             marks = [int(getattr(item, flag)) for flag in flags]
             score = ["" if item.score is None else item.score] if scores else []
             table.writerow([*start, item.label, *edges, *marks, *score])
     return stream.getvalue()
-
-
-def tidy(value: float) -> str:
-    """A number of pixels to the thousandth, whole ones without a point, as many tools want them."""
-    return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
 FORMAT = Format(

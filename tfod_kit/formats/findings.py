@@ -93,6 +93,9 @@ REASONS: dict[str, Reason] = {
     "shape_ignored": Reason(_NOTE, "shapes that enclose nothing (points, lines), left out"),
     "mask_ignored": Reason(_NOTE, "masks that cannot be read, left out; their boxes are kept"),
     "image_shrunk": Reason(_NOTE, "images scaled down to --max_side, with all that is in them"),
+    "keypoints_ignored": Reason(
+        _NOTE, "keypoints that cannot be read, left out; their boxes are kept"
+    ),
     "exif_turned": Reason(_FIX, "images with an EXIF orientation, turned for good"),
     "exif_removed": Reason(
         _FIX, "EXIF orientations removed: the annotations follow the stored pixels"

@@ -34,6 +34,13 @@ def split_of_path(path: Path, root: Path) -> str | None:
     return next((split for part in reversed(parts) if (split := split_of(part))), None)
 
 
+def root_of(source: Path) -> Path:
+    """The folder that a data set's paths are relative to."""
+    if source.is_dir():
+        return source
+    return source.parent.parent if source.parent.name == "annotations" else source.parent
+
+
 def walk(root: Path) -> Iterator[Path]:
     """Every file below a folder, in sorted order, hidden ones left out."""
     for folder, folders, names in os.walk(root):

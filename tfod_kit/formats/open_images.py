@@ -73,9 +73,8 @@ def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
 
 def _descriptions(path: Path, context: Context) -> Mapping[str, str]:
     """Code -> class name, of the class-descriptions files below the data set's folder."""
-    folder = context.root if context.root.is_dir() else path.parent
     names: dict[str, str] = {}
-    for found in context.images.files(folder):
+    for found in context.images.files(context.root):
         if found.suffix.lower() == ".csv" and "class-descriptions" in found.name:
             text = reading.text(found, context) or ""
             rows = (row for row in csv.reader(text.splitlines()) if len(row) == 2)

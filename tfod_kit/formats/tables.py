@@ -76,3 +76,8 @@ def rows(path: Path, found: Header, context: Context) -> Iterator[Row]:
     except csv.Error as error:
         where = f"{context.name(path)}:{lines.line_num}"
         context.findings.add("annotation_unreadable", where, error)
+
+
+def tidy(value: float) -> str:
+    """A number of pixels to the thousandth, whole ones without a point, as many tools want them."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")

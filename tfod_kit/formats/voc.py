@@ -18,7 +18,7 @@ from tfod_kit import boxes
 from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
 from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
-from tfod_kit.formats import reading
+from tfod_kit.formats import reading, voc_write
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.locate import split_of_path
 
@@ -50,6 +50,9 @@ FORMAT = Format(
     discover=discover,
     read=read,
     expects="XML files whose root is <annotation>, such as Annotations/*.xml beside JPEGImages/",
+    keeps=frozenset(("mask", *voc_write.FLAGS)),
+    write=voc_write.write,
+    image_folder=voc_write.IMAGES,
 )
 
 

@@ -30,10 +30,9 @@ _LOOKED_AT = 50  # label files, to tell the format
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
     """The splits of the data set below a folder; none when it has no class list and no labels."""
-    folder = root if root.is_dir() else root.parent
     if root.is_file() and root.suffix.lower() not in yolo_data.YAML:
         return ()
-    data = yolo_data.load(folder, context)
+    data = yolo_data.load(context)
     labels = _label_files(context)
     declared = data.found is not None and data.found.suffix.lower() in yolo_data.YAML
     if not declared and not _are_yolo(list(labels.values())):
@@ -41,7 +40,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
     parts: dict[str | None, list[Path]] = {}
     for image in _members(labels, data, context):
         split = data.split_of(image)
-        parts.setdefault(split or split_of_path(image.parent / "_", folder), []).append(image)
+        parts.setdefault(split or split_of_path(image.parent / "_", context.root), []).append(image)
     return tuple(
         Source(split or "images", split, tuple(members)) for split, members in parts.items()
     )
@@ -53,8 +52,7 @@ def read(source: Source, context: Context) -> Part:
     Raises:
       DataError: no file names the classes.
     """
-    folder = context.root if context.root.is_dir() else context.root.parent
-    data = yolo_data.load(folder, context)
+    data = yolo_data.load(context)
     names = data.names
     if not names and context.label_map is not None:
         names = dict(enumerate(context.label_map))
@@ -83,8 +81,8 @@ FORMAT = Format(
 
 def _label_files(context: Context) -> dict[Path, Path]:
     """Image -> its text file, for the images that have one: beside it, or below labels/."""
-    folder = context.root if context.root.is_dir() else context.root.parent
-    known = {path for path in context.images.files(folder) if path.suffix.lower() == ".txt"}
+    files = context.images.files(context.root)
+    known = {path for path in files if path.suffix.lower() == ".txt"}
     return {
         image: label
         for image in context.images.paths

@@ -39,14 +39,14 @@ class Data:
         return next((self.splits[p] for p in (image, *image.parents) if p in self.splits), None)
 
 
-def load(folder: Path, context: Context) -> Data:
-    """What the files below the folder declare; nothing where there are none."""
-    files = sorted(context.images.files(folder), key=lambda path: (len(path.parts), path))
+def load(context: Context) -> Data:
+    """What the files below the data set's folder declare; nothing where there are none."""
+    files = sorted(context.images.files(context.root), key=lambda path: (len(path.parts), path))
     for path in files:
         if path.suffix.lower() in YAML:
             content = _yaml(path, context)
             if content is not None:
-                return _data(content, path, folder, context)
+                return _data(content, path, context)
     for path in files:
         if path.name.lower() in _LISTS or path.suffix.lower() == ".names":
             lines = (reading.text(path, context) or "").splitlines()
@@ -72,14 +72,14 @@ def _yaml(path: Path, context: Context) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and "names" in content else None
 
 
-def _data(content: Mapping[str, Any], path: Path, root: Path, context: Context) -> Data:
+def _data(content: Mapping[str, Any], path: Path, context: Context) -> Data:
     keypoints = _shape(content.get("kpt_shape"))
     points = content.get("kpt_names")
     points = next(iter(points.values()), ()) if isinstance(points, dict) else points
     return Data(
         path,
         _names(content["names"]),
-        _places(content, path, root, context),
+        _places(content, path, context),
         keypoints,
         tuple(map(reading.name, points)) if isinstance(points, list) else (),
     )
@@ -102,9 +102,7 @@ def _names(names: object) -> dict[int, str]:
     return {int(key): reading.name(value) for key, value in pairs if reading.name(value)}
 
 
-def _places(
-    content: Mapping[str, Any], path: Path, root: Path, context: Context
-) -> dict[Path, str]:
+def _places(content: Mapping[str, Any], path: Path, context: Context) -> dict[Path, str]:
     """The folders and images of each split that lie below the data set's folder."""
     base = content.get("path")
     bases = [base] if isinstance(base, str) else []
@@ -114,7 +112,7 @@ def _places(
         for entry in entries if isinstance(entries, list) else [entries]:
             if not isinstance(entry, str) or not entry.strip():
                 continue
-            place = _resolved(entry, bases, path.parent, root)
+            place = _resolved(entry, bases, path.parent, context.root)
             if place is not None and place.is_file():
                 listed = (reading.text(place, context) or "").splitlines()
                 images = [context.images.by_name(line, place, split) for line in listed if line]

@@ -1,0 +1,80 @@
+"""Writes Pascal VOC: Annotations, JPEGImages and ImageSets/Main; pixels count from 0, as read."""
+
+from pathlib import Path
+from typing import Any
+
+from tfod_kit import boxes, files
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
+from tfod_kit.formats.base import Output, Splits
+from tfod_kit.formats.tables import tidy
+
+FLAGS = ("truncated", "difficult", "occluded")
+IMAGES = "JPEGImages"
+
+
+def write(splits: Splits, output: Output) -> list[Path]:
+    """Writes an XML file an image and a list a split; returns the folder and the lists."""
+    written = [output.folder / "Annotations"]
+    for split, annotations in splits.items():
+        for annotation in annotations:
+            path = written[0] / f"{annotation.path.stem}.xml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_xml(annotation, output))
+        listed = output.folder / "ImageSets" / "Main" / f"{split}.txt"
+        files.write_text(listed, "".join(f"{a.path.stem}\n" for a in annotations))
+        written.append(listed)
+    return written
+
+
+def _xml(annotation: ImageAnnotation, output: Output) -> bytes:
+    from lxml import etree
+
+    root = etree.Element("annotation")
+    _put(root, "folder", IMAGES)
+    _put(root, "filename", annotation.path.name)
+    size = etree.SubElement(root, "size")
+    _put(size, "width", annotation.width)
+    _put(size, "height", annotation.height)
+    _put(size, "depth", 3)
+    _put(root, "segmented", 0)
+    for item in annotation.objects:
+        element = etree.SubElement(root, "object")
+        _put(element, "name", item.label)
+        for flag in FLAGS:
+            _put(element, flag, int(getattr(item, flag)))
+        _put_box(element, item, annotation)
+        _put_outline(element, item, annotation, output)
+    return etree.tostring(root, pretty_print=True, encoding="utf-8")
+
+
+def _put_box(element: Any, item: ObjectAnnotation, annotation: ImageAnnotation) -> None:
+    from lxml import etree
+
+    corners = etree.SubElement(element, "bndbox")
+    edges = boxes.to_pixels(item.box, width=annotation.width, height=annotation.height)
+    for name, edge in zip(("xmin", "ymin", "xmax", "ymax"), edges, strict=True):
+        _put(corners, name, tidy(edge))
+
+
+def _put_outline(
+    element: Any, item: ObjectAnnotation, annotation: ImageAnnotation, output: Output
+) -> None:
+    """A mask of one outline as <polygon>; any other is lost."""
+    from lxml import etree
+
+    if item.mask is None:
+        return
+    if not isinstance(item.mask, Polygons) or len(item.mask.rings) != 1:
+        output.lose("mask", annotation, item)
+        return
+    outline = etree.SubElement(element, "polygon")
+    for place, value in enumerate(item.mask.rings[0]):
+        _put(outline, f"{'y' if place % 2 else 'x'}{place // 2 + 1}", tidy(value))
+
+
+def _put(parent: Any, name: str, value: object) -> None:
+    """A child with a text; what XML cannot hold becomes a question mark."""
+    from lxml import etree
+
+    text = "".join(c if c in "\t\n\r" or c >= " " else "?" for c in str(value))
+    etree.SubElement(parent, name).text = text.replace("\ufffe", "?").replace("\uffff", "?")
