@@ -1,14 +1,20 @@
 """From drawn pictures to detections, with the commands of the README, a few steps long."""
 
 import json
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tfod import ENVIRONMENT, small_model, tfod
+
+from tfod_kit.annotations import ObjectAnnotation
+from tfod_kit.boxes import iou
 
 pytestmark = pytest.mark.slow
 
@@ -130,14 +136,23 @@ def test_the_export_detects_the_same_without_tfod_kit(done: Run, tmp_path: Path)
     (inside,) = model.detect([picture])
     outside = detector.as_objects(np.load(tmp_path / "found.npz"), model.label_map)
     assert len(inside) == len(outside) > 0
-    for one, other in zip(inside, outside, strict=True):
-        assert one.label == other.label
-        assert one.score == pytest.approx(other.score, abs=1e-5)
-        edges = [(getattr(one.box, edge), getattr(other.box, edge)) for edge in EDGES]
-        assert all(a == pytest.approx(b, abs=1e-5) for a, b in edges)
+    scores = [[item.score for item in found] for found in (inside, outside)]
+    assert scores[0] == pytest.approx(scores[1], abs=TOLERANCE)
+    # Among equal scores the order, and which of them are the last to be kept, is left open.
+    for one in inside:
+        if one.score > scores[0][-1] + TOLERANCE:
+            assert any(same(one, other) for other in outside), one
 
 
-EDGES = ("ymin", "xmin", "ymax", "xmax")
+TOLERANCE = 1e-5
+
+
+def same(one: ObjectAnnotation, other: ObjectAnnotation) -> bool:
+    return (
+        one.label == other.label
+        and one.score == pytest.approx(other.score, abs=TOLERANCE)
+        and iou(one.box, other.box) > 0.999
+    )
 
 
 def test_predict_draws_and_lists_from_the_export(done: Run, tmp_path: Path) -> None:
@@ -157,6 +172,36 @@ def test_predict_draws_and_lists_from_the_export(done: Run, tmp_path: Path) -> N
         found["label"] for image in document["images"] for found in image["detections"]
     }
     assert [row["file"] for row in document["unreadable"]] == [str(bad)]
+
+
+def test_tensorboard_serves_the_run(done: Run) -> None:
+    """`make tensorboard` starts the real thing; its packages have failed to import before."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(done.run)]
+    with subprocess.Popen(
+        [*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            runs = wait_for_json(f"http://127.0.0.1:{port}/data/runs", server)
+        finally:
+            server.terminate()
+    assert {"train", "eval/val", "eval/test"} <= set(runs)
+
+
+def wait_for_json(address: str, server: subprocess.Popen[bytes]) -> list[str]:
+    """What a server answers once it is up, with all three runs read."""
+    for _ in range(120):
+        assert server.poll() is None, "TensorBoard ended by itself"
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                if len(runs := json.load(answer)) >= 3:
+                    return runs
+        except OSError:
+            pass
+        time.sleep(0.5)
+    raise AssertionError("TensorBoard did not come up within a minute")
 
 
 @pytest.mark.parametrize("input_type", ["float_image_tensor", "encoded_image_string_tensor"])
