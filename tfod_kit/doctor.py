@@ -147,8 +147,8 @@ def nvidia() -> Iterator[Finding]:
     growth = os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH")
     yield Finding(
         "GPU memory growth",
-        f"TF_FORCE_GPU_ALLOW_GROWTH={growth}" if growth else "as the program sets it",
-        fix="" if growth else "Set TF_FORCE_GPU_ALLOW_GROWTH=true where others share the GPU.",
+        f"TF_FORCE_GPU_ALLOW_GROWTH={growth}" if growth else "on, as tfod sets it",
+        fix="" if growth else "Set TF_FORCE_GPU_ALLOW_GROWTH=true for `tfod run` too.",
     )
 
 

@@ -4,8 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import warnings
+from pathlib import Path
 
 import pytest
+
+from tfod_kit.compat import environment
 
 CLEAN = {
     name: value
@@ -87,6 +91,20 @@ def test_keeps_what_the_user_asked_to_hear() -> None:
     )
     assert level == "0"
     assert filters_same
+
+
+@pytest.mark.parametrize(("gpu", "level"), [(True, "1"), (False, "3")])
+def test_native_errors_are_heard_where_there_is_a_gpu(
+    gpu: bool, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "nvidiactl"
+    if gpu:
+        device.touch()
+    monkeypatch.setattr(environment, "_GPU_DEVICES", (str(device),))
+    monkeypatch.setattr(environment.os, "environ", dict(CLEAN))
+    with warnings.catch_warnings():
+        environment.quiet()
+    assert environment.os.environ["TF_CPP_MIN_LOG_LEVEL"] == level
 
 
 def test_protobuf_modules_without_the_patch() -> None:

@@ -20,7 +20,8 @@ def activate(without: Collection[str] = ()) -> None:
     """Makes `import object_detection` and its parts work from here on, in this process.
 
     Args:
-      without: names of patches to leave out, to see what upstream does without them.
+      without: names of patches to leave out, to see what upstream does without them; counts in
+        the first call of a process.
 
     Raises:
       SetupError: TensorFlow is imported already, with Keras 3.

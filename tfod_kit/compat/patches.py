@@ -3,6 +3,9 @@
 Upstream is tf-models-research-object-detection 2.8.0.post1 and tf-slim 1.1.0, written for
 TensorFlow 2.8, protobuf 3, NumPy 1.2x and Pillow 9. A patch changes the one module that needs it;
 TensorFlow, NumPy and Pillow stay as they are for everybody else.
+
+A new patch is a row here, a case in tests/compat/cases.py that uses upstream as its users do, and
+the error it raises without the patch in tests/compat/test_patches.py.
 """
 
 from contextlib import AbstractContextManager
