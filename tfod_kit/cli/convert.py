@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfod_kit.cli import shared
 from tfod_kit.errors import UsageError
-from tfod_kit.formats import AUTO, FORMATS
+from tfod_kit.formats import AUTO, FORMATS, WRITTEN
 from tfod_kit.formats.findings import ON_ERROR
 from tfod_kit.records import shards
 from tfod_kit.records.beam import RUNNERS, Runner
@@ -15,6 +15,8 @@ from tfod_kit.records.beam import RUNNERS, Runner
 if TYPE_CHECKING:
     from tfod_kit.convert import Report
     from tfod_kit.splitting import Split
+
+TFRECORD = "tfrecord"
 
 _CLASSES_SHOWN = 20
 
@@ -30,7 +32,14 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="the data set's folder or annotation file; several are merged",
     )
     add("--format", default=AUTO, metavar="FORMAT", help=f"{AUTO}, {', '.join(FORMATS)}")
-    add("--out", type=Path, default=Path("work/records"), metavar="DIR", help="where to write")
+    add(
+        "--to",
+        choices=(TFRECORD, *WRITTEN),
+        default=TFRECORD,
+        help="what to write: records to train on, or annotations for other tools",
+    )
+    add("--out", type=Path, metavar="DIR", help="where to write (default: work/records, work/coco)")
+    add("--link", action="store_true", help="with --to: link to the pictures, do not copy them")
     add("--images", type=Path, metavar="DIR", help="where the images lie; SOURCE unless told")
     add("--label_map", metavar="FILE", help="a label map or the name of a standard one (coco_2017)")
     shared.add_selection(parser)
@@ -52,6 +61,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="PX",
         help="scale larger images down to this longer side, with boxes, masks and keypoints",
     )
+    add("--no_masks", action="store_true", help="leave masks out: box detectors do not use them")
     _add_spread(parser)
 
 
@@ -88,7 +98,7 @@ def _add_splits(parser: argparse.ArgumentParser) -> None:
         "--group_key",
         default="",
         metavar="REGEX",
-        help="what in an image's path is its group, such as '^(cam[0-9]+)_'; or: folder",
+        help="what in an image's path is its group, such as 'cam[0-9]+'; or: folder",
     )
     add(
         "--split_lists",
@@ -104,7 +114,9 @@ def _add_splits(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Converts, and prints what was written and what was changed."""
     split = _split(args)
+    args.out = args.out or Path("work", "records" if args.to == TFRECORD else args.to)
     if args.kfold and not args.fold:
+        _check_folds(args.out, args.kfold)
         for fold in range(1, args.kfold + 1):
             _convert(args, replace(split, fold=fold), args.out / f"fold-{fold}")
             print()
@@ -130,10 +142,26 @@ def _split(args: argparse.Namespace) -> "Split":
     return split
 
 
+def _check_folds(out: Path, folds: int) -> None:
+    """Refuses to leave folds of another K beside new ones."""
+    ours = {f"fold-{fold}" for fold in range(1, folds + 1)}
+    others = sorted(path.name for path in out.glob("fold-*") if path.name not in ours)
+    if others:
+        raise UsageError(
+            "The output folder holds folds of another --kfold.",
+            where=out,
+            found=", ".join(others),
+            fix="Name another --out, or remove them.",
+        )
+
+
 def _convert(args: argparse.Namespace, split: "Split", out: Path) -> None:
     from tfod_kit.convert import convert
     from tfod_kit.records import pool
 
+    if args.to != TFRECORD:
+        print(_rewritten(args, split, out))
+        return
     report = convert(
         args.source,
         out,
@@ -148,10 +176,38 @@ def _convert(args: argparse.Namespace, split: "Split", out: Path) -> None:
         on_error=args.on_error,
         origin=args.origin,
         max_side=args.max_side,
+        masks=not args.no_masks,
         shard_range=_range(args.shard_range),
         runner=_runner(args),
     )
     print(_part(report, out) if args.shard_range else summary(report, out))
+
+
+def _rewritten(args: argparse.Namespace, split: "Split", out: Path) -> str:
+    """Writes another annotation format; returns the summary."""
+    from tfod_kit.convert import load_label_map
+    from tfod_kit.convert.rewriting import rewrite
+    from tfod_kit.formats.writing import LABEL_MAP, REPORT
+
+    report = rewrite(
+        args.source,
+        out,
+        args.to,
+        format=args.format,
+        images_folder=args.images,
+        label_map=None if args.label_map is None else load_label_map(args.label_map),
+        selection=shared.selection(args),
+        split=split,
+        seed=args.seed,
+        on_error=args.on_error,
+        origin=args.origin,
+        max_side=args.max_side,
+        link=args.link,
+    )
+    files = dict.fromkeys(name for part in report.splits.values() for name in part.files)
+    return "\n".join(
+        [*_told(report), *(f"Wrote {out / name}" for name in (*files, LABEL_MAP, REPORT))]
+    )
 
 
 def _range(text: str | None) -> tuple[int, int] | None:
@@ -194,19 +250,24 @@ def summary(report: "Report", out: Path) -> str:
     """What a person wants to know of a conversion, in a few lines."""
     from tfod_kit.convert import LABEL_MAP, MANIFEST, REPORT
 
+    lines = _told(report)
+    for name, part in report.splits.items():
+        pattern = shards.pattern(name, len(part.files))
+        lines.append(f"Wrote {out / pattern}")
+    return "\n".join([*lines, *(f"Wrote {out / name}" for name in (LABEL_MAP, REPORT, MANIFEST))])
+
+
+def _told(report: "Report") -> list[str]:
+    """What was read, and what was changed of it."""
     title = " and ".join(FORMATS[name].title for name in report.format.split("+"))
-    lines = [f"Read as {title}. Splits: {report.split}.", "", *_table(report), ""]
+    known_by = f" ({report.known_by})" if report.known_by else ""
+    lines = [f"Read as {title}{known_by}. Splits: {report.split}.", "", *_table(report), ""]
     for code, finding in report.findings.items():
         examples: Any = finding["examples"]
         left_out = "left out: " if finding["severity"] == "ambiguous" else ""
         lines.append(f"  {finding['count']:>7,}  {left_out}{finding['text']} [{code}]")
         lines.append(f"           such as {examples[0]}")
-    if report.findings:
-        lines.append("")
-    for name, part in report.splits.items():
-        pattern = shards.pattern(name, len(part.files))
-        lines.append(f"Wrote {out / pattern}")
-    return "\n".join([*lines, *(f"Wrote {out / name}" for name in (LABEL_MAP, REPORT, MANIFEST))])
+    return [*lines, ""] if report.findings else lines
 
 
 def _table(report: "Report") -> list[str]:

@@ -16,7 +16,7 @@ from tfod_kit.formats import AUTO
 from tfod_kit.formats.findings import Findings
 from tfod_kit.labels import LabelMap
 from tfod_kit.progress import progress
-from tfod_kit.records import beam, pool, shards
+from tfod_kit.records import beam, example, pool, shards
 from tfod_kit.selection import Selection
 from tfod_kit.splitting import Split
 
@@ -54,6 +54,7 @@ def convert(
     on_error: str = "fix",
     origin: int = 0,
     max_side: int | None = None,
+    masks: bool = True,
     shard_range: tuple[int, int] | None = None,
     runner: beam.Runner | None = None,
 ) -> Report:
@@ -66,13 +67,13 @@ def convert(
       images_folder: where the images lie; the data set's folder unless told.
       label_map: a label map's file, or the name of a standard one; made from the data unless told.
       selection: the classes to keep, rename and merge.
-      split: ratios by split, or another way to split; the data set's own splits, or else
-        splits.DEFAULT, unless told.
+      split: ratios by split, or another way; the data set's own, or splits.DEFAULT, unless told.
       seed: shuffles the images; the same seed gives the same bytes for any `workers`.
       num_shards: of each split; by size and number unless told.
       workers: processes.
       on_error: "fix", "skip" or "fail"; see formats.findings.
       origin: the number of the first pixel, 0 or 1, in formats that may count from either.
+      masks: False leaves masks out; a detector of boxes has no use for them.
       max_side: px; larger images are scaled down to it, with boxes, masks and keypoints.
       shard_range: (i, n) writes only every n-th record file from the i-th on, i from 0, for one of
         n jobs that share a disk. The same call without it writes what is missing and finishes.
@@ -86,31 +87,37 @@ def convert(
       DataError: there are no annotations, or something in them cannot be used or decided.
       ConfigError: the label map given is none.
     """
-    sources = (source,) if isinstance(source, Path) else tuple(source)
-    for each in sources:
-        _check_out(out, each)
-    _check_range(shard_range)
-    given = None if label_map is None else load_label_map(label_map)
+    sources = _checked(source, out, shard_range)
     findings = Findings(on_error)
-    loaded = datasets.load(
-        sources,
-        format=format,
-        images_folder=images_folder,
-        given=given,
-        selection=selection,
-        findings=findings,
-        origin=origin,
-    )
+    loaded = _loaded(sources, format, images_folder, label_map, selection, findings, origin)
     groups, told = _groups(loaded, split, seed, findings)
     with staging.opened(out, shared=shard_range is not None) as folder:
-        plan = _plan(groups, folder, loaded.classes, num_shards, seed, on_error, max_side)
-        if shard_range is None:
-            staging.clean(folder, plan)
-        done = _write(plan, shard_range or (0, 1), workers, runner)
+        plan = _plan(groups, folder, loaded.classes, num_shards, seed, on_error, max_side, masks)
+        done = _write(plan, shard_range, workers, runner)
         made = report(loaded.format, told, seed, loaded.classes, plan, done, findings)
         if shard_range is None:
             _finish(folder, out, plan, done, made, num_shards, origin)
     return made
+
+
+def _loaded(
+    sources: tuple[Path, ...],
+    format: str,
+    images_folder: Path | None,
+    label_map: str | Path | None,
+    selection: Selection | None,
+    findings: Findings,
+    origin: int,
+) -> datasets.Loaded:
+    return datasets.load(
+        sources,
+        format=format,
+        images_folder=images_folder,
+        given=None if label_map is None else load_label_map(label_map),
+        selection=selection,
+        findings=findings,
+        origin=origin,
+    )
 
 
 def _groups(
@@ -152,6 +159,7 @@ def _finish(
         "on_error": plan[0].on_error,
         "origin": origin,
         "max_side": plan[0].max_side,
+        "masks": plan[0].masks,
     }
     content = manifest.manifest(options, plan, written)
     labels.save(LabelMap(made.label_map), folder / LABEL_MAP)
@@ -208,7 +216,13 @@ def _check_out(out: Path, source: Path) -> None:
         )
 
 
-def _check_range(part: tuple[int, int] | None) -> None:
+def _checked(
+    source: Path | Sequence[Path], out: Path, part: tuple[int, int] | None
+) -> tuple[Path, ...]:
+    """The sources, if `out` may be written and there is such a part."""
+    sources = (source,) if isinstance(source, Path) else tuple(source)
+    for each in sources:
+        _check_out(out, each)
     if part is not None and not 0 <= part[0] < part[1]:
         raise UsageError(
             "There is no such part.",
@@ -217,6 +231,7 @@ def _check_range(part: tuple[int, int] | None) -> None:
             found=f"{part[0]}/{part[1]}",
             fix="Correct it.",
         )
+    return sources
 
 
 def _plan(
@@ -227,9 +242,11 @@ def _plan(
     seed: int,
     on_error: str,
     max_side: int | None,
+    with_masks: bool,
 ) -> list[Shard]:
     """The shards to write. Images are dealt out in shuffled order, for training and pictures."""
     plan = []
+    keypoints = example.keypoint_names(a for members in groups.values() for a in members)
     for name, members in groups.items():
         if not members:
             continue
@@ -238,7 +255,7 @@ def _plan(
         for index in range(total):
             path = folder / shards.name(name, index, total)
             part = tuple(shuffled[index::total])
-            plan.append(Shard(path, name, part, classes, on_error, max_side))
+            plan.append(Shard(path, name, part, classes, on_error, max_side, keypoints, with_masks))
     return plan
 
 
@@ -249,9 +266,15 @@ def _auto_shards(members: Sequence[ImageAnnotation]) -> int:
 
 
 def _write(
-    plan: Sequence[Shard], part: tuple[int, int], workers: int, runner: beam.Runner | None
+    plan: Sequence[Shard],
+    shard_range: tuple[int, int] | None,
+    workers: int,
+    runner: beam.Runner | None,
 ) -> list[Written | None]:
     """Writes every n-th shard that is not finished; returns what each shard of the plan holds."""
+    part = shard_range or (0, 1)
+    if shard_range is None:
+        staging.clean(plan[0].path.parent, plan)
     written = {shard.path: writing.finished(shard) for shard in plan}
     missing = [shard for shard in plan[part[0] :: part[1]] if written[shard.path] is None]
     images = sum(len(shard.annotations) for shard in plan)

@@ -43,6 +43,7 @@ class Report:
       label_map: class name -> id.
       splits: by name.
       findings: reason code -> severity, text, count and examples.
+      known_by: what the format was recognised by, in words.
       unfinished: record files that are still to be written, by other jobs; not in report.json.
     """
 
@@ -52,6 +53,7 @@ class Report:
     label_map: Mapping[str, int]
     splits: Mapping[str, SplitSummary]
     findings: Mapping[str, Mapping[str, object]]
+    known_by: str = ""
     unfinished: int = 0
 
     @property
@@ -97,4 +99,6 @@ def report(
             findings.merge(Findings.from_dict(part.findings))
     unfinished = sum(part is None for part in written)
     ids = dict(classes.ids)
-    return Report(name, told, seed, ids, summaries, findings.as_dict(), unfinished)
+    return Report(
+        name, told, seed, ids, summaries, findings.as_dict(), unfinished=unfinished
+    )

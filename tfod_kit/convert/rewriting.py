@@ -68,7 +68,8 @@ def rewrite(
         max_side=max_side,
     )
     ids = dict(loaded.classes.ids)
-    return Report(loaded.format, told, seed, ids, _summaries(done, loaded.classes), done.findings)
+    summaries = _summaries(done, loaded.classes)
+    return Report(loaded.format, told, seed, ids, summaries, done.findings, loaded.known_by)
 
 
 def _summaries(done: Written, classes: LabelMap) -> dict[str, SplitSummary]:

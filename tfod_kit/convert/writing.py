@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from tfod_kit import __version__, files
-from tfod_kit.annotations import ImageAnnotation
+from tfod_kit.annotations import ImageAnnotation, Polygons
 from tfod_kit.errors import DataError
 from tfod_kit.formats.findings import Findings
 from tfod_kit.formats.repair import fitted
@@ -35,6 +35,8 @@ class Shard:
       label_map: gives the classes their ids.
       on_error: see formats.findings.
       max_side: px; larger images are scaled down to it. None leaves all as they are.
+      keypoints: the names of those that each object has, in the whole data set.
+      masks: whether to write them.
     """
 
     path: Path
@@ -43,6 +45,8 @@ class Shard:
     label_map: LabelMap
     on_error: str
     max_side: int | None = None
+    keypoints: tuple[str, ...] = ()
+    masks: bool = True
 
     @property
     def note(self) -> Path:
@@ -151,12 +155,19 @@ class _Tally:
 def _records(shard: Shard, tally: _Tally, advance: Callable[[], None]) -> Iterable[bytes]:
     for annotation in shard.annotations:
         image = _image(annotation, shard.max_side, tally.findings)
+        if not shard.masks:
+            annotation = _without_masks(annotation)
         kept = None if image is None else _fitted(annotation, image, tally.findings)
         advance()
         if image is not None and kept is not None:
             tally.pixels.update(image.sha256)
             tally.add(kept)
-            yield example.encode(kept, image, shard.label_map)
+            yield example.encode(kept, image, shard.label_map, shard.keypoints)
+
+
+def _without_masks(annotation: ImageAnnotation) -> ImageAnnotation:
+    bare = tuple(replace(item, mask=None) for item in annotation.objects)
+    return replace(annotation, objects=bare)
 
 
 def _image(
@@ -205,6 +216,8 @@ def _digest(shard: Shard) -> str:
         dict(shard.label_map.ids),
         shard.on_error,
         shard.max_side,
+        shard.keypoints,
+        shard.masks,
     )
     return hashlib.sha256(msgspec.msgpack.encode(said, enc_hook=_name)).hexdigest()
 
@@ -222,7 +235,9 @@ def _made_from(shard: Shard) -> str:
     return digest.hexdigest()
 
 
-def _name(value: object) -> str:
+def _name(value: object) -> object:
     if isinstance(value, Path):
         return value.name
+    if isinstance(value, Polygons):
+        return value.compact
     raise NotImplementedError(type(value))

@@ -6,7 +6,7 @@ so that neither TensorFlow is imported nor its own registration of the same name
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,14 @@ TRUNCATED = "image/object/truncated"
 OCCLUDED = "image/object/occluded"  # tfod_kit's own: upstream has no key for it and ignores it
 GROUP_OF = "image/object/group_of"
 AREA = "image/object/area"
+VIEW = "image/object/view"  # written by upstream's converters, and read by nothing of upstream's
+WEIGHT = "image/object/weight"
 MASK = "image/object/mask"
 MASK_WEIGHT = "image/object/mask/weight"
 KEYPOINT_Y = "image/object/keypoint/y"
 KEYPOINT_X = "image/object/keypoint/x"
 KEYPOINT_VISIBILITY = "image/object/keypoint/visibility"
+KEYPOINT_TEXT = "image/object/keypoint/text"
 
 _FLAGS = {
     IS_CROWD: "is_crowd",
@@ -60,7 +63,21 @@ _KINDS = {
 }
 
 
-def encode(annotation: ImageAnnotation, image: EncodedImage, label_map: LabelMap) -> bytes:
+def keypoint_names(annotations: Iterable[ImageAnnotation]) -> tuple[str, ...]:
+    """The names of the object's keypoints that has the most; empty ones where they have none.
+
+    Upstream asks for the same number of every object of a data set.
+    """
+    points = (item.keypoints for annotation in annotations for item in annotation.objects)
+    return tuple(point.name for point in max(points, key=len, default=()))
+
+
+def encode(
+    annotation: ImageAnnotation,
+    image: EncodedImage,
+    label_map: LabelMap,
+    keypoints: Sequence[str] = (),
+) -> bytes:
     """The serialised example; the same arguments give the same bytes.
 
     Args:
@@ -68,6 +85,8 @@ def encode(annotation: ImageAnnotation, image: EncodedImage, label_map: LabelMap
         that records do not depend on the machine that wrote them.
       image: the bytes to store, and their size in pixels.
       label_map: gives each object's class its id.
+      keypoints: the names of those that each object is to have, as `keypoint_names` gives them for
+        the data set; absent ones are written as not labelled. The image's own unless told.
 
     Raises:
       ConfigError: the label map lacks a class.
@@ -78,12 +97,13 @@ def encode(annotation: ImageAnnotation, image: EncodedImage, label_map: LabelMap
     put.bytes(FORMAT, [image.format.encode()])
     put.bytes(FILENAME, [annotation.path.name.encode()])
     put.bytes(SOURCE_ID, [annotation.source_id.encode()])
-    put.bytes(SHA256, [hashlib.sha256(image.data).hexdigest().encode()])
+    digest = image.sha256 if image.untouched else hashlib.sha256(image.data).digest()
+    put.bytes(SHA256, [digest.hex().encode()])
     put.ints(HEIGHT, [image.height])
     put.ints(WIDTH, [image.width])
     _put_objects(put, annotation.objects, label_map)
     _put_masks(put, annotation.objects, image)
-    _put_keypoints(put, annotation.objects)
+    _put_keypoints(put, annotation.objects, keypoints or keypoint_names([annotation]))
     return example.SerializeToString(deterministic=True)
 
 
@@ -177,6 +197,10 @@ def _put_objects(put: _Writer, objects: Sequence[ObjectAnnotation], label_map: L
     if any(item.area is not None for item in objects):
         # Upstream's evaluation takes the box's area where it reads 0.
         put.floats(AREA, [item.area or 0.0 for item in objects])
+    if any(item.view for item in objects):
+        put.bytes(VIEW, [item.view.encode() for item in objects])
+    if any(item.weight != 1.0 for item in objects):
+        put.floats(WEIGHT, [item.weight for item in objects])
 
 
 def _put_masks(put: _Writer, objects: Sequence[ObjectAnnotation], image: EncodedImage) -> None:
@@ -187,19 +211,18 @@ def _put_masks(put: _Writer, objects: Sequence[ObjectAnnotation], image: Encoded
     put.floats(MASK_WEIGHT, [float(item.mask is not None) for item in objects])
 
 
-def _put_keypoints(put: _Writer, objects: Sequence[ObjectAnnotation]) -> None:
-    most = max((len(item.keypoints) for item in objects), default=0)
-    if not most:
+def _put_keypoints(put: _Writer, objects: Sequence[ObjectAnnotation], names: Sequence[str]) -> None:
+    if not names or not objects:
         return
-    none = Keypoint(0.0, 0.0, 0)
+    none = [Keypoint(0.0, 0.0, 0, name) for name in names]
     points = [
-        point
-        for item in objects
-        for point in (*item.keypoints, *[none] * (most - len(item.keypoints)))
+        point for item in objects for point in (*item.keypoints, *none[len(item.keypoints) :])
     ]
     put.floats(KEYPOINT_Y, [point.y for point in points])
     put.floats(KEYPOINT_X, [point.x for point in points])
     put.ints(KEYPOINT_VISIBILITY, [point.visibility for point in points])
+    if any(names):
+        put.bytes(KEYPOINT_TEXT, [point.name.encode() for point in points])
 
 
 def _parse(serialized: bytes) -> _Reader:
@@ -227,7 +250,7 @@ def _objects(get: _Reader, label_map: LabelMap | None) -> tuple[ObjectAnnotation
             fix="Convert the data set anew.",
         )
     flags = {name: get.values(key) for key, name in _FLAGS.items()}
-    areas = get.values(AREA)
+    areas, views, weights = get.values(AREA), get.values(VIEW), get.values(WEIGHT)
     shapes = _masks(get)
     points = _keypoints(get, len(labels))
     return tuple(
@@ -237,6 +260,8 @@ def _objects(get: _Reader, label_map: LabelMap | None) -> tuple[ObjectAnnotation
             mask=shapes[index] if shapes else None,
             keypoints=points[index],
             area=(areas[index] or None) if areas else None,
+            view=views[index].decode() if views else "",
+            weight=weights[index] if weights else 1.0,
             **{name: bool(values[index]) for name, values in flags.items() if values},
         )
         for index, (label, box) in enumerate(zip(labels, zip(*edges, strict=True), strict=True))
@@ -269,15 +294,10 @@ def _masks(get: _Reader) -> list[Any]:
 
 
 def _keypoints(get: _Reader, objects: int) -> list[tuple[Keypoint, ...]]:
-    points = [
-        Keypoint(*point)
-        for point in zip(
-            get.values(KEYPOINT_Y),
-            get.values(KEYPOINT_X),
-            get.values(KEYPOINT_VISIBILITY),
-            strict=False,
-        )
-    ]
+    ys, xs = get.values(KEYPOINT_Y), get.values(KEYPOINT_X)
+    visibility = get.values(KEYPOINT_VISIBILITY)
+    names = [text.decode() for text in get.values(KEYPOINT_TEXT)] or [""] * len(ys)
+    points = [Keypoint(*point) for point in zip(ys, xs, visibility, names, strict=False)]
     each = len(points) // objects if objects else 0
     groups = [tuple(points[start * each : (start + 1) * each]) for start in range(objects)]
     # All unlabelled: the padding of an object that has none beside one that has.

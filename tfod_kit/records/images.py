@@ -76,6 +76,12 @@ class EncodedImage:
     # Of the file, not of `data`; 32 bytes, none for an image that comes from a record.
     sha256: bytes = field(default=b"", compare=False)
 
+    @property
+    def untouched(self) -> bool:
+        """Whether `data` is known to be the file's own bytes, of which `sha256` is."""
+        anew = self.turned or self.untagged or self.converted_from or self.full_size
+        return bool(self.sha256) and not anew
+
 
 def load(
     path: Path, *, declared: tuple[int, int] | None = None, max_side: int | None = None
