@@ -10,6 +10,7 @@ from tfod_kit.annotations import ImageAnnotation
 from tfod_kit.errors import UsageError
 from tfod_kit.formats import AUTO, FORMATS, find, merge
 from tfod_kit.formats.base import Context, Part, Source
+from tfod_kit.formats.detect import because
 from tfod_kit.formats.findings import Findings
 from tfod_kit.formats.locate import ImageIndex, root_of
 from tfod_kit.labels import LabelMap
@@ -25,12 +26,14 @@ class Loaded:
       parts: the sources' parts with their images; ids are unique over all of them.
       classes: the label map.
       roots: the folder of each source; names of images are relative to it.
+      known_by: what the formats were recognised by, in words.
     """
 
     formats: tuple[str, ...]
     parts: merge.Read
     classes: LabelMap
     roots: tuple[Path, ...]
+    known_by: str = ""
 
     @property
     def format(self) -> str:
@@ -82,6 +85,7 @@ def load(
     names: list[str] = []
     reads: list[merge.Read] = []
     ids: list[Part] = []
+    known_by: list[str] = []
     for path, wanted in zip(paths, _formats(format, len(paths)), strict=True):
         root = root_of(path)
         context = Context(root, ImageIndex(images_folder or root), findings, origin, given)
@@ -89,11 +93,13 @@ def load(
         names.append(name)
         reads.append(read)
         ids.extend(parts)
+        known_by.append(because([part for part, _ in read], context))
     joined = reads[0] if len(reads) == 1 else _joined(paths, reads, findings)
     joined, ids = _selected(selection or Selection(), joined, ids, findings)
     classes = given or merge.label_map(ids, joined, findings)
     known = [(source, merge.known(part, classes, findings)) for source, part in joined]
-    return Loaded(tuple(names), known, classes, tuple(root_of(path) for path in paths))
+    roots = tuple(root_of(path) for path in paths)
+    return Loaded(tuple(names), known, classes, roots, "; ".join(known_by))
 
 
 def _formats(wanted: str, number: int) -> list[str]:

@@ -17,7 +17,7 @@ def test_the_summary_names_counts_findings_and_files(
     (data / "3.xml").write_text(voc_xml("3.jpg", [("cat", (4, 3, 50, 15))]))
     assert _tfod("convert", data, "--out", tmp_path / "out", "--split", "train=0.8,val=0.2") == 0
     said = capsys.readouterr().out
-    assert "Read as Pascal VOC XML. Splits: train 0.8, val 0.2." in said
+    assert "Read as Pascal VOC XML (10 files, such as 0.xml). Splits: train 0.8, val 0.2." in said
     assert "box_clipped" in said
     assert "3.jpg, object 1 (cat): xmin 4, ymin 3, xmax 50, ymax 15 px in 40x30" in said
     assert f"Wrote {tmp_path}/out/train-?????-of-00001.tfrecord" in said

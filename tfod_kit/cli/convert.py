@@ -189,6 +189,12 @@ def _rewritten(args: argparse.Namespace, split: "Split", out: Path) -> str:
     from tfod_kit.convert.rewriting import rewrite
     from tfod_kit.formats.writing import LABEL_MAP, REPORT
 
+    if args.shard_range or args.runner or args.shards != AUTO:
+        raise UsageError(
+            "--shards, --shard_range and --runner are for records.",
+            where=f"--to {args.to}",
+            fix="Leave them out.",
+        )
     report = rewrite(
         args.source,
         out,
@@ -202,6 +208,7 @@ def _rewritten(args: argparse.Namespace, split: "Split", out: Path) -> str:
         on_error=args.on_error,
         origin=args.origin,
         max_side=args.max_side,
+        masks=not args.no_masks,
         link=args.link,
     )
     files = dict.fromkeys(name for part in report.splits.values() for name in part.files)

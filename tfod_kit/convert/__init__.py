@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tfod_kit import datasets, files, labels, resources, splits, splitting
@@ -95,6 +95,7 @@ def convert(
         plan = _plan(groups, folder, loaded.classes, num_shards, seed, on_error, max_side, masks)
         done = _write(plan, shard_range, workers, runner)
         made = report(loaded.format, told, seed, loaded.classes, plan, done, findings)
+        made = replace(made, known_by=loaded.known_by)
         if shard_range is None:
             _finish(folder, out, plan, done, made, num_shards, origin)
     return made

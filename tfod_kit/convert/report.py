@@ -99,6 +99,4 @@ def report(
             findings.merge(Findings.from_dict(part.findings))
     unfinished = sum(part is None for part in written)
     ids = dict(classes.ids)
-    return Report(
-        name, told, seed, ids, summaries, findings.as_dict(), unfinished=unfinished
-    )
+    return Report(name, told, seed, ids, summaries, findings.as_dict(), unfinished=unfinished)

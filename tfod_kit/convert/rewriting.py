@@ -1,9 +1,11 @@
 """Converts a data set to another annotation format: `tfod convert --to`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tfod_kit import datasets, formats, splitting
+from tfod_kit.annotations import ImageAnnotation
 from tfod_kit.convert.report import Report, SplitSummary
 from tfod_kit.errors import DataError, UsageError
 from tfod_kit.formats import AUTO
@@ -28,6 +30,7 @@ def rewrite(
     on_error: str = "fix",
     origin: int = 0,
     max_side: int | None = None,
+    masks: bool = True,
     link: bool = False,
 ) -> Report:
     """Writes pictures and annotations in a format of formats.WRITTEN, whole or not at all.
@@ -35,6 +38,7 @@ def rewrite(
     The arguments are those of `convert`, but for:
       to: the format to write.
       label_map: a label map itself.
+      masks: False leaves them out.
       link: links to pictures that need no change, instead of copying them.
 
     Raises: as `convert`.
@@ -58,6 +62,8 @@ def rewrite(
     groups, told = splitting.apply(how, loaded, seed, findings)
     if not any(groups.values()):
         raise DataError("No image is left to write.", where=", ".join(map(str, sources)))
+    if not masks:
+        groups = {name: [_boxes_alone(a) for a in part] for name, part in groups.items()}
     done = formats.write(
         to,
         groups,
@@ -70,6 +76,11 @@ def rewrite(
     ids = dict(loaded.classes.ids)
     summaries = _summaries(done, loaded.classes)
     return Report(loaded.format, told, seed, ids, summaries, done.findings, loaded.known_by)
+
+
+def _boxes_alone(annotation: ImageAnnotation) -> ImageAnnotation:
+    objects = tuple(replace(item, mask=None) for item in annotation.objects)
+    return replace(annotation, objects=objects)
 
 
 def _summaries(done: Written, classes: LabelMap) -> dict[str, SplitSummary]:

@@ -1,6 +1,6 @@
 """Tells which format a data set is in, and says so when it could be several."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def detect(
     return name, formats[name].discover(source, context)
 
 
-def because(sources: tuple[Source, ...], context: Context) -> str:
+def because(sources: Sequence[Source], context: Context) -> str:
     """What the format was known by: "364 files, such as Annotations/BloodImage_00000.xml"."""
     files = [path for source in sources for path in source.annotations]
     first = context.name(files[0]) if files else ""

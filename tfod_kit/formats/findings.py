@@ -55,10 +55,6 @@ _LOST = {
 }
 
 REASONS: dict[str, Reason] = {
-    **{
-        f"lost_{detail}": Reason(_NOTE, f"{words} that the format written cannot hold")
-        for detail, words in _LOST.items()
-    },
     "image_without_annotation": Reason(_NOTE, "images that no annotation names, left out"),
     "annotation_not_in_lists": Reason(_NOTE, "annotations that no split list names, left out"),
     "image_in_several_splits": Reason(_NOTE, "images that stand in more than one split"),
@@ -150,6 +146,10 @@ REASONS: dict[str, Reason] = {
         "A split list names an image that has no annotation.",
         "Annotate it, or remove it from the list.",
     ),
+    **{
+        f"lost_{detail}": Reason(_NOTE, f"{words} that the format written cannot hold")
+        for detail, words in _LOST.items()
+    },
 }
 
 SKIP_HINT = "--on_error skip leaves such out and lists them in report.json."
