@@ -8,7 +8,7 @@ the colour of the text around it, so that a chart on a page reads in light and i
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,12 +46,12 @@ def bars(
         at = [row + (place - (len(series) - 1) / 2) * thick for row in range(len(categories))]
         numbers = [values.get(category, 0.0) for category in categories]
         drawn = axes.barh(at, numbers, thick * 0.92, label=name, color=_colour(place))
-        axes.bar_label(drawn, [f"{n:,.4g}" for n in numbers], padding=3, fontsize=_TEXT - 1.5)
+        axes.bar_label(drawn, [_number(n) for n in numbers], padding=3, fontsize=_TEXT - 1.5)
     axes.set_yticks(range(len(categories)), [_short(category) for category in categories])
     axes.invert_yaxis()
     axes.margins(x=0.12)
     if logarithmic:
-        axes.set_xscale("log")
+        _logarithmic(axes, "x")
     _finish(axes, xlabel=unit, legend=len(series) > 1, grid="x")
     return figure
 
@@ -79,7 +79,7 @@ def histogram(
     every = np.concatenate([np.asarray(values, np.float64) for values in series.values()])
     if logarithmic:
         every = every[every > 0]
-        axes.set_xscale("log")
+        _logarithmic(axes, "x")
     if not isinstance(bins, int):
         edges = np.asarray(bins, np.float64)
     elif len(every) and logarithmic:
@@ -117,8 +117,8 @@ def density(
     figure, axes = _figure(title, height=4.0)
     across, up = np.asarray(x, np.float64), np.asarray(y, np.float64)
     fits = (across > 0) & (up > 0)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    _logarithmic(axes, "x")
+    _logarithmic(axes, "y")
     if fits.any():
         drawn = axes.hexbin(
             across[fits], up[fits], gridsize=42, bins="log", mincnt=1, cmap="viridis_r", lw=0.1,
@@ -151,7 +151,7 @@ def lines(
         mark = "o" if len(across) < 3 else None  # a line of one point would not show
         axes.plot(across, up, color=_colour(place), lw=1.6, marker=mark, label=name)
     if logarithmic:
-        axes.set_yscale("log")
+        _logarithmic(axes, "y")
     _finish(axes, xlabel=xlabel, ylabel=ylabel, legend=len(series) > 1, grid="both")
     return figure
 
@@ -168,7 +168,9 @@ def svg(figure: "Figure") -> str:
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'(<svg [^>]*?)width="[^"]*pt" height="[^"]*pt"|<svg height="[^"]*" ', _sized, text)
+    text = re.sub(
+        r'(<svg [^>]*?)width="[^"]*pt" height="[^"]*pt"|<svg height="[^"]*" ', _sized, text
+    )
     return text.replace(_INK, "currentColor")
 
 
@@ -214,6 +216,21 @@ def _finish(
         text.set_color(_INK)
     if legend:
         axes.legend(frameon=False, fontsize=_TEXT, labelcolor=_INK, loc="best")
+
+
+def _logarithmic(axes: "Axes", which: Literal["x", "y"]) -> None:
+    """A logarithmic axis with plain numbers at 1, 2, 5, 10, ..., as far as there is room."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
 def _colour(place: int) -> str:

@@ -172,7 +172,7 @@ def _key(wanted: str) -> Callable[[str], str]:
         raise UsageError(
             "The group key is no regular expression.",
             where="--group_key",
-            expected=f"{FOLDER}, or such as '^(cam[0-9]+)_'",
+            expected=f"{FOLDER}, or such as 'cam[0-9]+'",
             found=f"{wanted}: {error}",
             fix="Correct it.",
         ) from error

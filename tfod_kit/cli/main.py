@@ -64,7 +64,9 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows each option's default where it has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None else super()._get_help_string(action)
+        # "(default: False)" or "(default: [])" would tell nobody anything.
+        silent = action.default is None or action.default is False or action.default in ("", [])
+        return action.help if silent else super()._get_help_string(action)
 
 
 def _parser(arguments: list[str]) -> tuple[argparse.ArgumentParser, str | None]:

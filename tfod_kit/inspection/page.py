@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tfod_kit import __version__, plots
+from tfod_kit.formats import FORMATS
 from tfod_kit.html_page import Page
 from tfod_kit.inspection import Double, Inspection, sheet
 from tfod_kit.inspection.fit import MATCHED_IOU
@@ -11,7 +12,7 @@ from tfod_kit.inspection.suspicious import Suspicion
 _CLASSES_DRAWN = 40  # in a chart of bars
 _DOUBLES_DRAWN = 8
 _SUSPICIONS_DRAWN = 6  # of each kind
-_ANCHOR_POINTS = 200
+_SAME = "of the very same bytes"
 
 
 def html(inspection: Inspection, samples: Sequence[int]) -> str:
@@ -22,7 +23,8 @@ def html(inspection: Inspection, samples: Sequence[int]) -> str:
       samples: the places of the images to draw.
     """
     names = ", ".join(inspection.sources)
-    told = f"Read as {inspection.format}. Sizes are px of the images as convert stores them."
+    titles = " and ".join(FORMATS[name].title for name in inspection.format.split("+"))
+    told = f"Read as {titles}. Sizes are px of the images as convert stores them."
     page = Page(f"What is in {names}", told)
     _tiles(page, inspection)
     _classes(page, inspection)
@@ -245,13 +247,15 @@ def _examples(inspection: Inspection, kind: Suspicion) -> list[tuple[bytes, str]
 def _doubles(page: Page, inspection: Inspection) -> None:
     page.heading("Doubles and leaks")
     if inspection.look_alike is None:
-        page.text("Only files of the same bytes were looked for: the set is large. --near looks.")
+        page.text("Images that merely look the same were not looked for; --near does.")
     for doubles, what in (
-        (inspection.same_bytes, "of the very same bytes"),
+        (inspection.same_bytes, _SAME),
         (inspection.look_alike or (), "that look the same"),
     ):
         leaks = sum(double.leak for double in doubles)
-        page.text(f"{len(doubles):,} groups of images {what}, {leaks:,} in several splits.")
+        known = f"{len(doubles):,} groups of images {what}, {leaks:,} of them in several splits."
+        if doubles or what == _SAME or inspection.look_alike is not None:
+            page.text(known if doubles else f"No images {what}.")
         for double in doubles[:_DOUBLES_DRAWN]:
             page.pictures(_members(inspection, double))
 

@@ -1,0 +1,55 @@
+import io
+import xml.etree.ElementTree as ET
+
+import pytest
+from PIL import Image
+
+from tfod_kit import plots
+
+CHARTS = {
+    "bars": lambda: plots.bars({"train": {"cat": 3, "a $ & <b>": 1200}, "val": {"cat": 0}}),
+    "bars, logarithmic": lambda: plots.bars({"": {"cat": 1, "dog": 1e5}}, logarithmic=True),
+    "histogram": lambda: plots.histogram({"train": [1, 2, 2, 9], "val": [3]}, title="Sizes"),
+    "histogram, logarithmic": lambda: plots.histogram({"": [0, 1, 10, 1e4]}, logarithmic=True),
+    "histogram of one value": lambda: plots.histogram({"": [5, 5]}, logarithmic=True),
+    "histogram of nothing": lambda: plots.histogram({"": []}),
+    "density": lambda: plots.density([1, 10, 0], [2, 20, 5], points=[(3, 4)], points_label="x"),
+    "density of nothing": lambda: plots.density([], []),
+    "lines": lambda: plots.lines({"loss": ([1, 2, 3], [9, 5, 1]), "one": ([1], [2])}),
+}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_is_the_same_svg_every_time_and_a_png(name: str) -> None:
+    text = plots.svg(CHARTS[name]())
+    assert text == plots.svg(CHARTS[name]())
+    root = ET.fromstring(text)
+    assert root.tag.endswith("svg")
+    assert "width" not in root.attrib  # it fills its place on the page
+    assert "currentColor" in text
+    assert plots._INK not in text
+    with Image.open(io.BytesIO(plots.png(CHARTS[name]()))) as image:
+        assert image.width > 600
+        assert len(set(image.convert("L").resize((64, 32)).tobytes())) > 3
+
+
+def test_names_and_numbers_stand_in_the_chart_as_text() -> None:
+    text = plots.svg(CHARTS["bars"]())
+    for word in ("cat", "1,200", "train", "val", "a $ &amp; &lt;b&gt;"):
+        assert word in text, word
+
+
+def test_two_charts_on_one_page_have_ids_of_their_own() -> None:
+    ids = [
+        {
+            item.attrib["id"]
+            for item in ET.fromstring(plots.svg(figure)).iter()
+            if "clip" in item.tag
+        }
+        for figure in (
+            plots.histogram({"": [1, 2]}, title="One"),
+            plots.histogram({"": [1, 2]}, title="Two"),
+        )
+    ]
+    assert ids[0]
+    assert not ids[0] & ids[1]
