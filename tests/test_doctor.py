@@ -80,6 +80,37 @@ def test_a_package_that_does_not_fit(
     assert row.fix.startswith(f"`pip install '{package.replace('_', '-')}")
 
 
+def test_packages_below_ours_that_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _row(doctor.packages(), "Versions agree").level == OK
+    _versions(monkeypatch, grpcio="1.20.0", gast=None)
+    row = _row(doctor.packages(), "Versions agree")
+    assert row.level == WARNING
+    assert "tensorflow wants grpcio<2.0,>=1.24.3, not 1.20.0" in row.value
+    assert "gast" in row.value
+    assert "constraints.txt" in row.fix
+
+
+def test_messages_that_do_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _row(doctor.packages(), "Config messages").level == OK
+
+    def load(name: str) -> None:
+        raise TypeError("Descriptors cannot be created directly.")
+
+    monkeypatch.setattr(doctor.protos, "load", load)
+    row = _row(doctor.packages(), "Config messages")
+    assert row.level == ERROR
+    assert "Descriptors" in row.value
+
+
+def test_a_gpu_that_others_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "has_nvidia_gpu", lambda: True)
+    _probe(monkeypatch, stdout="16384, 300\n16384, 15000\n")
+    assert _row(doctor.nvidia(), "GPU memory").value == "92% taken already"
+    assert doctor.gpu_memory() == 16384 * 2**20
+    _probe(monkeypatch, stdout="16384, 300\n")
+    assert "GPU memory" not in {row.name for row in doctor.nvidia()}
+
+
 def test_opencv_wheels_of_two_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     _versions(monkeypatch, opencv_python="4.9.0.80", opencv_python_headless="4.10.0.84")
     row = _row(doctor.packages(), "OpenCV")

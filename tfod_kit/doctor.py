@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfod_kit.compat import environment, patching
+from tfod_kit.compat import environment, patching, protos
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -29,7 +30,10 @@ ERROR = "error"
 
 _PACKAGE = "tfod_kit"
 _PROBE_LIMIT_S = 300
+_MIB = 2**20
 _GIB = 2**30
+_TAKEN = 0.2  # of a GPU's memory, by others
+_SHOWN = 4  # conflicts
 # A small model trains in 4 GiB; the packages and a run with its checkpoints take a few.
 _LEAST_MEMORY = 4 * _GIB
 _LEAST_DISK = 5 * _GIB
@@ -100,6 +104,8 @@ def packages() -> Iterator[Finding]:
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
             yield _package(requirement)
+    yield _agreement()
+    yield _messages()
     yield from _opencv()
     yield from _pycocotools()
 
@@ -144,6 +150,15 @@ def nvidia() -> Iterator[Finding]:
         )
     else:
         yield Finding("CUDA libraries", "found")
+    taken = [f"{used / total:.0%}" for total, used in _gpu_memories() if used > _TAKEN * total]
+    if taken:
+        yield Finding(
+            "GPU memory",
+            f"{', '.join(taken)} taken already",
+            WARNING,
+            "End the programs that hold it (`nvidia-smi` lists them): what is left may not do for "
+            "training, and cuDNN may not start.",
+        )
     growth = os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH")
     yield Finding(
         "GPU memory growth",
@@ -199,13 +214,19 @@ def gpu_memory() -> int | None:
     """Bytes of memory of the smallest NVIDIA GPU; None where there is none to be seen."""
     if not environment.has_nvidia_gpu():
         return None
-    query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    sizes = [total for total, _ in _gpu_memories()]
+    return min(sizes, default=None)
+
+
+def _gpu_memories() -> list[tuple[int, int]]:
+    """(total, used) bytes of each GPU."""
+    query = ["nvidia-smi", "--query-gpu=memory.total,memory.used", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    sizes = [int(line) for line in done.stdout.split() if line.isdigit()]
-    return min(sizes) * 2**20 if sizes else None
+        return []
+    rows = re.findall(r"^\s*(\d+)\s*,\s*(\d+)\s*$", done.stdout, re.MULTILINE)
+    return [(int(total) * _MIB, int(used) * _MIB) for total, used in rows]
 
 
 def _python() -> Finding:
@@ -230,6 +251,62 @@ def _package(requirement: "Requirement") -> Finding:
     if requirement.specifier.contains(version, prereleases=True):
         return Finding(requirement.name, version)
     return Finding(requirement.name, f"{version}, not {requirement.specifier}", ERROR, fix)
+
+
+def _messages() -> Finding:
+    """Whether upstream's generated protobuf code, which is older than protobuf 4, can be used."""
+    try:
+        protos.load("pipeline")
+    except Exception as error:  # whatever it is, no config can be read
+        return Finding("Config messages", f"{type(error).__name__}: {error}", ERROR, _UPSTREAM_FIX)
+    return Finding("Config messages", "load, though generated for protobuf 3")
+
+
+def _agreement() -> Finding:
+    """Whether the packages below those that tfod_kit asks for get the versions they ask for."""
+    known: set[str] = set()
+    waiting, conflicts = [_PACKAGE], []
+    while waiting:
+        package = waiting.pop()
+        for requirement in _asked_by(package):
+            name = canonical(requirement.name)
+            version = _version(requirement.name)
+            direct = package == _PACKAGE  # has a row of its own
+            if not direct and version is None:
+                conflicts.append(f"{package} wants {requirement}, which is not installed")
+            elif not direct and not requirement.specifier.contains(version or "", True):
+                conflicts.append(f"{package} wants {requirement}, not {version}")
+            if name not in known and version is not None:
+                known.add(name)
+                waiting.append(name)
+    if not conflicts:
+        return Finding("Versions agree", f"{len(known)} packages")
+    more = f"; and {len(conflicts) - _SHOWN} more" if len(conflicts) > _SHOWN else ""
+    return Finding(
+        "Versions agree",
+        "; ".join(conflicts[:_SHOWN]) + more,
+        WARNING,
+        "`pip install -c constraints.txt -e .` installs one set that was tested.",
+    )
+
+
+def _asked_by(package: str) -> "list[Requirement]":
+    from packaging.requirements import Requirement
+
+    try:
+        asked = [Requirement(line) for line in importlib.metadata.requires(package) or []]
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return [
+        requirement
+        for requirement in asked
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    ]
+
+
+def canonical(name: str) -> str:
+    """A package's name as it is compared: small letters, single dashes (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _opencv() -> Iterator[Finding]:

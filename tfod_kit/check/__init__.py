@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit import anchors, doctor, pipeline_config
-from tfod_kit.check import memory, objects, settings, splits, starts, target
+from tfod_kit.check import memory, objects, settings, splits, starts, target, variables
 from tfod_kit.check.findings import Finding, Findings, Level, Place, counts
 from tfod_kit.check.pixels import PixelCheck
 from tfod_kit.check.scan import Facts, scan
@@ -32,6 +32,7 @@ class Options:
       label_map: for records checked alone: another than the one beside them.
       workers: how many machines train together.
       tpu: whether a TPU trains.
+      variables: whether to build the model (TensorFlow) and compare the checkpoint's variables.
     """
 
     sample: int | None = None
@@ -39,6 +40,7 @@ class Options:
     label_map: Path | None = None
     workers: int = 1
     tpu: bool = False
+    variables: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,8 @@ def _judge_config(
         settings.check_anchors(found, train, findings)
     memory.check(found, train, doctor.memory(), doctor.gpu_memory(), findings)
     starts.check(found, findings)
+    if options.variables and not counts(findings.all())[Level.ERROR]:
+        variables.check(found, findings)
 
 
 def _scale(found: Target) -> Callable[[Any], Any] | None:

@@ -1,9 +1,10 @@
 """Where a training starts from: the checkpoint to fine-tune, and what the run folder holds."""
 
+import math
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import checkpoints, pipeline_config
+from tfod_kit import checkpoint_index, checkpoints, pipeline_config
 from tfod_kit.check.findings import Findings, Place
 from tfod_kit.check.target import Target
 from tfod_kit.compat import protos
@@ -12,6 +13,7 @@ from tfod_kit.configure.start import checkpoint_type
 from tfod_kit.errors import TfodKitError
 
 # What upstream can restore from each content (meta architectures' restore_from_objects).
+_BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "bool": 1, "float16": 2}
 _FITTING = {"detection": ("detection", "full", "fine_tune"), "classification": ("classification",)}
 
 
@@ -27,6 +29,7 @@ def check(target: Target, findings: Findings) -> None:
 
 
 def _check_resume(target: Target, own: Path, settings: Any, findings: Findings) -> None:
+    _check_whole(own, findings)
     step = checkpoints.number(own)
     if settings.num_steps and step >= settings.num_steps:
         findings.warning(
@@ -45,6 +48,25 @@ def _check_resume(target: Target, own: Path, settings: Any, findings: Findings) 
         )
 
 
+def _check_whole(prefix: Path, findings: Findings) -> None:
+    """Whether the data files are as large as the variables that the index lists."""
+    try:
+        variables = checkpoint_index.read(prefix)
+    except TfodKitError as error:
+        findings.refused("checkpoint_damaged", error, prefix)
+        return
+    needed = sum(math.prod(each.shape) * _BYTES.get(each.dtype, 0) for each in variables.values())
+    there = sum(path.stat().st_size for path in prefix.parent.glob(f"{prefix.name}.data-*"))
+    if there < needed:
+        findings.error(
+            "checkpoint_damaged",
+            "The checkpoint's data are cut short: restoring stops with 'Read less bytes than "
+            "requested'.",
+            Place(str(prefix), found=f"{there:,} bytes, at least {needed:,} belong there"),
+            fix="Copy it again, or remove it to go on from the one before.",
+        )
+
+
 def _check_prefix(prefix: Path, target: Target, settings: Any, findings: Findings) -> None:
     where = Place("train_config.fine_tune_checkpoint", found=str(prefix))
     try:
@@ -53,6 +75,7 @@ def _check_prefix(prefix: Path, target: Target, settings: Any, findings: Finding
     except TfodKitError as error:
         findings.refused("checkpoint_unusable", error, prefix)
         return
+    _check_whole(prefix, findings)
     if settings.fine_tune_checkpoint_version != protos.load("train").CheckpointVersion.Value("V2"):
         findings.error(
             "checkpoint_version",

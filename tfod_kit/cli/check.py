@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import json
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -35,6 +35,11 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--workers", type=count, default=1, metavar="N", help="machines that train together"
     )
     parser.add_argument("--tpu", action="store_true", help="a TPU will train")
+    parser.add_argument(
+        "--variables",
+        action="store_true",
+        help="build the model and compare it with its checkpoint (loads TensorFlow)",
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
@@ -46,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         label_map=args.label_map,
         workers=args.workers,
         tpu=args.tpu,
+        variables=args.variables,
     )
     with _Progress() as advance:
         report = check.check(args.target, options, advance)
@@ -89,7 +95,6 @@ def _document(report: check.Report) -> dict[str, object]:
 
 def _print(report: check.Report) -> None:
     from rich.console import Console
-    from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
     for name, held in report.splits.items():
@@ -99,11 +104,20 @@ def _print(report: check.Report) -> None:
             markup=False,
         )
     console.print()
-    for finding in report.findings:
+    show(report.findings)
+    console.print(verdict(report.findings), markup=False)
+
+
+def show(findings: Iterable[Finding]) -> None:
+    """Prints each finding with its level in colour, its places and its cure."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for finding in findings:
         head = Text(f"{finding.level:<8} ", style=_STYLES[finding.level])
         head.append("\n".join(_lines(finding)), style="none")
         console.print(head)
-    console.print(verdict(report.findings), markup=False)
 
 
 def _lines(finding: Finding) -> list[str]:
