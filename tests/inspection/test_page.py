@@ -1,0 +1,84 @@
+import base64
+import io
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from samples import voc, voc_xml
+
+from tfod_kit import demo, inspection, pipeline_config, resources
+from tfod_kit.inspection import page, sheet
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> inspection.Inspection:
+    data = tmp_path_factory.mktemp("demo") / "data"
+    demo.write(data, images=30)
+    config = pipeline_config.load(resources.pipelines() / "ssd_mobilenet_v2_cpu.config")
+    return inspection.inspect(data, config=config)
+
+
+def test_samples_show_every_class_and_follow_the_seed(found: inspection.Inspection) -> None:
+    measured = found.measured
+    chosen = sheet.choose(measured, 4, seed=1)
+    shown = {item.label for place in chosen for item in measured.images[place].objects}
+    assert shown == set(measured.classes)
+    assert chosen == sheet.choose(measured, 4, seed=1)
+    assert chosen != sheet.choose(measured, 4, seed=2)
+    assert sorted(sheet.choose(measured, 999)) == list(range(30))
+
+
+def test_the_sheet_holds_a_tile_for_each_sample(found: inspection.Inspection) -> None:
+    with Image.open(io.BytesIO(sheet.sheet(found.measured, [0, 1, 2, 3, 4]))) as image:
+        assert image.size == (4 * 370 + 10, 2 * 302 + 10)
+        filled = image.crop((10, 10, 370, 280)).convert("L").getextrema()
+        empty = image.crop((390, 322, 740, 592)).convert("L").getextrema()
+    assert filled[1] - filled[0] > 50
+    assert empty == (255, 255)
+
+
+def test_a_drawn_box_lies_where_the_annotation_says(tmp_path: Path) -> None:
+    Image.new("RGB", (400, 300), "white").save(tmp_path / "a.png")
+    text = voc_xml("a.png", [("cat", (100, 120, 300, 240))], (400, 300))
+    (tmp_path / "a.xml").write_text(text)
+    measured = inspection.inspect(tmp_path).measured
+    drawn = sheet.drawn(measured, 0, (400, 300))
+    colour = sheet.colours(measured)["cat"]
+    assert drawn.getpixel((100, 180)) == colour
+    assert drawn.getpixel((200, 240)) == colour
+    assert drawn.getpixel((200, 180)) == (255, 255, 255)
+
+
+def test_an_unreadable_picture_is_grey_and_stops_nothing(tmp_path: Path) -> None:
+    measured = inspection.inspect(voc(tmp_path, 2)).measured
+    (tmp_path / "1.jpg").write_text("<html>")
+    assert sheet.drawn(measured, 1, (80, 60)).getpixel((79, 59)) == (136, 136, 136)
+
+
+def test_the_page_holds_all_within_itself(found: inspection.Inspection) -> None:
+    text = page.html(found, sheet.choose(found.measured, 6))
+    for heading in ("Classes and splits", "Box sizes", "Image sizes", "anchors", "Samples"):
+        assert re.search(f"<h2>[^<]*{heading}", text), heading
+    assert text.count("<svg") >= 6
+    pictures = re.findall(r'<img src="data:image/(\w+);base64,([^"]+)"', text)
+    assert len(pictures) == text.count("<img ") >= 6
+    for _, data in pictures:
+        Image.open(io.BytesIO(base64.b64decode(data))).verify()
+    outside = [
+        url
+        for url in re.findall(r'(?:src|href)="([^"#][^"]*)"', text)
+        if not url.startswith("data:")
+    ]
+    assert outside == []
+    assert "<script" not in text
+
+
+def test_the_page_shows_doubles_and_suspicious_boxes(tmp_path: Path) -> None:
+    data = voc(tmp_path, 4)  # the same picture four times
+    (data / "2.xml").write_text(voc_xml("2.jpg", [("c&lt;a&gt;t", (0, 0, 40, 30))]))
+    found = inspection.inspect(data)
+    text = page.html(found, [])
+    assert "c&lt;a&gt;t at 0, 0, 40, 30 px" in text
+    assert "1 groups of images of the very same bytes, 0 of them in several splits." in text
+    assert "c<a>t" not in text
