@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from index_writer import write_index
 
 from tfod_kit import labels, pipeline_config
 from tfod_kit.configure import Request, configure, dataset, edits, plan
@@ -13,8 +14,8 @@ from tfod_kit.records import shards
 from tfod_kit.zoo import catalog
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "zoo"
-DETECTOR_INDEX = b"\0_CHECKPOINTABLE_OBJECT_GRAPH\0model/_box_predictor/x"
-BACKBONE_INDEX = b"\0_CHECKPOINTABLE_OBJECT_GRAPH\0feature_extractor/x"
+DETECTOR = {"model/_feature_x/kernel": (3, 3)}
+BACKBONE = {"feature_extractor/kernel": (3, 3)}
 
 
 def write_split(folder, name, images, total, size=100):
@@ -41,11 +42,8 @@ def request_for(records, tmp_path):
     return make
 
 
-def write_checkpoint(folder, name="ckpt-0", index=DETECTOR_INDEX):
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.index").write_bytes(index)
-    (folder / f"{name}.data-00000-of-00001").write_bytes(b"")
-    return folder / name
+def write_checkpoint(folder, name="ckpt-0", variables=DETECTOR, graph=True):
+    return write_index(folder / name, variables, graph)
 
 
 def write_archive(folder, config):
@@ -234,7 +232,7 @@ def test_random_weights_come_with_the_name_of_a_better_start(request_for):
 
 
 def test_a_backbone_is_told_from_a_detector(request_for, tmp_path):
-    prefix = write_checkpoint(tmp_path / "imagenet", "resnet50.ckpt-1", BACKBONE_INDEX)
+    prefix = write_checkpoint(tmp_path / "imagenet", "resnet50.ckpt-1", BACKBONE)
     result = plan(request_for(checkpoint=str(prefix)))
     assert result.config.train_config.fine_tune_checkpoint_type == "classification"
     assert any("backbone" in note for note in result.notes)
@@ -244,22 +242,52 @@ def test_a_real_zoo_index_is_a_detector(request_for, tmp_path):
     index = SHARED / "ssd_mobilenet_v2_fpnlite_320x320_ckpt-0.index"
     if not index.is_file():
         pytest.skip("the zoo checkpoint's index (../shared/zoo) is not here")
-    prefix = write_checkpoint(tmp_path / "zoo", index=index.read_bytes())
+    prefix = write_checkpoint(tmp_path / "zoo")
+    shutil.copy(index, prefix.with_name("ckpt-0.index"))
     training = plan(request_for(checkpoint=str(prefix))).config.train_config
     assert training.fine_tune_checkpoint_type == "detection"
 
 
 @pytest.mark.parametrize(
-    ("index", "said"),
+    ("variables", "graph", "said"),
     [
-        (b"FeatureExtractor/MobilenetV2/Conv", "TensorFlow 1"),
-        (b"_CHECKPOINTABLE_OBJECT_GRAPH", "so"),
+        ({"FeatureExtractor/MobilenetV2/Conv": (3,)}, False, "TensorFlow 1"),
+        ({"encoder/kernel": (3,)}, True, "something else"),
     ],
 )
-def test_other_checkpoints_are_refused(request_for, tmp_path, index, said):
-    prefix = write_checkpoint(tmp_path / "old", index=index)
+def test_other_checkpoints_are_refused(request_for, tmp_path, variables, graph, said):
+    prefix = write_checkpoint(tmp_path / "old", variables=variables, graph=graph)
     with pytest.raises(CheckpointError, match=said):
         plan(request_for(checkpoint=str(prefix)))
+
+
+def test_a_damaged_index_is_named(request_for, tmp_path):
+    prefix = write_checkpoint(tmp_path / "old")
+    index = prefix.with_name("ckpt-0.index")
+    index.write_bytes(index.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match="damaged"):
+        plan(request_for(checkpoint=str(prefix)))
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_before_tensorflow(request_for, tmp_path):
+    parts = ("_feature_extractor_for_proposal_features", "_first_stage_box_predictor")
+    prefix = write_checkpoint(
+        tmp_path / "old", variables={f"model/{part}/x": (1,) for part in parts}
+    )
+    with pytest.raises(CheckpointError, match="another model's") as caught:
+        plan(request_for(model="fpnlite", checkpoint=str(prefix)))
+    assert "model.faster_rcnn" in str(caught.value)
+    plan(request_for(model="faster_rcnn", checkpoint=str(prefix)))
+
+
+def test_a_checkpoint_that_another_config_lies_with_is_refused(request_for, tmp_path):
+    ssd = {"model/_feature_extractor/x": (1,), "model/_box_predictor/x": (1,)}
+    prefix = write_checkpoint(tmp_path / "old", variables=ssd)
+    shutil.copy(catalog.find("retinanet50").base_config, tmp_path / "old" / "pipeline.config")
+    with pytest.raises(CheckpointError, match="ssd_resnet50_v1_fpn_keras"):
+        plan(request_for(model="fpnlite", checkpoint=str(prefix)))
+    plan(request_for(model="retinanet50", checkpoint=str(prefix)))
+    plan(request_for(model="retinanet50_1024", checkpoint=str(prefix)))  # the same variables
 
 
 def test_a_missing_checkpoint_names_what_is_there(request_for, tmp_path):

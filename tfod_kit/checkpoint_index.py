@@ -169,30 +169,41 @@ def _uncompressed(data: bytes) -> bytes:
 
 def _variable(entry: bytes) -> Variable:
     """A BundleEntryProto: dtype = 1, shape = 2 { dim = 2 { size = 1 } }."""
-    fields = dict(_fields(entry))
-    shape = fields.get(2, b"")
-    dims = [value for number, value in _fields(shape) if number == 2] if shape else []
-    sizes = (dict(_fields(dim)).get(1, 0) for dim in dims)
-    kind = fields.get(1, 0)
-    return Variable(tuple(map(int, sizes)), _TYPES.get(int(kind), f"type {kind!r}"))
+    numbers = _numbers(entry)
+    shapes = [value for number, value in _fields(entry) if number == 2]
+    dims = [value for shape in shapes for number, value in _fields(shape) if number == 2]
+    kind = numbers.get(1, 0)
+    sizes = tuple(_numbers(dim).get(1, 0) for dim in dims)
+    return Variable(sizes, _TYPES.get(kind, f"type {kind}"))
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a protocol buffer message, undecoded."""
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """The fields of a protocol buffer message that hold bytes: texts and messages."""
+    for number, _, content in _parsed(message):
+        if content is not None:
+            yield number, content
+
+
+def _numbers(message: bytes) -> dict[int, int]:
+    """Its fields that hold numbers."""
+    return {number: value for number, value, content in _parsed(message) if content is None}
+
+
+def _parsed(message: bytes) -> Iterator[tuple[int, int, bytes | None]]:
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
         number, kind = tag >> 3, tag & 7
         if kind == 0:
             value, at = _varint(message, at)
-            yield number, value
+            yield number, value, None
         elif kind == 2:
             length, at = _varint(message, at)
-            yield number, message[at : at + length]
+            yield number, 0, message[at : at + length]
             at += length
         elif kind in (1, 5):
             size = 8 if kind == 1 else 4
-            yield number, int.from_bytes(message[at : at + size], "little")
+            yield number, int.from_bytes(message[at : at + size], "little"), None
             at += size
         else:
             raise ValueError(f"an entry with wire type {kind}")

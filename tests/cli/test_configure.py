@@ -1,5 +1,6 @@
 """`tfod configure`, as a person types it."""
 
+import re
 import subprocess
 import sys
 
@@ -29,12 +30,16 @@ def test_it_needs_no_options(folder, capsys):
 
 def test_options(folder, capsys):
     arguments = "configure retinanet50 --out here --batch_size 2 --steps 50 --learning_rate 0.01"
-    assert main([*arguments.split(), "--set", "train_config.max_number_of_boxes=7", "--all"]) == 0
+    assert main([*arguments.split(), "--set", "train_config.max_number_of_boxes=7"]) == 0
     said = capsys.readouterr().out
-    assert "train_config.max_number_of_boxes: 100 -> 7" in said
+    differing = said.partition("What differs from ssd_resnet50_v1_fpn.config:")[2]
+    assert "  train_config\n" in differing
+    assert re.search(r"^    max_number_of_boxes +100 -> 7$", differing, re.MULTILINE)
     training = pipeline_config.load(folder / "here").train_config
     assert (training.batch_size, training.num_steps) == (2, 50)
     assert "0.01 at its highest" in said
+    assert main([*arguments.split(), "--brief"]) == 0
+    assert "num_classes" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tfod_kit.configure import start
 from tfod_kit.errors import UsageError, did_you_mean
 from tfod_kit.zoo import cache, catalog, download
 from tfod_kit.zoo.archives import Archive
@@ -117,7 +118,7 @@ def _download(args: argparse.Namespace) -> int:
         )
     if args.archive is not None and len(args.names) > 1:
         raise UsageError("One archive is one model's.", fix="Name one model with --archive.")
-    for model, archive in [(catalog.find(name), _archive(name)) for name in args.names]:
+    for model, archive in [(catalog.find(name), start.published(name)) for name in args.names]:
         got = download.obtain(archive, wishes(args, local=args.archive, again=args.again))
         print(f"{'Downloaded' if got.fresh else 'In the cache already:'} {archive.name}")
         print(f"  from:    {got.source}")
@@ -126,21 +127,6 @@ def _download(args: argparse.Namespace) -> int:
         if model.base is not None:
             print(f"Next:  tfod configure {model.name} --pretrained --records FOLDER")
     return 0
-
-
-def _archive(name: str) -> Archive:
-    model = catalog.find(name)
-    if model.published is None:
-        like = [
-            other.name
-            for other in catalog.MODELS
-            if other.archive and other.family == model.family and other is not model
-        ]
-        raise UsageError(
-            f"The zoo has no weights for {model.name}.",
-            fix=f"Train it from scratch, or take one of the same family: {', '.join(like)}.",
-        )
-    return model.published
 
 
 def _matches(model: catalog.Model, text: str) -> bool:

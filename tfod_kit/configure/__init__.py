@@ -1,14 +1,15 @@
 """A pipeline.config for a model and a data set: what `tfod configure` does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfod_kit import checkpoints, pipeline_config
-from tfod_kit.configure import dataset, edits, start
+from tfod_kit.configure import augment, dataset, edits, keypoints, masks, start
 from tfod_kit.configure.dataset import DataSet
 from tfod_kit.errors import ConfigError, UsageError
 from tfod_kit.pipeline_config import Change, PipelineConfig
 from tfod_kit.zoo import catalog
+from tfod_kit.zoo.download import Wishes
 
 CONFIG = "pipeline.config"
 
@@ -22,12 +23,21 @@ class Request:
       out: the run folder to write pipeline.config into.
       model: a name in the catalogue; None with `base` or `zoo`, or for the default model.
       base: the user's own base config.
-      zoo: an unpacked archive of the model zoo.
+      zoo: an archive of the model zoo, unpacked or not.
+      pretrained: whether to start from the zoo's weights for `model`, downloaded if need be.
+      wishes: how to get them.
       batch_size: images a step.
       steps: the length of the training.
       checkpoint: a prefix, folder or file to start from; "none" for random weights.
       label_map: another label map than the one beside the records.
       learning_rate: the highest of the schedule.
+      scale_rate: whether the learning rate follows a batch size other than the base's.
+      input_size: height and width in pixels, or the shorter and the longer side.
+      augmentations: their names; see `augment`.
+      masks, keypoints: whether to learn them; None where model and records decide.
+      metrics: upstream's names of metric sets.
+      detections: the most that the model gives for an image.
+      mixed_precision: whether to compute in bfloat16 where the device can.
       settings: field path -> value, set last.
       overwrite: whether to replace the config of a run that has checkpoints.
     """
@@ -37,11 +47,21 @@ class Request:
     model: str | None = None
     base: Path | None = None
     zoo: Path | None = None
+    pretrained: bool = False
+    wishes: Wishes = field(default_factory=Wishes)
     batch_size: int | None = None
     steps: int | None = None
     checkpoint: str | None = None
     label_map: Path | None = None
     learning_rate: float | None = None
+    scale_rate: bool = True
+    input_size: tuple[int, int] | None = None
+    augmentations: tuple[str, ...] | None = None
+    masks: bool | None = None
+    keypoints: bool | None = None
+    metrics: tuple[str, ...] | None = None
+    detections: int | None = None
+    mixed_precision: bool = False
     settings: tuple[tuple[str, str], ...] = ()
     overwrite: bool = False
 
@@ -91,12 +111,16 @@ def plan(request: Request) -> Configured:
     notes = [f"{name} is left out: the published API never had it." for name in base.dropped]
     notes += edits.set_classes(config, data)
     notes += edits.set_readers(config, data)
-    notes += edits.set_evaluation(config)
-    notes += edits.set_masks(config, data)
-    notes += edits.set_keypoints(config, data)
+    notes += augment.set_augmentations(config, request.augmentations)
+    notes += edits.set_input_size(config, request.input_size)
+    notes += edits.set_evaluation(config, request.metrics, request.detections)
+    notes += masks.set_masks(config, data, request.masks)
+    notes += keypoints.set_keypoints(config, data, request.keypoints)
+    notes += edits.set_negatives(config)
     notes += edits.set_boxes(config, data)
-    notes += edits.set_precision(config)
+    notes += edits.set_precision(config, request.mixed_precision)
     notes += _set_course(config, base, request, data.splits["train"].images)
+    notes += edits.set_memory(config, data)
     notes += _set_start(config, base, request)
     for path, value in request.settings:
         pipeline_config.set_field(config, path, value)
@@ -114,8 +138,10 @@ def plan(request: Request) -> Configured:
 def _start(request: Request) -> start.Start:
     if request.base is not None and request.zoo is not None:
         raise UsageError("--base and --zoo exclude each other.", fix="Give one of them.")
+    if request.pretrained:
+        return start.from_zoo(request.model, request.wishes)
     if request.zoo is not None:
-        archive = start.from_archive(request.zoo)
+        archive = start.from_archive(start.unpacked(request.zoo, request.wishes))
         if request.model is not None:
             start.refuse_other_model(archive, request.model)
         return archive
@@ -139,7 +165,7 @@ def _set_course(
             )
         size = images
         notes.append(f"The batch size is lowered to {images}: there are no more images.")
-    notes += edits.set_batch_size(config, size)
+    notes += edits.set_batch_size(config, size, scale_rate=request.scale_rate)
     notes += edits.set_steps(config, request.steps or base.steps)
     if request.learning_rate is not None:
         pipeline_config.set_learning_rate(config, request.learning_rate)
@@ -151,12 +177,15 @@ def _set_start(config: PipelineConfig, base: start.Start, request: Request) -> l
     prefix = start.checkpoint(base, request.checkpoint)
     if prefix is None and base.better and request.checkpoint is None:
         notes = [
-            f"Random weights need many images and steps. The zoo's {base.better}, unpacked, is a "
-            "better start: --zoo FOLDER."
+            f"Random weights need many images and steps. The zoo's {base.better} is a better "
+            "start: --pretrained."
         ]
     else:
         notes = []
-    kind = start.checkpoint_type(prefix) if prefix is not None else ""
+    kind = ""
+    if prefix is not None:
+        kind = start.checkpoint_type(prefix)
+        start.refuse_misfit(config, prefix)
     return notes + edits.set_checkpoint(config, prefix, kind)
 
 

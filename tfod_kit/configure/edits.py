@@ -11,7 +11,7 @@ from typing import Any
 from tfod_kit import pipeline_config
 from tfod_kit.compat import protos
 from tfod_kit.configure.dataset import DataSet, Split
-from tfod_kit.errors import DataError
+from tfod_kit.errors import UsageError, did_you_mean
 from tfod_kit.pipeline_config import PipelineConfig
 
 _READERS = 8  # files read at once; more only costs memory on one machine
@@ -19,6 +19,19 @@ _SHUFFLED_IMAGES = 2048
 _SHUFFLED_BYTES = 256 * 2**20  # encoded images held for shuffling
 # What may be left, at the end, of the values that batch normalisation's averages start with.
 _START_LEFT = 0.001
+_DECODED_BYTES = 2**30  # images decoded at once, on their way into a batch
+# A JPEG takes about a tenth of its pixels' bytes, and they are held as 32-bit floats.
+_DECODED_PER_STORED = 40
+_PARALLEL_BATCHES = 8  # upstream's default
+_METRICS = (
+    "coco_detection_metrics",
+    "coco_mask_metrics",
+    "pascal_voc_detection_metrics",
+    "weighted_pascal_voc_detection_metrics",
+    "oid_V2_detection_metrics",
+    "oid_challenge_detection_metrics",
+    "precision_at_recall_detection_metrics",
+)
 _LEAST_DECAY = 0.9
 
 
@@ -73,6 +86,62 @@ def shuffle_buffer(split: Split) -> int:
     return max(min(split.images, _SHUFFLED_IMAGES, room), 1)
 
 
+def set_memory(config: PipelineConfig, data: DataSet) -> list[str]:
+    """How many batches are decoded at once: as many as fit, guessed from the stored sizes."""
+    train, reader = data.splits["train"], config.train_input_reader
+    stored = train.size / max(train.images, 1) * config.train_config.batch_size
+    fit = int(_DECODED_BYTES // max(stored * _DECODED_PER_STORED, 1))
+    reader.num_parallel_batches = min(max(fit, 1), _PARALLEL_BATCHES)
+    if reader.num_parallel_batches == _PARALLEL_BATCHES:
+        reader.ClearField("num_parallel_batches")
+        return []
+    size = train.size / max(train.images, 1) / 1e6
+    return [
+        f"The images are large ({size:.1f} MB each as stored): batches decoded at once are "
+        f"{reader.num_parallel_batches} instead of {_PARALLEL_BATCHES}, for the host's memory."
+    ]
+
+
+def set_input_size(config: PipelineConfig, size: tuple[int, int] | None) -> list[str]:
+    """The pixels that the model sees: height and width, or the shorter and the longer side.
+
+    Raises:
+      UsageError: the base resizes in a way that has no size.
+    """
+    if size is None:
+        return []
+    model = pipeline_config.model_of(config)
+    kind = model.image_resizer.WhichOneof("image_resizer_oneof")
+    resizer = getattr(model.image_resizer, kind or "identity_resizer")
+    if kind == "fixed_shape_resizer":
+        resizer.height, resizer.width = size
+    elif kind == "keep_aspect_ratio_resizer":
+        resizer.min_dimension, resizer.max_dimension = sorted(size)
+    else:
+        raise UsageError(
+            "The base's way to resize has no size that could be set.",
+            where=f"model.{pipeline_config.architecture(config)}.image_resizer",
+            found=kind or "none",
+            fix="Set it whole: --set model....image_resizer={fixed_shape_resizer {...}}.",
+        )
+    for step in config.train_config.data_augmentation_options:
+        if step.HasField("random_scale_crop_and_pad_to_square"):
+            # It pads to a square of its own size, which is resized once more if it is another.
+            step.random_scale_crop_and_pad_to_square.output_size = max(size)
+    return []
+
+
+def set_negatives(config: PipelineConfig) -> list[str]:
+    """Hard-example mining must take something from images without objects: else they are lost."""
+    if pipeline_config.architecture(config) != "ssd":
+        return []
+    loss = config.model.ssd.loss
+    if not loss.HasField("hard_example_miner") or loss.hard_example_miner.min_negatives_per_image:
+        return []
+    loss.hard_example_miner.min_negatives_per_image = 3
+    return ["Images without objects would teach nothing: min_negatives_per_image is set to 3."]
+
+
 def _set_reader(reader: Any, data: DataSet, split: Split) -> None:
     reader.label_map_path = data.label_map_path.as_posix()
     reader.tf_record_input_reader.input_path[:] = [split.pattern]
@@ -81,24 +150,61 @@ def _set_reader(reader: Any, data: DataSet, split: Split) -> None:
     reader.ClearField("use_display_name")
 
 
-def set_evaluation(config: PipelineConfig) -> list[str]:
-    """COCO metrics, one image at a time, some pictures for TensorBoard."""
+def set_evaluation(
+    config: PipelineConfig, metrics: tuple[str, ...] | None, detections: int | None
+) -> list[str]:
+    """Metrics, detections kept; one image at a time, some pictures for TensorBoard.
+
+    Args:
+      config: changed in place.
+      metrics: upstream's names; None for the base's, or COCO's.
+      detections: the most that the model gives for an image; None for the base's.
+
+    Raises:
+      UsageError: there is no such metric.
+    """
     evaluation = config.eval_config
+    if metrics is not None:
+        for name in metrics:
+            if name not in _METRICS:
+                raise UsageError(
+                    f"There is no metric set {name!r}.",
+                    expected=", ".join(_METRICS),
+                    fix=did_you_mean(name, _METRICS),
+                )
+        evaluation.metrics_set[:] = metrics
     if not evaluation.metrics_set:
         evaluation.metrics_set.append("coco_detection_metrics")
     evaluation.batch_size = 1
     if not evaluation.HasField("num_visualizations"):
         evaluation.num_visualizations = 10
+    if detections is not None:
+        _keep_detections(config, detections)
     return []
 
 
-def set_batch_size(config: PipelineConfig, size: int) -> list[str]:
-    """The batch size; the learning rate follows it (Goyal et al., arXiv:1706.02677)."""
+def _keep_detections(config: PipelineConfig, most: int) -> None:
+    model = pipeline_config.model_of(config)
+    if pipeline_config.architecture(config) == "center_net":
+        model.object_center_params.max_box_predictions = most
+        return
+    two_stages = pipeline_config.architecture(config) == "faster_rcnn"
+    stage = model.second_stage_post_processing if two_stages else model.post_processing
+    stage.batch_non_max_suppression.max_total_detections = most
+    stage.batch_non_max_suppression.max_detections_per_class = most
+    if two_stages:
+        model.first_stage_max_proposals = max(model.first_stage_max_proposals, most)
+
+
+def set_batch_size(config: PipelineConfig, size: int, *, scale_rate: bool = True) -> list[str]:
+    """The batch size; the learning rate follows it (Goyal et al., arXiv:1706.02677), or not."""
     before = config.train_config.batch_size
     if before == size:
         return []
     rate = pipeline_config.learning_rate(config)
     config.train_config.batch_size = size
+    if not scale_rate:
+        return []
     pipeline_config.scale_learning_rate(config, size / before)
     after = pipeline_config.learning_rate(config)
     return [
@@ -126,7 +232,7 @@ def set_steps(config: PipelineConfig, steps: int) -> list[str]:
 
 def _batch_norms(message: Any) -> Iterator[Any]:
     for field, value in message.ListFields():
-        if field.message_type is None:
+        if field.message_type is None or field.message_type.GetOptions().map_entry:
             continue
         for item in value if field.is_repeated else (value,):
             if field.message_type.name == "BatchNorm":
@@ -156,15 +262,15 @@ _HOLDS = {
 }
 
 
-def set_precision(config: PipelineConfig) -> list[str]:
-    """No bfloat16: upstream's is for TPUs alone."""
+def set_precision(config: PipelineConfig, wish: bool) -> list[str]:
+    """bfloat16 where it is asked for, and else not: upstream's is for TPUs alone."""
+    if wish:
+        config.train_config.use_bfloat16 = True
+        return ["bfloat16 is switched on; upstream's own programs use it on TPUs alone."]
     if not config.train_config.use_bfloat16:
         return []
     config.train_config.use_bfloat16 = False
-    return [
-        "bfloat16 is switched off: here it works on TPUs alone "
-        "(--set train_config.use_bfloat16=true there)."
-    ]
+    return ["bfloat16 is switched off: the base has it for TPUs (--mixed_precision keeps it)."]
 
 
 def set_boxes(config: PipelineConfig, data: DataSet) -> list[str]:
@@ -205,62 +311,3 @@ def _most_detections(config: PipelineConfig) -> int:
     two_stages = pipeline_config.architecture(config) == "faster_rcnn"
     stage = model.second_stage_post_processing if two_stages else model.post_processing
     return int(stage.batch_non_max_suppression.max_total_detections)
-
-
-def set_masks(config: PipelineConfig, data: DataSet) -> list[str]:
-    """Masks are read where the model learns them, and only there; DataError if there are none."""
-    wanted = _learns_masks(config)
-    for reader in (config.train_input_reader, *config.eval_input_reader):
-        reader.load_instance_masks = wanted
-        if wanted:
-            kinds = protos.load("input_reader").InstanceMaskType
-            reader.mask_type = kinds.Value("PNG_MASKS")
-    if wanted and data.splits["train"].masks == 0:
-        raise DataError(
-            "The model learns masks, and the records have none.",
-            where=data.folder,
-            fix="Convert annotations with masks (COCO's segmentation), or take a model for boxes: "
-            "faster_rcnn.",
-        )
-    return []
-
-
-def _learns_masks(config: PipelineConfig) -> bool:
-    model = pipeline_config.model_of(config)
-    if pipeline_config.architecture(config) == "faster_rcnn":
-        predictor = model.second_stage_box_predictor.mask_rcnn_box_predictor
-        return bool(predictor.predict_instance_masks)
-    return pipeline_config.architecture(config) == "center_net" and model.HasField(
-        "mask_estimation_task"
-    )
-
-
-def set_keypoints(config: PipelineConfig, data: DataSet) -> list[str]:
-    """The keypoint tasks stay where the label map names keypoints; without, they have no data."""
-    if pipeline_config.architecture(config) != "center_net":
-        return []
-    model = config.model.center_net
-    if not model.keypoint_estimation_task:
-        model.ClearField("keypoint_label_map_path")
-        return []
-    if _has_keypoints(data.label_map_path):
-        model.keypoint_label_map_path = data.label_map_path.as_posix()
-        return []
-    for name in ("keypoint_estimation_task", "keypoint_label_map_path"):
-        model.ClearField(name)
-    for reader in (config.train_input_reader, *config.eval_input_reader):
-        reader.ClearField("num_keypoints")
-    for name in ("parameterized_metric", "keypoint_edge"):
-        config.eval_config.ClearField(name)
-    for step in config.train_config.data_augmentation_options:
-        if step.HasField("random_horizontal_flip"):
-            step.random_horizontal_flip.ClearField("keypoint_flip_permutation")
-    return ["The label map names no keypoints: the model's keypoint task is left out."]
-
-
-def _has_keypoints(label_map: Path) -> bool:
-    from google.protobuf import text_format
-
-    message = protos.load("string_int_label_map").StringIntLabelMap()
-    text_format.Parse(label_map.read_text(encoding="utf-8-sig"), message)
-    return any(item.keypoints for item in message.item)

@@ -1,14 +1,15 @@
 """Where a run starts from: its base config, and the checkpoint that gives the first weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tfod_kit import checkpoints, pipeline_config
+from tfod_kit import checkpoint_index, checkpoints, pipeline_config
 from tfod_kit.configure.dataset import absolute
-from tfod_kit.errors import CheckpointError, UsageError
+from tfod_kit.errors import CheckpointError, ConfigError, UsageError
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.pipeline_config.validation import PLACEHOLDER
-from tfod_kit.zoo import catalog
+from tfod_kit.zoo import catalog, download
+from tfod_kit.zoo.archives import Archive, archives
 
 FROM_SCRATCH = "none"
 
@@ -60,6 +61,45 @@ def base_config(model: catalog.Model) -> PipelineConfig:
     return config
 
 
+def from_zoo(name: str | None, wishes: download.Wishes) -> Start:
+    """A model with the zoo's weights for it, from the cache or downloaded now.
+
+    Raises:
+      UsageError: no model is named, or the zoo has no weights for it.
+      CheckpointError: the archive cannot be had.
+    """
+    if name is None:
+        raise UsageError(
+            "--pretrained takes a model's name with it.",
+            fix="tfod configure MODEL --pretrained; `tfod models` lists those with weights.",
+        )
+    return from_archive(download.obtain(published(name), wishes).folder)
+
+
+def published(name: str) -> Archive:
+    """The zoo's archive for a model. Raises UsageError where there is none; others are named."""
+    model = catalog.find(name)
+    if model.published is not None:
+        return model.published
+    like = [
+        other.name
+        for other in catalog.MODELS
+        if other.archive and other.family == model.family and other.base
+    ]
+    raise UsageError(
+        f"The zoo has no weights for {model.name}.",
+        fix=f"Train it from scratch, or take one of its family: {', '.join(like)}.",
+    )
+
+
+def unpacked(archive: Path, wishes: download.Wishes) -> Path:
+    """The folder of an archive that may be a NAME.tar.gz of the zoo still."""
+    known = archives().get(archive.name.removesuffix(".tar.gz"))
+    if known is None or not archive.is_file():
+        return archive
+    return download.obtain(known, replace(wishes, local=archive)).folder
+
+
 def from_file(path: Path) -> Start:
     """The user's own base config, whose figures count. Raises ConfigError if it is none."""
     config, dropped = pipeline_config.load_foreign(path)
@@ -85,7 +125,10 @@ def from_archive(folder: Path) -> Start:
             where=folder,
             expected="a folder with pipeline.config and checkpoint/ckpt-0.index",
             found=_contents(folder),
-            fix="Unpack it first: tar xzf ARCHIVE.tar.gz" if packed else "Name the folder of one.",
+            fix="Unpack it first (tar xzf ARCHIVE.tar.gz), or: tfod models download MODEL "
+            "--archive ARCHIVE.tar.gz"
+            if packed
+            else "Name the folder of one, or say --pretrained instead.",
         )
     config, dropped = pipeline_config.load_foreign(folder)
     like = _base_of_same_model(config)
@@ -141,27 +184,81 @@ def checkpoint(start: Start, asked: str | None) -> Path | None:
 def checkpoint_type(prefix: Path) -> str:
     """What the checkpoint holds: "detection" (a detector) or "classification" (a backbone).
 
-    Told from the variables' names in its index: those of a detector start with "model/", those of
-    a backbone with "feature_extractor/". The index sorts them and writes the first of each such
-    group in full (tensorflow/core/lib/io/format.h), so that no reader of tables is needed.
+    Told from the variables' names: those of a detector start with "model/", those of a backbone
+    with "feature_extractor/".
 
     Raises:
-      CheckpointError: it is neither, as TensorFlow 1's are.
+      CheckpointError: it is neither, as TensorFlow 1's are, or is damaged.
     """
-    index = prefix.with_name(prefix.name + ".index").read_bytes()
-    if b"_CHECKPOINTABLE_OBJECT_GRAPH" in index:
-        if b"model/_" in index:
+    names = checkpoint_index.read(prefix)
+    if checkpoint_index.OBJECT_GRAPH in names:
+        if any(name.startswith("model/") for name in names):
             return "detection"
-        if b"feature_extractor/" in index:
+        if any(name.startswith("feature_extractor/") for name in names):
             return "classification"
     raise CheckpointError(
         "The checkpoint cannot be started from.",
         where=prefix,
         expected="a TensorFlow 2 checkpoint of a detector, or of a backbone that upstream wrote",
         found="variables stored by name: TensorFlow 1"
-        if b"_CHECKPOINTABLE_OBJECT_GRAPH" not in index
+        if checkpoint_index.OBJECT_GRAPH not in names
         else "a checkpoint of something else",
         fix="Take an archive of the TensorFlow 2 model zoo, or --checkpoint none.",
+    )
+
+
+def refuse_misfit(config: PipelineConfig, prefix: Path) -> None:
+    """Raises CheckpointError where a detector's checkpoint is seen to be another model's.
+
+    Seen from its variables' names, and from the pipeline.config that lies with it, if one does.
+    """
+    wanted = pipeline_config.architecture(config)
+    found = checkpoint_index.architecture(checkpoint_index.read(prefix))
+    if found is not None and found != wanted:
+        raise _misfit(prefix, f"model.{wanted}", f"model.{found}")
+    beside = next(
+        (
+            folder / "pipeline.config"
+            for folder in (prefix.parent, prefix.parent.parent)
+            if (folder / "pipeline.config").is_file()
+        ),
+        None,
+    )
+    if found is None or beside is None:
+        return
+    try:
+        theirs = _structure(pipeline_config.load_foreign(beside)[0])
+    except ConfigError:
+        return  # it says nothing of the checkpoint
+    ours = _structure(config)
+    for name, value in ours.items():
+        if theirs.get(name, value) != value:
+            raise _misfit(prefix, f"{name}: {value}", f"{name}: {theirs[name]} ({beside})")
+
+
+def _structure(config: PipelineConfig) -> dict[str, object]:
+    """The settings of the feature extractor that decide which variables it has."""
+    extractor = pipeline_config.model_of(config).feature_extractor
+    facts: dict[str, object] = {"feature_extractor.type": extractor.type}
+    for name in ("depth_multiplier", "min_depth", "use_depthwise"):
+        if name in extractor.DESCRIPTOR.fields_by_name:
+            facts[f"feature_extractor.{name}"] = getattr(extractor, name)
+    for part in ("fpn", "bifpn"):
+        if part in extractor.DESCRIPTOR.fields_by_name and extractor.HasField(part):
+            inner = getattr(extractor, part)
+            for field in inner.DESCRIPTOR.fields:
+                facts[f"feature_extractor.{part}.{field.name}"] = getattr(inner, field.name)
+    return facts
+
+
+def _misfit(prefix: Path, expected: str, found: str) -> CheckpointError:
+    return CheckpointError(
+        "The checkpoint is another model's: its weights do not fit this one.",
+        where=prefix,
+        expected=expected,
+        found=found,
+        fix="Configure the model that the checkpoint is of (--zoo FOLDER does), name another, or "
+        "start from random weights: --checkpoint none.",
     )
 
 

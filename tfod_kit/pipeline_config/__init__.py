@@ -4,7 +4,7 @@ A config is upstream's own `TrainEvalPipelineConfig` message. Its class comes in
 time (see compat/protos.py), so type checkers know it only as `PipelineConfig`.
 """
 
-from tfod_kit.pipeline_config.differences import Change, differences
+from tfod_kit.pipeline_config.differences import Change, as_tree, differences
 from tfod_kit.pipeline_config.fields import get_field, set_field
 from tfod_kit.pipeline_config.schedule import (
     learning_rate,
@@ -27,6 +27,7 @@ __all__ = [
     "Change",
     "PipelineConfig",
     "architecture",
+    "as_tree",
     "check",
     "copy_of",
     "differences",

@@ -7,6 +7,8 @@ from typing import Any
 from tfod_kit.pipeline_config.text import PipelineConfig
 
 _ABSENT = "(not set)"
+_WIDEST = 100
+_PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,30 @@ class Change:
 def differences(old: PipelineConfig, new: PipelineConfig) -> list[Change]:
     """Every field whose value differs, in the order of the schema; empty for equal configs."""
     return list(_in_message(old, new, ""))
+
+
+def as_tree(changes: list[Change]) -> list[str]:
+    """The changes for a person: a line for each message, its fields indented below, aligned."""
+    groups: dict[str, list[tuple[str, Change]]] = {}
+    for change in changes:
+        *outer, name = change.path.split(".")
+        groups.setdefault(".".join(outer), []).append((name, change))
+    lines = []
+    for owner, members in groups.items():
+        indent = "  " if owner else ""
+        lines += [owner] if owner else []
+        width = max(len(name) for name, _ in members)
+        lines += [
+            f"{indent}{name:<{width}}  {_short(change.old)} -> {_short(change.new)}"
+            for name, change in members
+        ]
+    return lines
+
+
+def _short(text: str) -> str:
+    if _PLACEHOLDER in text:
+        return "(to fill in)"
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 4]} ..."
 
 
 def _in_message(old: Any, new: Any, prefix: str) -> Iterator[Change]:
@@ -89,5 +115,10 @@ def _text(field: Any, value: Any) -> str:
 def _brief(message: Any) -> str:
     from google.protobuf import text_format
 
+    present = message.ListFields()
+    if len(present) == 1 and present[0][0].message_type and not present[0][0].is_repeated:
+        inner = present[0][1]
+        # {random_crop_image { min_area: 0.1 ... }}: the one field's name says what it is.
+        return f"{present[0][0].name}{'' if not inner.ListFields() else ' {...}'}"
     text = text_format.MessageToString(message, as_one_line=True, as_utf8=True)
     return "{" + (text if len(text) <= 60 else text[:57] + "...") + "}"

@@ -1,0 +1,50 @@
+"""Writes checkpoints that hold names and shapes alone, without TensorFlow."""
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def write_index(prefix: Path, shapes: Mapping[str, tuple[int, ...]], graph: bool = True) -> Path:
+    """Writes PREFIX.index and an empty data file; names without TensorFlow's ending."""
+    keys = {name + VALUE: _entry(1, shape) for name, shape in shapes.items()}
+    if graph:
+        keys[GRAPH] = _entry(7, ())
+    block = _block({"": b"\x08\x01", **dict(sorted(keys.items()))})
+    index = _block({"~": _varint(0) + _varint(len(block) - 5)})
+    end = len(block) + len(index)
+    meta = _block({})
+    handles = _varint(end) + _varint(len(meta) - 5) + _varint(len(block)) + _varint(len(index) - 5)
+    footer = handles.ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    prefix.with_name(f"{prefix.name}.index").write_bytes(block + index + meta + footer)
+    prefix.with_name(f"{prefix.name}.data-00000-of-00001").write_bytes(b"")
+    return prefix
+
+
+def _block(items: Mapping[str, bytes]) -> bytes:
+    data = b"".join(
+        _varint(0) + _varint(len(key.encode())) + _varint(len(value)) + key.encode() + value
+        for key, value in items.items()
+    )
+    return data + struct.pack("<II", 0, 1) + b"\0" + b"\0\0\0\0"
+
+
+def _entry(kind: int, shape: tuple[int, ...]) -> bytes:
+    dims = b"".join(_field(2, b"\x08" + _varint(size)) for size in shape)
+    return b"\x08" + _varint(kind) + _field(2, dims)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
