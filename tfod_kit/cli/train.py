@@ -4,9 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfod_kit import pipeline_config
+from tfod_kit import check, pipeline_config
+from tfod_kit.check.findings import Level
 from tfod_kit.cli import evaluate
+from tfod_kit.cli.check import show
 from tfod_kit.cli.shared import config_path, count
+from tfod_kit.errors import UsageError
 from tfod_kit.evaluate import METRICS
 
 if TYPE_CHECKING:
@@ -30,11 +33,16 @@ def register(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not measure each checkpoint on the val records",
     )
+    parser.add_argument(
+        "--no_check", action="store_true", help="do not look for what would fail first"
+    )
     parser.add_argument("--tpu", metavar="NAME", help="train on this Cloud TPU")
 
 
 def run(args: argparse.Namespace) -> int:
     path = config_path(args.run)
+    if not args.no_check:
+        _check(path)
     paths = [] if args.no_evaluate else evaluate.configured_records(pipeline_config.load(path))
     print(f"Training {path.parent} (loading TensorFlow takes some seconds)", flush=True)
     from tfod_kit.engine.train import TrainOptions, train
@@ -61,3 +69,21 @@ def run(args: argparse.Namespace) -> int:
     print(f"Next:        tfod evaluate {args.run}")
     print(f"Curves:      tensorboard --logdir {args.run}")
     return 0
+
+
+def _check(path: Path) -> None:
+    """Shows what the quick part of `tfod check` finds, and stops at errors.
+
+    Raises:
+      UsageError: training would fail or be in vain.
+    """
+    found = [finding for finding in check.quick(path) if finding.level is not Level.NOTE]
+    show(found)
+    errors = sum(finding.level is Level.ERROR for finding in found)
+    if errors:
+        raise UsageError(
+            f"The training is not started: {errors} {'error' if errors == 1 else 'errors'} above.",
+            where=path,
+            fix=f"Mend them; `tfod check {path.parent}` looks at every record. "
+            "--no_check trains all the same.",
+        )

@@ -19,6 +19,7 @@ from tfod_kit.engine import model as models
 from tfod_kit.engine import runtime, summaries
 from tfod_kit.engine.detector import Detector, LiveDetector
 from tfod_kit.engine.inputs import scan_records
+from tfod_kit.engine.restore import Restored, restored
 from tfod_kit.engine.stop import StopRequest
 from tfod_kit.errors import CheckpointError, ConfigError, DataError
 from tfod_kit.progress import Progress, progress
@@ -108,7 +109,7 @@ class Trainer:
         )
         self._input = strategy.distribute_datasets_from_function(self._dataset)
         self._steps = self._tf.function(self._run_steps)
-        self._unchecked: Any = None
+        self._resumed: Path | None = None
         self._losses: dict[str, Any] = {}
         self._loss: float | None = None
         self._note = ""
@@ -117,13 +118,14 @@ class Trainer:
         """Takes up the folder's own checkpoint, or the one to fine-tune from, and says which."""
         settings = self._config.train_config
         if resumed is not None:
-            self._unchecked = self._manager.checkpoint.restore(str(resumed))
+            self._resumed = resumed
+            self._manager.checkpoint.restore(str(resumed))
             print(f"Resuming at step {int(self._step):,} from {resumed}", flush=True)
         elif settings.fine_tune_checkpoint:
-            _fine_tune(self._model, settings, self._input, self._config_path)
+            given = _fine_tune(self._model, settings, self._input, self._config_path)
             print(
                 f"Starting from the weights in {settings.fine_tune_checkpoint} "
-                f"({settings.fine_tune_checkpoint_type})",
+                f"({settings.fine_tune_checkpoint_type}):\n{given}",
                 flush=True,
             )
         else:
@@ -152,8 +154,8 @@ class Trainer:
         summaries.input_images(writer, self._first_batch(batches), self._config, first)
         print("Building the graph at the first step (half a minute or more, once) ...", flush=True)
         self._advance(batches, first, steps)
-        if self._unchecked is not None:
-            _check_restored(self._unchecked, first, self._folder)
+        if self._resumed is not None:
+            _check_restored(self._model, self._resumed)
         saved_at, saved_time = first, time.monotonic()
         with progress("training", steps, "steps") as bar:
             bar.start_at(int(self._step))
@@ -308,7 +310,8 @@ class Trainer:
         )
 
 
-def _fine_tune(model: Any, settings: Any, data: Any, where: Path) -> None:
+def _fine_tune(model: Any, settings: Any, data: Any, where: Path) -> Restored:
+    """Loads the checkpoint to start from as upstream does; says what came of it."""
     from object_detection import model_lib_v2
     from object_detection.utils import config_util
 
@@ -332,18 +335,20 @@ def _fine_tune(model: Any, settings: Any, data: Any, where: Path) -> None:
             found=str(error).splitlines()[0],
             fix=f"Check fine_tune_checkpoint and fine_tune_checkpoint_type in {where}.",
         ) from error
+    return restored(model, prefix, settings.fine_tune_checkpoint_type)
 
 
-def _check_restored(status: Any, step: int, folder: Path) -> None:
-    """Sees that the checkpoint held every variable of the model, once they exist."""
-    if step == 0:
-        return  # upstream saves one before the first step, when the optimiser has no slots yet
-    try:
-        status.assert_existing_objects_matched()
-    except AssertionError as error:
+def _check_restored(model: Any, prefix: Path) -> None:
+    """Sees that the run's own checkpoint held every variable of the model, once they exist.
+
+    Raises:
+      CheckpointError: it did not.
+    """
+    held = restored(model, prefix)
+    if not held.complete:
         raise CheckpointError(
             "The checkpoint in the run folder is another model's.",
-            where=folder,
-            found=str(error).splitlines()[0],
+            where=prefix,
+            found=str(held),
             fix="Train in a new folder (`tfod configure --out`), or restore the old config.",
-        ) from error
+        )
