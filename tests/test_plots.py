@@ -14,6 +14,7 @@ CHARTS = {
     "histogram of one value": lambda: plots.histogram({"": [5, 5]}, logarithmic=True),
     "histogram of nothing": lambda: plots.histogram({"": []}),
     "density": lambda: plots.density([1, 10, 0], [2, 20, 5], points=[(3, 4)], points_label="x"),
+    "density of many": lambda: plots.density(range(1, 3000), range(3000, 1, -1)),
     "density of nothing": lambda: plots.density([], []),
     "lines": lambda: plots.lines({"loss": ([1, 2, 3], [9, 5, 1]), "one": ([1], [2])}),
 }

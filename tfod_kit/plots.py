@@ -21,6 +21,7 @@ _INK = "#1f2328"  # stands for the page's own text colour in an SVG
 _GRID = "#8c959f"
 _PER_BAR = 0.32  # inches
 _TEXT = 9.0
+_FEW_POINTS = 1000  # up to here each is drawn; above, the density
 
 
 def bars(
@@ -104,7 +105,7 @@ def density(
     points: Sequence[tuple[float, float]] = (),
     points_label: str = "",
 ) -> "Figure":
-    """Where pairs of positive values lie on two logarithmic axes: the darker, the more.
+    """Where pairs of positive values lie on two logarithmic axes: points, or of many the density.
 
     Args:
       x, y: the values; pairs with one of 0 or below are left out.
@@ -113,18 +114,24 @@ def density(
       points_label: what they are.
     """
     import numpy as np
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
     figure, axes = _figure(title, height=4.0)
     across, up = np.asarray(x, np.float64), np.asarray(y, np.float64)
     fits = (across > 0) & (up > 0)
-    _logarithmic(axes, "x")
-    _logarithmic(axes, "y")
-    if fits.any():
+    if int(fits.sum()) > _FEW_POINTS:
         drawn = axes.hexbin(
             across[fits], up[fits], gridsize=42, bins="log", mincnt=1, cmap="viridis_r", lw=0.1,
             xscale="log", yscale="log",
         )  # fmt: skip
-        figure.colorbar(drawn, ax=axes, shrink=0.85).ax.tick_params(labelsize=_TEXT - 1, width=0.5)
+        bar = figure.colorbar(drawn, ax=axes, shrink=0.85, format=FuncFormatter(_plain))
+        bar.ax.yaxis.set_minor_formatter(NullFormatter())
+        bar.ax.tick_params(labelsize=_TEXT - 1, width=0.5, colors=_INK, which="both")
+        bar.ax.spines["outline"].set_visible(False)
+    elif fits.any():
+        axes.plot(across[fits], up[fits], "o", color=COLOURS[0], ms=3.5, alpha=0.45, mew=0)
+    _logarithmic(axes, "x")
+    _logarithmic(axes, "y")
     if points:
         axes.plot(*zip(*points, strict=True), "x", color=COLOURS[5], ms=5, label=points_label)
     _finish(axes, xlabel=xlabel, ylabel=ylabel, legend=bool(points), grid="both")
@@ -225,8 +232,12 @@ def _logarithmic(axes: "Axes", which: Literal["x", "y"]) -> None:
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(_plain))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _plain(value: float, _: object) -> str:
+    return f"{value:g}"
 
 
 def _number(value: float) -> str:

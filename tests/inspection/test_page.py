@@ -80,5 +80,5 @@ def test_the_page_shows_doubles_and_suspicious_boxes(tmp_path: Path) -> None:
     found = inspection.inspect(data)
     text = page.html(found, [])
     assert "c&lt;a&gt;t at 0, 0, 40, 30 px" in text
-    assert "1 groups of images of the very same bytes, 0 of them in several splits." in text
+    assert "1 group of images of the very same bytes, 0 of them in several splits." in text
     assert "c<a>t" not in text

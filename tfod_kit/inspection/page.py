@@ -253,7 +253,8 @@ def _doubles(page: Page, inspection: Inspection) -> None:
         (inspection.look_alike or (), "that look the same"),
     ):
         leaks = sum(double.leak for double in doubles)
-        known = f"{len(doubles):,} groups of images {what}, {leaks:,} of them in several splits."
+        groups = "group" if len(doubles) == 1 else "groups"
+        known = f"{len(doubles):,} {groups} of images {what}, {leaks:,} of them in several splits."
         if doubles or what == _SAME or inspection.look_alike is not None:
             page.text(known if doubles else f"No images {what}.")
         for double in doubles[:_DOUBLES_DRAWN]:
