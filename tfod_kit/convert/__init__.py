@@ -1,7 +1,8 @@
 """Converts an annotated data set to TFRecords, a label map and a report, together or not at all."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tfod_kit.errors import DataError, UsageError, did_you_mean
 from tfod_kit.formats import AUTO
 from tfod_kit.formats.findings import Findings
 from tfod_kit.labels import LabelMap
-from tfod_kit.progress import progress
+from tfod_kit.progress import Progress, progress
 from tfod_kit.records import beam, example, pool, shards
 from tfod_kit.selection import Selection
 from tfod_kit.splitting import Split
@@ -36,7 +37,8 @@ REPORT = "report.json"
 _SHARD_BYTES = 100 << 20  # tf.data reads files of this size well; TensorFlow advises 100-200 MB
 _SHARD_IMAGES = 250  # small images: enough files for a few readers, few enough to look at
 _FEW_SHARDS = 4
-_POOL_FROM = 5000  # images; below, starting processes costs more than they save
+# Images; below, starting processes costs more than they save.
+_FORK_FROM, _SPAWN_FROM = 500, 5000
 
 
 def convert(
@@ -278,17 +280,26 @@ def _write(
         staging.clean(plan[0].path.parent, plan)
     written = {shard.path: writing.finished(shard) for shard in plan}
     missing = [shard for shard in plan[part[0] :: part[1]] if written[shard.path] is None]
-    images = sum(len(shard.annotations) for shard in plan)
     todo = sum(len(shard.annotations) for shard in missing)
-    kept = sum(done is not None for done in written.values())
-    with progress("converting", images if part[1] == 1 else todo, "images") as bar:
-        if kept and part[1] == 1:
-            bar.say(f"Going on: {kept} of {len(plan)} record files were finished before.")
-            bar.start_at(images - todo)
-        if runner is None:
-            made = pool.run(writing.write, missing, workers if todo >= _POOL_FROM else 1, bar)
-        else:
+    before = [shard for shard in plan if written[shard.path] is not None]
+    shown = _shown(plan if shard_range is None else missing, before if shard_range is None else ())
+    if runner is None:
+        pays = todo >= (_FORK_FROM if pool.fork_is_safe() else _SPAWN_FROM)
+        made = pool.run(writing.write, missing, workers if pays else 1, shown)
+    else:
+        with shown as bar:
             made = beam.run(writing.write, missing, runner, plan[0].path.parent)
             bar.advance(todo)
     written.update({shard.path: done for shard, done in zip(missing, made, strict=True)})
     return list(written.values())
+
+
+@contextmanager
+def _shown(plan: Sequence[Shard], before: Sequence[Shard]) -> Iterator[Progress]:
+    """The progress of writing a plan of which some was written before."""
+    total, start = (sum(len(shard.annotations) for shard in part) for part in (plan, before))
+    with progress("converting", total, "images") as bar:
+        if before:
+            bar.say(f"Going on: {len(before)} of {len(plan)} record files were finished before.")
+            bar.start_at(start)
+        yield bar

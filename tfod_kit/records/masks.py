@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from tfod_kit.annotations import Polygons, Rle
+from tfod_kit.records import outlines
 
 _ADLER = 65521  # the modulus of Adler-32, RFC 1950
 _LEVEL, _WINDOW, _MEMORY = 1, 15, 8  # zlib's fastest; runs alone (Z_RLE) are all that a mask has
@@ -24,7 +25,12 @@ def to_rle(mask: Polygons | Rle, height: int, width: int) -> Rle:
         return mask
     from pycocotools import mask as coco_mask
 
-    parts = coco_mask.frPyObjects([list(ring) for ring in mask.rings], height, width)
+    inside = [list(outlines.within(ring, width, height)) for ring in mask.rings]
+    inside = [ring for ring in inside if ring]
+    if not inside:
+        nothing = {"counts": [height * width], "size": [height, width]}
+        return Rle(coco_mask.frPyObjects(nothing, height, width)["counts"], height, width)
+    parts = coco_mask.frPyObjects(inside, height, width)
     whole = parts[0] if len(parts) == 1 else coco_mask.merge(parts)
     return Rle(whole["counts"], height, width)
 
@@ -94,9 +100,10 @@ def counts(compressed: bytes) -> Any:
     lengths = ends + 1 - starts
     shifts = 5 * (np.arange(len(groups)) - np.repeat(starts, lengths))
     numbers = np.add.reduceat((groups & 31) << shifts, starts)
-    numbers -= np.where(groups[ends] & 16, 1 << (5 * lengths), 0)
-    numbers[1::2] = np.cumsum(numbers[1::2])
-    numbers[2::2] = np.cumsum(numbers[2::2])
+    negative = np.flatnonzero(groups[ends] & 16)
+    numbers[negative] -= 1 << (5 * lengths[negative])
+    np.add.accumulate(numbers[1::2], out=numbers[1::2])
+    np.add.accumulate(numbers[2::2], out=numbers[2::2])
     return numbers
 
 
@@ -110,7 +117,7 @@ def _rows(rle: Rle) -> tuple[int, Any]:
     height, width = rle.height, rle.width
     nothing = np.zeros((0, 1 + (width + 7) // 8), np.uint8)
     # Where the mask changes, down one column after the other.
-    edges = np.cumsum(counts(rle.counts))
+    edges = np.add.accumulate(counts(rle.counts))
     edges = edges[edges < height * width]
     if not len(edges):
         return 0, nothing
@@ -122,9 +129,15 @@ def _rows(rle: Rle) -> tuple[int, Any]:
     if len(carried) or len(edges) & 1:  # a column that is 1 down to the last row
         xs, ys = np.concatenate((xs, carried)), np.concatenate((ys, np.zeros_like(carried)))
         top, bottom = int(ys.min()), height - 1
-    changes = np.zeros((bottom - top + 1, nothing.shape[1]), np.uint8)
-    np.bitwise_xor.at(changes, (ys - top, 1 + (xs >> 3)), (128 >> (xs & 7)).astype(np.uint8))
-    return top, np.bitwise_xor.accumulate(changes, axis=0)
+    # Eight bytes at a time where all of a row is meant, byte by byte where one pixel is.
+    changes = np.zeros((bottom - top + 1, (width + 63) // 64), np.uint64)
+    places = (ys - top) * (8 * changes.shape[1]) + (xs >> 3)
+    bits = np.right_shift(128, xs & 7).astype(np.uint8)
+    np.bitwise_xor.at(changes.view(np.uint8).reshape(-1), places, bits)
+    np.bitwise_xor.accumulate(changes, axis=0, out=changes)
+    rows = np.zeros((len(changes), nothing.shape[1]), np.uint8)
+    rows[:, 1:] = changes.view(np.uint8)[:, : rows.shape[1] - 1]
+    return top, rows
 
 
 def _png(height: int, width: int, above: int, rows: bytes, below: int) -> bytes:

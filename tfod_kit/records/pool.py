@@ -6,9 +6,15 @@ processes.
 
 import multiprocessing
 import os
+import signal
+import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tfod_kit.errors import SetupError
@@ -19,9 +25,11 @@ R = TypeVar("R")
 
 _POLL_S = 0.2
 
-# Set in the worker processes alone: shared counts of units done, and whether to give up.
+# Set in the worker processes alone: shared counts of units done, whether to give up, and the tasks
+# where they were inherited.
 _done: Any = None
 _stop: Any = None
+_tasks: Sequence[Any] = ()
 
 
 class _Stopped(Exception):
@@ -33,8 +41,22 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def fork_is_safe() -> bool:
+    """Whether this process may be copied instead of starting others anew, which takes a second.
+
+    Only a process of one thread may: another one's locks would stay locked in the copy for ever.
+    """
+    try:
+        return sys.platform == "linux" and len(list(Path("/proc/self/task").iterdir())) == 1
+    except OSError:
+        return False
+
+
 def run(
-    work: Callable[[T, Callable[[], None]], R], tasks: Sequence[T], workers: int, bar: Progress
+    work: Callable[[T, Callable[[], None]], R],
+    tasks: Sequence[T],
+    workers: int,
+    shown: AbstractContextManager[Progress],
 ) -> list[R]:
     """The results, in the order of the tasks.
 
@@ -42,35 +64,53 @@ def run(
       work: does one task, and calls its second argument for each unit done; importable by name.
       tasks: what to do; picklable.
       workers: how many processes; 1 stays in this one.
-      bar: is advanced by each unit.
+      shown: the progress bar, advanced by each unit. It is started here, after the processes: a
+        bar has a thread of its own.
 
     Raises:
       SetupError: a worker process died.
       Exception: whatever the first failing task raised.
     """
     if workers <= 1 or len(tasks) <= 1:
-        return [work(task, bar.advance) for task in tasks]
-    # Spawned, not forked: forking beside threads (a live progress bar is one) can deadlock.
-    context = multiprocessing.get_context("spawn")
-    shared = context.Value("q", 0), context.Event()
+        with shown as bar:
+            return [work(task, bar.advance) for task in tasks]
+    forked = fork_is_safe()
+    context = multiprocessing.get_context("fork" if forked else "spawn")
+    # A fork passes the tasks as they lie in memory; to a process started anew each is sent.
+    inherited = tasks if forked else ()
+    shared = context.Value("q", 0), context.Event(), os.getpid(), inherited
     with ProcessPoolExecutor(
         min(workers, len(tasks)), mp_context=context, initializer=_share, initargs=shared
     ) as executor:
-        futures = [executor.submit(_run_one, work, task) for task in tasks]
-        try:
-            return _collect(futures, shared[0], bar)
-        finally:
-            shared[1].set()
-            executor.shutdown(wait=True, cancel_futures=True)
+        futures = [
+            executor.submit(_run_one, work, number if forked else task)
+            for number, task in enumerate(tasks)
+        ]
+        with shown as bar:
+            try:
+                return _collect(futures, shared[0], bar)
+            finally:
+                shared[1].set()
+                executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _share(done: Any, stop: Any) -> None:
-    global _done, _stop
-    _done, _stop = done, stop
+def _share(done: Any, stop: Any, parent: int, tasks: Sequence[Any]) -> None:
+    global _done, _stop, _tasks
+    _done, _stop, _tasks = done, stop, tasks
+    # Ctrl-C reaches every process of the terminal; the parent alone is to answer it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
-def _run_one(work: Callable[[T, Callable[[], None]], R], task: T) -> R:
-    return work(task, _count)
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent was killed, which cannot tell it to."""
+    while os.getppid() == parent:
+        time.sleep(_POLL_S)
+    os._exit(1)
+
+
+def _run_one(work: Callable[[Any, Callable[[], None]], R], task: Any) -> R:
+    return work(_tasks[task] if _tasks else task, _count)
 
 
 def _count() -> None:
