@@ -62,7 +62,9 @@ class Progress:
         seconds = max(time.monotonic() - self._start, 1e-9)
         rate = (self.done - self._started_at) / seconds
         share = f"{self.done:,}/{self.total:,}" if self.total is not None else f"{self.done:,}"
-        parts = [f"{self.what}: {share} {self.unit}", f"{rate:.3g} {self.unit}/s"]
+        parts = [f"{self.what}: {share} {self.unit}"]
+        if rate > 0:
+            parts.append(f"{rate:.3g} {self.unit}/s")
         if self.total is not None and 0 < self.done < self.total and rate > 0:
             parts.append(f"ETA {_clock((self.total - self.done) / rate)}")
         parts.append(f"elapsed {_clock(seconds)}")

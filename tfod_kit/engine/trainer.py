@@ -88,6 +88,8 @@ class Trainer:
         self._options = options
         self._at_checkpoint = at_checkpoint
         self._live: LiveDetector | None = None
+        if options.tpu and config.train_config.use_bfloat16:
+            self._tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
         self._model = models.build(config, is_training=True, where=config_path)
         self._step = self._tf.Variable(
             0,
@@ -117,6 +119,8 @@ class Trainer:
     def restore(self, resumed: Path | None) -> None:
         """Takes up the folder's own checkpoint, or the one to fine-tune from, and says which."""
         settings = self._config.train_config
+        if settings.optimizer.use_moving_average:
+            self._shadow_weights()
         if resumed is not None:
             self._resumed = resumed
             self._manager.checkpoint.restore(str(resumed))
@@ -130,6 +134,15 @@ class Trainer:
             )
         else:
             print("Starting from scratch: no checkpoint to resume or to fine-tune", flush=True)
+
+    def _shadow_weights(self) -> None:
+        """Makes the optimiser's averaged copies of the weights, for which these must exist."""
+        from object_detection import model_lib_v2
+
+        model_lib_v2._ensure_model_is_built(
+            self._model, self._input, self._config.train_config.unpad_groundtruth_tensors
+        )
+        self._optimizer.shadow_copy(self._model)
 
     def run(self, steps: int) -> TrainResult:
         """Trains up to step `steps`, saving on the way and at the end."""
