@@ -244,7 +244,7 @@ CONFIGS = [
             "train_input_reader__mask_type": "NUMERICAL_MASKS",
         },
     ),
-    ("keypoints_missing", "error", {"train_input_reader__num_keypoints": "17"}),
+    ("keypoints_differ", "error", {"train_input_reader__num_keypoints": "17"}),
     ("schedule_outlasts_training", "warning", {"train_config__num_steps": "100"}),
     ("memory_device", "warning", {"train_config__batch_size": "100000"}),
     ("config", "error", {"train_input_reader__label_map_path": "absent.pbtxt"}),
@@ -260,6 +260,17 @@ def test_a_config_that_does_not_fit(folder: Path, code: str, level: str, fields:
     found = _found(folder, code)
     assert found.level == level
     assert found.examples
+
+
+@pytest.mark.parametrize("what", ["masks", "keypoints"])
+def test_what_the_config_wants_and_the_records_lack(folder: Path, what: str) -> None:
+    keys = [name for name in vars(example) if name.startswith(("MASK", "KEYPOINT"))]
+    for name in (TRAIN, VAL):
+        set_features(folder / "records" / name, only=None, **dict.fromkeys(keys))
+    wish = {"masks": ("load_instance_masks", "true"), "keypoints": ("num_keypoints", "3")}
+    name, text = wish[what]
+    _edit(folder, **{f"train_input_reader__{name}": text})
+    assert _found(folder, f"{what}_missing").level == Level.ERROR
 
 
 def test_a_high_learning_rate(folder: Path) -> None:
