@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from samples import coco, picture, voc, voc_xml
+from samples import coco, picture, voc
 
 from tfod_kit import datasets, labels
 from tfod_kit.convert import convert
@@ -88,13 +88,28 @@ def test_a_selection_comes_before_the_label_map_is_looked_at(tmp_path: Path) -> 
     assert [len(a.objects) for _, part in loaded.parts for a in part] == [0, 0, 1, 0]
 
 
-def test_names_are_relative_to_each_source(tmp_path: Path) -> None:
-    first, second = voc(tmp_path / "v", 1), _coco(tmp_path / "c")
-    (first / "0.xml").write_text(voc_xml("0.jpg", [("cat", (4, 3, 20, 15))]))
-    loaded, _ = _load(first, second)
-    assert loaded.name(first / "0.jpg") == "0.jpg"
-    assert loaded.name(second / "images" / "a.jpg") == "images/a.jpg"
-    assert loaded.name(tmp_path / "elsewhere" / "b.jpg") == "b.jpg"
+def test_names_are_below_each_source_and_tell_sources_apart(tmp_path: Path) -> None:
+    first, second = voc(tmp_path / "v", 2), _coco(tmp_path / "c")
+    for sources, names in (
+        ((first,), ["0.jpg", "1.jpg"]),
+        ((first, second), ["v/0.jpg", "v/1.jpg", "c/images/a.jpg"]),
+    ):
+        loaded, _ = _load(*sources)
+        assert [loaded.name(a) for _, part in loaded.parts for a in part] == names
+    (tmp_path / "moved").mkdir()
+    (first / "1.jpg").rename(tmp_path / "moved" / "1.jpg")
+    (first / "0.xml").unlink()
+    loaded, _ = _load(first, images_folder=tmp_path / "moved")
+    assert [loaded.name(a) for _, part in loaded.parts for a in part] == ["1.jpg"]
+
+
+def test_in_records_the_id_is_the_name(tmp_path: Path) -> None:
+    for camera in "ab":
+        voc(tmp_path / "data" / camera, 3)
+    convert(tmp_path / "data", tmp_path / "records", split={"train": 1.0})
+    loaded, _ = _load(tmp_path / "records")
+    names = {loaded.name(a) for _, part in loaded.parts for a in part}
+    assert names == {f"{camera}/{number}.jpg" for camera in "ab" for number in range(3)}
 
 
 def test_convert_merges_records_with_a_folder(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def _image(name: str, label: str = "cat") -> ImageAnnotation:
 
 def _loaded(*parts: tuple[str | None, Sequence[ImageAnnotation]]) -> Loaded:
     read = [(Source(str(n), split, ()), list(images)) for n, (split, images) in enumerate(parts)]
-    return Loaded(("voc",), read, labels.from_names(["cat", "dog"]), (ROOT,))
+    return Loaded(("voc",), read, labels.from_names(["cat", "dog"]), {ROOT: ""})
 
 
 CAMERAS = [_image(f"cam{number % 6}/{number}.jpg") for number in range(60)]

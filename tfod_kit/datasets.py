@@ -1,7 +1,7 @@
 """Reads a data set of one or several sources as one: unique ids, chosen classes, one label map."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tfod_kit.formats.detect import because
 from tfod_kit.formats.findings import Findings
 from tfod_kit.formats.locate import ImageIndex, root_of
 from tfod_kit.labels import LabelMap
+from tfod_kit.records import embedded
 from tfod_kit.selection import Selection
 
 
@@ -25,14 +26,15 @@ class Loaded:
       formats: the key of FORMATS of each source.
       parts: the sources' parts with their images; ids are unique over all of them.
       classes: the label map.
-      roots: the folder of each source; names of images are relative to it.
+      roots: the folders that images lie in -> what stands before the names of images below: the
+        source's folder where there are several, so that names tell them apart; else nothing.
       known_by: what the formats were recognised by, in words.
     """
 
     formats: tuple[str, ...]
     parts: merge.Read
     classes: LabelMap
-    roots: tuple[Path, ...]
+    roots: Mapping[Path, str]
     known_by: str = ""
 
     @property
@@ -40,14 +42,15 @@ class Loaded:
         """The formats as one word; "voc+coco" for two sources."""
         return "+".join(dict.fromkeys(self.formats))
 
-    def name(self, path: Path) -> str:
-        """An image's path relative to its source's folder; its file name where it lies elsewhere.
-
-        With "/" on every system, so that lists and patterns fit everywhere.
-        """
-        for root in self.roots:
+    def name(self, annotation: ImageAnnotation) -> str:
+        """An image's path below its source's folder, with "/" on every system; its source id where
+        it lies in a record, and its file name where it lies elsewhere."""
+        path = annotation.path
+        if embedded.holder(path) is not None:
+            return annotation.source_id
+        for root, prefix in self.roots.items():
             if path.is_relative_to(root):
-                return path.relative_to(root).as_posix()
+                return f"{prefix}{path.relative_to(root).as_posix()}"
         return path.name
 
 
@@ -98,8 +101,14 @@ def load(
     joined, ids = _selected(selection or Selection(), joined, ids, findings)
     classes = given or merge.label_map(ids, joined, findings)
     known = [(source, merge.known(part, classes, findings)) for source, part in joined]
-    roots = tuple(root_of(path) for path in paths)
+    roots = _roots(paths, images_folder)
     return Loaded(tuple(names), known, classes, roots, "; ".join(known_by))
+
+
+def _roots(paths: Sequence[Path], images_folder: Path | None) -> dict[Path, str]:
+    prefixes = [f"{end}/" for end in _prefixes(paths)] if len(paths) > 1 else [""]
+    roots = {root_of(path): prefix for path, prefix in zip(paths, prefixes, strict=True)}
+    return roots if images_folder is None else {images_folder: "", **roots}
 
 
 def _formats(wanted: str, number: int) -> list[str]:

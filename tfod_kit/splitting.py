@@ -24,8 +24,8 @@ class Split:
     Attributes:
       ratios: split -> share; splits.DEFAULT where a split is to be made and none are told.
       by: "image"; "class" to keep classes in proportion; "group" to keep groups together.
-      group_key: "folder", or a regular expression that finds the group in an image's name, relative
-        to the data set's folder: its first parenthesis where it has one, else all it matches.
+      group_key: "folder", or a regular expression that finds the group in an image's name, as
+        `Loaded.name` has it: its first parenthesis where it has one, else all it matches.
       lists: split -> a file that names an image a line: by name, path, stem or source id.
       folds: K of k-fold cross-validation; 0 for none. A test split of the data set's own is kept.
       fold: which fold validates, from 1 to `folds`; the others train.
@@ -157,7 +157,7 @@ def _assigned(
         return stratify.by_class(ids, shown, ratios, seed)
     if split.by == "group":
         key = _key(split.group_key)
-        groups = [key(loaded.name(a.path)) for a in every]
+        groups = [key(loaded.name(a)) for a in every]
         return stratify.by_group(ids, groups, ratios, seed)
     return splits.by_ratio(ids, ratios, seed)
 
@@ -247,8 +247,11 @@ def _spellings(every: list[ImageAnnotation], loaded: Loaded) -> dict[str, list[I
     """Whatever a list may call an image -> the images that are called so."""
     found: dict[str, list[ImageAnnotation]] = {}
     for a in every:
-        name = loaded.name(a.path)
-        for spelling in {a.source_id, name, name.rpartition(".")[0], a.path.name, a.path.stem}:
+        name = loaded.name(a)
+        ends = {name.split("/", start)[-1] for start in range(name.count("/") + 1)}
+        spellings = {a.source_id, a.path.name, *ends}
+        spellings |= {spelling.rpartition(".")[0] or spelling for spelling in spellings}
+        for spelling in spellings:
             found.setdefault(spelling, []).append(a)
     return found
 
