@@ -1,6 +1,7 @@
 """From drawn pictures to detections, with the commands of the README, a few steps long."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tfod import ENVIRONMENT, small_model, tfod
 
 from tfod_kit.annotations import ObjectAnnotation
 from tfod_kit.boxes import iou
+from tfod_kit.errors import CheckpointError
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +76,24 @@ def test_resuming_says_from_where_and_trains_the_rest(done: Run) -> None:
 
 def test_a_finished_run_has_nothing_to_do(done: Run) -> None:
     assert f"Nothing to do: the run is at step {STEPS + 2}" in done.printed["again"]
+
+
+@pytest.mark.parametrize("ending", ["index", "data-00000-of-00001"])
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
+    done: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    from tfod_kit.engine.train import newest_whole
+
+    run = shutil.copytree(done.run, tmp_path / "run")
+    assert newest_whole(run) == run / f"ckpt-{STEPS + 2}"
+    file = run / f"ckpt-{STEPS + 2}.{ending}"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert newest_whole(run) == run / f"ckpt-{STEPS}"
+    assert f"ckpt-{STEPS + 2} is damaged and passed over" in capsys.readouterr().out
+    file = run / f"ckpt-{STEPS}.{ending}"
+    file.write_bytes(b"")
+    with pytest.raises(CheckpointError, match="Every checkpoint"):
+        newest_whole(run)
 
 
 def test_checkpoints_have_upstreams_layout(done: Run) -> None:

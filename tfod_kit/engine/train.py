@@ -8,7 +8,7 @@ from tfod_kit.engine import runtime
 from tfod_kit.engine.detector import Detector
 from tfod_kit.engine.inputs import check_records
 from tfod_kit.engine.trainer import Trainer, TrainOptions, TrainResult
-from tfod_kit.errors import ConfigError
+from tfod_kit.errors import CheckpointError, ConfigError
 
 __all__ = ["TrainOptions", "TrainResult", "train"]
 
@@ -45,10 +45,46 @@ def train(
             fix="Say `tfod train --steps N`, or write the config anew with `tfod configure`.",
         )
     check_records(config.train_input_reader)
-    run = config_path.parent
-    resumed = checkpoints.latest(run)
     strategy = runtime.strategy(options.tpu)
+    resumed = newest_whole(config_path.parent)
     with strategy.scope():
         trainer = Trainer(config, config_path, strategy, options, at_checkpoint)
         trainer.restore(resumed)
         return trainer.run(steps)
+
+
+def newest_whole(folder: Path) -> Path | None:
+    """The newest checkpoint of a folder that can be read to its end; None where there is none.
+
+    A damaged one is named and passed over for the one before it: a process killed while it saves,
+    or a full disk, leaves such.
+
+    Raises:
+      CheckpointError: there are checkpoints, and all are damaged.
+    """
+    newest = checkpoints.latest(folder)
+    if newest is None:
+        return None
+    before = [prefix for prefix in checkpoints.available(folder) if prefix != newest]
+    for prefix in (newest, *reversed(before)):
+        fault = _fault(prefix)
+        if fault is None:
+            return prefix
+        print(f"The checkpoint {prefix} is damaged and passed over: {fault}", flush=True)
+    raise CheckpointError(
+        "Every checkpoint in the run folder is damaged.",
+        where=folder,
+        fix="Remove its ckpt-* files to start anew, or copy a whole checkpoint there.",
+    )
+
+
+def _fault(prefix: Path) -> str | None:
+    """What stops a checkpoint's tensors from being read, if anything does."""
+    tf = runtime.start()
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except (tf.errors.OpError, RuntimeError, IndexError, ValueError) as error:
+        return str(error).splitlines()[0]
+    return None
