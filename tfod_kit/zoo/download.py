@@ -122,7 +122,7 @@ def _download(archive: Archive, wishes: Wishes, expected: str | None) -> tuple[P
         raise CheckpointError(
             f"The archive {archive.name} is not in the cache, and the network is off limits.",
             where=cache.folder(),
-            fix=f"Without --offline (and with {cache.OFFLINE} unset) it would be downloaded. "
+            fix=f"Leave out --offline (and unset {cache.OFFLINE}) to download it. Or:"
             + _by_hand(archive),
         )
     part = cache.folder() / f"{archive.file}.part"
@@ -136,8 +136,8 @@ def _download(archive: Archive, wishes: Wishes, expected: str | None) -> tuple[P
     raise CheckpointError(
         f"The archive {archive.name} cannot be downloaded.",
         where=f"\n{'':12}".join(failed),
-        fix="The zoo's bucket is old and is given up bit by bit; a proxy is taken from "
-        "HTTPS_PROXY. " + _by_hand(archive),
+        fix="The zoo's public bucket is being given up bit by bit. Behind a proxy, set "
+        "HTTPS_PROXY. Else:" + _by_hand(archive),
     )
 
 
@@ -177,16 +177,17 @@ def _in_folder(folder: Path, archive: Archive) -> Path:
         "The mirror does not hold the archive.",
         where=folder,
         expected=archive.file,
-        fix=f"Copy it there. {_by_hand(archive)}",
+        fix=f"Copy it there. Or:{_by_hand(archive)}",
     )
 
 
 def _by_hand(archive: Archive) -> str:
-    return (
-        f"With {archive.file} from elsewhere: tfod models download {archive.name} --archive FILE, "
-        f"or --mirror ADDRESS (or {cache.MIRROR}). Without its weights: tfod configure MODEL "
-        "--checkpoint none."
+    cures = (
+        ("a copy at hand:", f"tfod models download {archive.name} --archive FILE"),
+        ("a mirror:", f"--mirror ADDRESS, or the environment variable {cache.MIRROR}"),
+        ("no weights:", "tfod configure MODEL --checkpoint none"),
     )
+    return "".join(f"\n{'':14}{what:<16}{how}" for what, how in cures)
 
 
 def _cached(folder: Path, wanted: str | None) -> Obtained | None:

@@ -76,9 +76,9 @@ def fetch(url: str, target: Path, what: str, patience: Patience = Patience()) ->
             failures = failures + 1 if _size(target) <= before else 0
             if failures >= patience.tries:
                 raise Unavailable(str(problem)) from problem
-            print(f"{problem}; trying again", file=sys.stderr, flush=True)
-            pause = problem.pause or patience.pause * 2**failures
-            time.sleep(min(pause, _LONGEST_PAUSE_S))
+            pause = min(problem.pause or patience.pause * 2**failures, _LONGEST_PAUSE_S)
+            print(f"{problem}; trying again in {pause:.0f} s", file=sys.stderr, flush=True)
+            time.sleep(pause)
         else:
             _note(target).unlink(missing_ok=True)
             return
@@ -105,11 +105,23 @@ def _one_try(url: str, target: Path, what: str) -> None:
     except urllib.error.HTTPError as error:
         _judge(error, target)
     except urllib.error.URLError as error:
-        raise _Again(f"no connection: {error.reason}") from error
+        raise _unreachable(error.reason) from error
     except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
         raise _Again(
             f"the connection broke at {_size(target) / _MB:.1f} MB ({type(error).__name__})"
         ) from error
+
+
+def _unreachable(reason: Any) -> Exception:
+    """What a connection that was never made means: some causes do not pass."""
+    import socket
+    import ssl
+
+    text = f"no connection: {getattr(reason, 'strerror', None) or reason}"
+    unknown = isinstance(reason, socket.gaierror) and reason.errno != socket.EAI_AGAIN
+    if unknown or isinstance(reason, ssl.SSLCertVerificationError):
+        return Unavailable(text)
+    return _Again(text)
 
 
 def _range_headers(url: str, target: Path) -> dict[str, str]:
