@@ -10,6 +10,8 @@ from typing import Self
 from tfod_kit.check.findings import Findings, Place
 from tfod_kit.records import images
 
+# Pillow tries no other decoder than the one that the first bytes ask for.
+_KINDS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"BM": "BMP"}
 _AHEAD = 64  # pictures that may wait, so that memory stays bounded
 
 
@@ -59,15 +61,18 @@ class PixelCheck:
 
 def _problem(encoded: bytes) -> str:
     """What is wrong with the pixels; "" for nothing, or for what its header already told."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
+    kind = next((name for magic, name in _KINDS.items() if encoded.startswith(magic)), None)
+    if kind is None:
+        return ""
     try:
-        with Image.open(io.BytesIO(encoded)) as picture:
+        with Image.open(io.BytesIO(encoded), formats=(kind,)) as picture:
             if picture.width * picture.height > images.MAX_PIXELS:
                 return f"{picture.width}x{picture.height} pixels, over {images.MAX_PIXELS:,}"
+            # Grey at full size: all that is coded is decoded, only the colours are not computed.
+            picture.draft("L", picture.size)
             picture.load()
-    except UnidentifiedImageError:
-        return ""
     except Exception as error:  # decoders raise what they like on damaged pixels
         return str(error)
     return ""

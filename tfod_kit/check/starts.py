@@ -29,7 +29,15 @@ def check(target: Target, findings: Findings) -> None:
 
 
 def _check_resume(target: Target, own: Path, settings: Any, findings: Findings) -> None:
-    _check_whole(own, findings)
+    if fault := _fault(own):
+        # Training passes over it for the one before (engine/train.py), so it is no error.
+        findings.warning(
+            "checkpoint_damaged",
+            "The run folder's newest checkpoint is damaged; training resumes from the one before.",
+            fault,
+            fix="Remove it, if it will not be copied again.",
+        )
+        return
     step = checkpoints.number(own)
     if settings.num_steps and step >= settings.num_steps:
         findings.warning(
@@ -49,22 +57,27 @@ def _check_resume(target: Target, own: Path, settings: Any, findings: Findings) 
 
 
 def _check_whole(prefix: Path, findings: Findings) -> None:
-    """Whether the data files are as large as the variables that the index lists."""
+    """Whether a checkpoint to start from can be read to its end."""
+    if fault := _fault(prefix):
+        findings.error(
+            "checkpoint_damaged",
+            "The checkpoint is damaged: restoring from it fails.",
+            fault,
+            fix="Copy it again, or take an earlier one.",
+        )
+
+
+def _fault(prefix: Path) -> Place | None:
+    """Where an index is none, or the data files are smaller than the variables that it lists."""
     try:
         variables = checkpoint_index.read(prefix)
     except TfodKitError as error:
-        findings.refused("checkpoint_damaged", error, prefix)
-        return
+        return Place(str(error.where), found=str(error.found))
     needed = sum(math.prod(each.shape) * _BYTES.get(each.dtype, 0) for each in variables.values())
     there = sum(path.stat().st_size for path in prefix.parent.glob(f"{prefix.name}.data-*"))
-    if there < needed:
-        findings.error(
-            "checkpoint_damaged",
-            "The checkpoint's data are cut short: restoring stops with 'Read less bytes than "
-            "requested'.",
-            Place(str(prefix), found=f"{there:,} bytes, at least {needed:,} belong there"),
-            fix="Copy it again, or remove it to go on from the one before.",
-        )
+    if there >= needed:
+        return None
+    return Place(str(prefix), found=f"{there:,} bytes, at least {needed:,} belong there")
 
 
 def _check_prefix(prefix: Path, target: Target, settings: Any, findings: Findings) -> None:
