@@ -72,3 +72,12 @@ def test_only_files_of_one_size_are_read(tmp_path: Path, monkeypatch: pytest.Mon
     )
     duplicates.same_bytes(sorted(tmp_path.iterdir()))
     assert read == ["b", "c"]
+
+
+def test_families_join_what_is_the_same_at_any_remove(tmp_path: Path) -> None:
+    one, other = _scene(tmp_path / "a.jpg", 1), _scene(tmp_path / "b.jpg", 2)
+    smaller = _scene(tmp_path / "c.jpg", 1, change="smaller")
+    copy = tmp_path / "d.jpg"
+    copy.write_bytes(smaller.read_bytes())
+    found = duplicates.families([one, other, smaller, copy])
+    assert found == {one: one, other: other, smaller: one, copy: one}

@@ -1,8 +1,10 @@
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from samples import picture
 
 from tfod_kit import labels, splitting
@@ -53,6 +55,22 @@ def test_no_camera_on_both_sides(key: str) -> None:
     assert sides[0] | sides[1] == {f"cam{number}" for number in range(6)}
     assert not sides[0] & sides[1]
     assert told == "train 0.6, val 0.4, by group"
+
+
+def test_pictures_that_are_the_same_stay_on_one_side(tmp_path: Path) -> None:
+    images = []
+    for number in range(12):
+        path = tmp_path / f"{number}.jpg"
+        # Every picture stands there twice, once compressed anew.
+        dice = random.Random(number // 2)
+        noise = Image.frombytes("L", (9, 8), dice.randbytes(72)).resize((320, 240))
+        noise.save(path, quality=90 - 40 * (number % 2))
+        images.append(ImageAnnotation(path, 320, 240, path.name))
+    split = Split({"train": 0.5, "val": 0.5}, by="group", group_key="content")
+    groups, _ = splitting.apply(split, _loaded((None, images)), 0, Findings())
+    sides = [{int(a.path.stem) // 2 for a in groups[name]} for name in ("train", "val")]
+    assert [len(side) for side in sides] == [3, 3]
+    assert not sides[0] & sides[1]
 
 
 def test_folds_cover_everything_once_and_keep_the_test_split() -> None:

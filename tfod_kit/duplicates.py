@@ -118,6 +118,24 @@ def alike(
             yield looks[first][0], looks[second][0]
 
 
+def families(paths: Sequence[Path], advance: Callable[[], None] = lambda: None) -> dict[Path, Path]:
+    """Each picture -> the first of those that are the same by bytes or by look, at any remove."""
+    parent = {path: path for path in paths}
+
+    def first(path: Path) -> Path:
+        while parent[path] != path:
+            parent[path] = parent[parent[path]]
+            path = parent[path]
+        return path
+
+    place = {path: number for number, path in enumerate(paths)}
+    exact = [(group[0], other) for group in same_bytes(paths) for other in group[1:]]
+    for one, other in (*exact, *alike(paths, advance)):
+        low, high = sorted((first(one), first(other)), key=lambda path: place[path])
+        parent[high] = low
+    return {path: first(path) for path in paths}
+
+
 def _digest(path: Path) -> str:
     try:
         return hashlib.sha256(embedded.read(path)).hexdigest()

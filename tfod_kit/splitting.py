@@ -5,14 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tfod_kit import splits, stratify
+from tfod_kit import duplicates, splits, stratify
 from tfod_kit.annotations import ImageAnnotation
 from tfod_kit.datasets import Loaded
 from tfod_kit.errors import DataError, UsageError, did_you_mean
 from tfod_kit.formats.findings import Findings
+from tfod_kit.progress import progress
 
 BY = ("image", "class", "group")
-FOLDER = "folder"
+FOLDER, CONTENT = "folder", "content"
 
 Groups = dict[str, list[ImageAnnotation]]
 
@@ -24,7 +25,8 @@ class Split:
     Attributes:
       ratios: split -> share; splits.DEFAULT where a split is to be made and none are told.
       by: "image"; "class" to keep classes in proportion; "group" to keep groups together.
-      group_key: "folder", or a regular expression that finds the group in an image's name, as
+      group_key: "folder"; "content" for pictures of the same bytes or the same look; or a regular
+        expression that finds the group in an image's name, as
         `Loaded.name` has it: its first parenthesis where it has one, else all it matches.
       lists: split -> a file that names an image a line: by name, path, stem or source id.
       folds: K of k-fold cross-validation; 0 for none. A test split of the data set's own is kept.
@@ -88,10 +90,8 @@ def parse_lists(text: str) -> dict[str, Path]:
 
 def note_leaks(groups: Mapping[str, list[ImageAnnotation]], findings: Findings) -> None:
     """Counts the images whose very bytes stand in more than one split."""
-    from tfod_kit.duplicates import same_bytes
-
     owner = {a.path: name for name, members in groups.items() for a in members}
-    for paths in same_bytes(owner):
+    for paths in duplicates.same_bytes(owner):
         owners = [owner[path] for path in paths]
         if len(set(owners)) > 1:
             found = ", ".join(
@@ -156,10 +156,19 @@ def _assigned(
         shown = [frozenset(item.label for item in a.objects) for a in every]
         return stratify.by_class(ids, shown, ratios, seed)
     if split.by == "group":
-        key = _key(split.group_key)
-        groups = [key(loaded.name(a)) for a in every]
+        groups = _groups(split.group_key, loaded, every)
         return stratify.by_group(ids, groups, ratios, seed)
     return splits.by_ratio(ids, ratios, seed)
+
+
+def _groups(wanted: str, loaded: Loaded, every: list[ImageAnnotation]) -> list[str]:
+    if wanted != CONTENT:
+        key = _key(wanted)
+        return [key(loaded.name(a)) for a in every]
+    paths = list(dict.fromkeys(a.path for a in every))
+    with progress("comparing", len(paths), "images") as bar:
+        groups = duplicates.families(paths, bar.advance)
+    return [str(groups[a.path]) for a in every]
 
 
 def _key(wanted: str) -> Callable[[str], str]:
@@ -172,7 +181,7 @@ def _key(wanted: str) -> Callable[[str], str]:
         raise UsageError(
             "The group key is no regular expression.",
             where="--group_key",
-            expected=f"{FOLDER}, or such as 'cam[0-9]+'",
+            expected=f"{FOLDER}, {CONTENT}, or such as 'cam[0-9]+'",
             found=f"{wanted}: {error}",
             fix="Correct it.",
         ) from error

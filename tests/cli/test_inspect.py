@@ -22,7 +22,7 @@ def test_the_table_names_counts_boxes_and_what_to_look_at(
     (data / "3.xml").write_text(voc_xml("3.jpg", [("cat", (0, 0, 50, 30))]))
     assert _tfod("inspect", data) == 0
     said = capsys.readouterr().out
-    assert "Read as Pascal VOC XML." in said
+    assert said.startswith("Read as Pascal VOC XML (10 files, such as 0.xml).\n")
     assert re.search(r"^images +10$", said, re.MULTILINE)
     assert re.search(r"^  cat +5 +56%$", said, re.MULTILINE)
     assert re.search(r"^all +16 px +12 px ", said, re.MULTILINE)

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from samples import coco, picture, voc, voc_xml
 
-from tfod_kit import anchors, inspection, pipeline_config, resources
+from tfod_kit import anchors, inspection, labels, pipeline_config, resources
 from tfod_kit.annotations import ImageAnnotation
 from tfod_kit.convert import convert
 from tfod_kit.errors import DataError
-from tfod_kit.inspection import suspicious
+from tfod_kit.inspection import page, suspicious
 
 
 def _noise(path: Path, seed: int, size: tuple[int, int] = (40, 30)) -> Path:
@@ -238,3 +238,22 @@ def test_a_model_without_anchors_has_no_fit(tmp_path: Path) -> None:
     fit = inspection.inspect(voc(tmp_path, 3), config=config).anchors
     assert fit is not None
     assert (fit.anchors, fit.unmatched) == (0, 0)
+
+
+def test_a_set_of_which_no_image_can_be_used(tmp_path: Path) -> None:
+    data = voc(tmp_path, 3)
+    for path in data.glob("*.jpg"):
+        path.write_text("<html>")
+    with pytest.raises(DataError, match="3 image_unusable"):
+        inspection.inspect(data)
+
+
+def test_a_set_without_any_object(tmp_path: Path) -> None:
+    data = _voc(tmp_path, a=[], b=[])
+    config = pipeline_config.load(resources.pipelines() / "ssd_mobilenet_v2_cpu.config")
+    found = inspection.inspect(data, label_map=labels.from_names(["cat"]), config=config)
+    assert (found.images, found.objects) == (2, 0)
+    assert found.anchors is not None
+    assert found.anchors.unmatched == 0
+    assert "<h2>Box sizes" in page.html(found, [0, 1])
+    json.dumps(found.as_dict(), allow_nan=False)

@@ -98,7 +98,8 @@ def _add_splits(parser: argparse.ArgumentParser) -> None:
         "--group_key",
         default="",
         metavar="REGEX",
-        help="what in an image's path is its group, such as 'cam[0-9]+'; or: folder",
+        help="what in an image's path is its group, such as 'cam[0-9]+'; or: folder; "
+        "or: content, for pictures of the same bytes or the same look",
     )
     add(
         "--split_lists",

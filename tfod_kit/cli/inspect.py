@@ -84,7 +84,16 @@ def run(args: argparse.Namespace) -> int:
 def summary(found: "Inspection") -> str:
     """The figures as a person reads them, in a screen or two."""
     title = " and ".join(FORMATS[name].title for name in found.format.split("+"))
-    lines = [f"Read as {title}.", "", *_counts(found), "", *_boxes(found), "", *_images(found)]
+    known_by = f" ({found.known_by})" if found.known_by else ""
+    lines = [
+        f"Read as {title}{known_by}.",
+        "",
+        *_counts(found),
+        "",
+        *_boxes(found),
+        "",
+        *_images(found),
+    ]
     if found.details:
         lines.append(
             "Objects with: " + ", ".join(f"{name} {n:,}" for name, n in found.details.items())

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit import datasets, duplicates
+from tfod_kit.datasets import Loaded
+from tfod_kit.errors import DataError
 from tfod_kit.formats import AUTO
 from tfod_kit.formats.findings import Findings
 from tfod_kit.inspection import figures, suspicious
@@ -47,6 +49,7 @@ class Inspection:
     Attributes:
       sources: what was read.
       format: what it was read as, keys of FORMATS joined by "+".
+      known_by: what the format was recognised by, in words.
       label_map: class name -> id.
       splits: by name; "all" where the data set has none.
       sizes: of the images.
@@ -63,6 +66,7 @@ class Inspection:
 
     sources: tuple[str, ...]
     format: str
+    known_by: str
     label_map: Mapping[str, int]
     splits: Mapping[str, SplitFigures]
     sizes: SizeFigures
@@ -123,7 +127,7 @@ def inspect(
 
     Raises:
       UsageError: a path, name or option is wrong.
-      DataError: there are no annotations.
+      DataError: there are no annotations, or none of a usable image.
     """
     findings = Findings(on_error)
     paths = (sources,) if isinstance(sources, Path) else tuple(sources)
@@ -136,15 +140,14 @@ def inspect(
         findings=findings,
         origin=origin,
     )
-    total = sum(len(part) for _, part in loaded.parts)
-    with progress("measuring", total, "images") as bar:
-        measured = measure(loaded, findings, bar.advance)
+    measured = _measured(loaded, findings)
     exact = _same_bytes(measured)
     wanted = len(measured.images) <= NEAR_UP_TO if near is None else near
     pairs = _pairs(measured, exact) if wanted else None
     return Inspection(
         sources=tuple(map(str, paths)),
         format=loaded.format,
+        known_by=loaded.known_by,
         label_map=dict(loaded.classes.ids),
         splits=figures.splits(measured),
         sizes=figures.sizes(measured),
@@ -157,6 +160,20 @@ def inspect(
         findings=findings.as_dict(),
         measured=measured,
     )
+
+
+def _measured(loaded: Loaded, findings: Findings) -> Measured:
+    total = sum(len(part) for _, part in loaded.parts)
+    with progress("measuring", total, "images") as bar:
+        measured = measure(loaded, findings, bar.advance)
+    if not measured.images:
+        raise DataError(
+            "No image can be used.",
+            where=", ".join(map(str, loaded.roots)),
+            found="; ".join(f"{count} {code}" for code, count in findings.counts.items()),
+            fix="Mend what was left out; --on_error fix stops at the first and explains it.",
+        )
+    return measured
 
 
 def _same_bytes(measured: Measured) -> list[list[Path]]:
