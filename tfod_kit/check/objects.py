@@ -1,13 +1,15 @@
 """Boxes and classes of a split: all at once, as arrays."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 from tfod_kit.check.findings import EXAMPLES, Findings, Place
 from tfod_kit.check.scan import Facts
 from tfod_kit.errors import did_you_mean
 from tfod_kit.labels import LabelMap
+
+_Class: TypeAlias = tuple[bytes | None, int | None]  # the name and the id of an object
 
 # Upstream takes a coordinate above this for a pixel (core/box_list_ops.py, to_absolute_coordinates)
 _LARGEST = 1.1
@@ -120,82 +122,104 @@ def check_classes(
     neither is dropped without a word, and so is one whose id is above num_classes.
     """
     pairs = Counter(zip(facts.texts, facts.ids, strict=True))
+    if label_map is None:
+        return Counter({_shown(text, number): count for (text, number), count in pairs.items()})
     names = _names(label_map)
-    by_id = label_map.names if label_map else {}
-    tally: Counter[str] = Counter()
-    for (text, number), count in pairs.items():
-        name = text.decode("utf-8", "replace") if text is not None else None
-        if label_map is None:
-            tally[name if name is not None else f"id {number}"] += count
+    by_id = label_map.names
+    known = {pair: _id_of(pair, names, by_id) for pair in pairs}
+    wrong = {
+        pair: number
+        for pair, number in known.items()
+        if number is None
+        or number > (num_classes or number)
+        or (None not in pair and pair[1] != number)
+    }
+    places = _places(facts, wrong)
+    for pair, number in wrong.items():
+        seen = places[pair], pairs[pair]
+        if number is None:
+            _unknown(pair, names, *seen, findings)
             continue
-        known = names.get(name) if name is not None else number if number in by_id else None
-        if known is None:
-            _unknown(facts, text, number, count, names, findings)
-            continue
-        tally[by_id[known]] += count
-        if name is not None and number is not None and number != known:
-            findings.warning(
-                "class_id_differs",
-                "Class ids in the records are not the label map's: training goes by the names, "
-                "other programs by the ids.",
-                _first(
-                    facts, text, number, f"{name!r} has the id {number}, and {known} in the map"
-                ),
-                fix="Use the label map that the records were written with, or convert anew.",
-                count=count,
-            )
-        if num_classes is not None and known > num_classes:
+        if None not in pair and pair[1] != number:
+            _differs(pair, number, *seen, findings)
+        if number > (num_classes or number):
             findings.error(
                 "class_above_num_classes",
                 f"Objects whose class id is above num_classes, {num_classes}: they train nothing, "
                 "without a word.",
-                _first(facts, text, number, f"{by_id[known]!r} has the id {known}"),
+                *_all_with(places[pair], f"{by_id[number]!r} has the id {number}"),
                 fix=f"Set num_classes to {label_map.num_classes} (`tfod configure` does).",
-                count=count,
+                count=pairs[pair],
             )
+    tally: Counter[str] = Counter()
+    for pair, number in known.items():
+        if number is not None:
+            tally[by_id[number]] += pairs[pair]
     return tally
 
 
-def _names(label_map: LabelMap | None) -> Mapping[str, int]:
+def _id_of(pair: _Class, names: Mapping[str, int], by_id: Mapping[int, str]) -> int | None:
+    """The id that upstream finds; None for an unknown class."""
+    text, number = pair
+    if text is not None:
+        return names.get(text.decode("utf-8", "replace"))
+    return number if number in by_id else None
+
+
+def _names(label_map: LabelMap) -> Mapping[str, int]:
     """name -> id, display names included, as upstream finds it."""
-    if label_map is None:
-        return {}
     shown = {label_map.display_names[name]: label_map.ids[name] for name in label_map.display_names}
     return shown | dict(label_map.ids)
 
 
+def _shown(text: bytes | None, number: int | None) -> str:
+    return text.decode("utf-8", "replace") if text is not None else f"id {number}"
+
+
+def _places(facts: Facts, wanted: Iterable[_Class]) -> Mapping[_Class, list[Place]]:
+    """The first objects of each class that is wanted."""
+    found: dict[_Class, list[Place]] = {pair: [] for pair in wanted}
+    if found:
+        for at, pair in enumerate(zip(facts.texts, facts.ids, strict=True)):
+            if pair in found and len(found[pair]) < EXAMPLES:
+                found[pair].append(facts.place(facts.owner[at]))
+    return found
+
+
+def _all_with(places: Iterable[Place], found: str) -> list[Place]:
+    return [Place(place.file, place.record, found) for place in places]
+
+
 def _unknown(
-    facts: Facts,
-    text: bytes | None,
-    number: int | None,
-    count: int,
-    names: Mapping[str, int],
-    findings: Findings,
+    pair: _Class, names: Mapping[str, int], places: list[Place], count: int, findings: Findings
 ) -> None:
+    text, number = pair
     if text is None:
         findings.error(
             "class_id_unknown",
             "Class ids that the label map lacks, and no names: such objects train nothing.",
-            _first(facts, text, number, f"id {number}"),
+            *_all_with(places, f"id {number}"),
             fix="Use the label map that the records were written with.",
             count=count,
         )
         return
-    name = text.decode("utf-8", "replace")
+    name = _shown(text, number)
     findings.error(
         "class_unknown",
         f"The class {name!r} is not in the label map: upstream drops its objects without a word.",
-        _first(facts, text, number, ""),
+        *places,
         fix=f"{did_you_mean(name, names)} Add it to the label map, or rename it and convert anew.",
         count=count,
     )
 
 
-def _first(facts: Facts, text: bytes | None, number: int | None, found: str) -> Place:
-    """The first object of a class."""
-    at = next(
-        at
-        for at, pair in enumerate(zip(facts.texts, facts.ids, strict=True))
-        if pair == (text, number)
+def _differs(pair: _Class, known: int, places: list[Place], count: int, findings: Findings) -> None:
+    said = f"{_shown(*pair)!r} has the id {pair[1]}, and {known} in the map"
+    findings.warning(
+        "class_id_differs",
+        "Class ids in the records are not the label map's: training goes by the names, other "
+        "programs by the ids.",
+        *_all_with(places, said),
+        fix="Use the label map that the records were written with, or convert anew.",
+        count=count,
     )
-    return facts.place(facts.owner[at], found)

@@ -1,6 +1,6 @@
 """Reads a split's records once, and keeps what the checks need of them: no pictures.
 
-Some ten numbers an object and a hundred bytes a record stay in memory, whatever the pictures weigh.
+Some numbers an object and a record, and its source_id, stay in memory, whatever the pictures weigh.
 """
 
 from array import array
@@ -57,10 +57,10 @@ class Facts:
     Attributes:
       files: the record files' names, in the order they were read.
       record_file, record_index: for each record: its file's place in `files`, and its index there.
-      sizes: for each record: (width, height) px; (0, 0) where they are not known.
+      sizes: for each record: width, height px, one after the other; 0 where not known.
       objects: for each record: how many objects.
       source_ids: for each record: image/source_id, "" where there is none.
-      prints: for each record: a fingerprint of its picture.
+      prints: for each record: a fingerprint of its picture; 0 where there is none.
       edges: all objects' ymin, all xmin, all ymax, all xmax.
       owner: for each object: its record's place in the lists above.
       texts, ids: for each object: class name (None without), class id (None without).
@@ -72,10 +72,10 @@ class Facts:
     files: list[str] = field(default_factory=list)
     record_file: array[int] = field(default_factory=lambda: array("l"))
     record_index: array[int] = field(default_factory=lambda: array("l"))
-    sizes: list[tuple[int, int]] = field(default_factory=list)
+    sizes: array[int] = field(default_factory=lambda: array("l"))
     objects: array[int] = field(default_factory=lambda: array("l"))
     source_ids: list[str] = field(default_factory=list)
-    prints: list[tuple[int, int]] = field(default_factory=list)
+    prints: array[int] = field(default_factory=lambda: array("Q"))
     edges: tuple[array[float], ...] = field(
         default_factory=lambda: tuple(array("f") for _ in range(4))
     )
@@ -171,7 +171,7 @@ def _look(
     facts.prints.append(light.fingerprint())
     source = _first(values, example.SOURCE_ID, b"")
     facts.source_ids.append(source.decode("utf-8", "replace"))
-    facts.sizes.append(_check_picture(light, values, place, findings))
+    facts.sizes.extend(_check_picture(light, values, place, findings))
     number = _take_objects(values, facts, place, findings)
     _take_masks(values, mask_kind, number, facts, place, findings)
     if seen is not None and light.start < light.end:
@@ -323,7 +323,7 @@ def _take_masks(
         return
     facts.mask_kinds[kind] += 1
     facts.with_masks += number
-    width, height = facts.sizes[-1]
+    width, height = facts.sizes[-2:]
     wanted = number if kind == "bytes_list" else number * width * height
     if len(found) != wanted:
         findings.error(

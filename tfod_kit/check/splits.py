@@ -66,11 +66,11 @@ def _of(facts: Facts, first: Mapping[str, int], at: int) -> Place:
 
 def check_pictures(facts: Mapping[str, Facts], findings: Findings) -> None:
     """The same picture twice in a split, or in two of them: leakage."""
-    seen: dict[tuple[int, int], tuple[str, int]] = {}
+    seen: dict[int, tuple[str, int]] = {}
     repeats: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for name, held in facts.items():
         for at, fingerprint in enumerate(held.prints):
-            if not fingerprint[0]:
+            if not fingerprint:
                 continue
             split, other = seen.setdefault(fingerprint, (name, at))
             if (split, other) != (name, at):
@@ -148,7 +148,6 @@ def check_balance(
             "Classes of the label map have no objects to learn from.",
             Place(split.name, found=_some(absent)),
             fix="Annotate some, or leave the classes out of the label map.",
-            count=len(absent),
         )
     elif absent:
         findings.note(
@@ -156,7 +155,6 @@ def check_balance(
             "Classes have no objects to evaluate on: their AP will read -1, which means 'nothing "
             "to measure'.",
             Place(split.name, found=_some(absent)),
-            count=len(absent),
         )
     if split.name != TRAIN:
         return
@@ -166,7 +164,6 @@ def check_balance(
             f"Classes have fewer than {_FEW} objects to learn from.",
             Place(split.name, found=_some(few)),
             fix="Annotate more of them.",
-            count=len(few),
         )
     present = [count for count in tally.values() if count]
     if present and max(present) > _UNEVEN * min(present):
