@@ -1,0 +1,104 @@
+import io
+import random
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from tfod_kit.annotations import Polygons, Rle
+from tfod_kit.records import masks
+
+HEIGHT, WIDTH = 48, 65  # a row of 65 pixels ends in a byte of its own
+
+
+def _pixels(png: bytes) -> np.ndarray:
+    image = Image.open(io.BytesIO(png))
+    image.load()  # checks the checksums too
+    return np.asarray(image)
+
+
+def _drawn(mask: Polygons, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """What pycocotools makes of it, unfolded: the reference."""
+    parts = coco_mask.frPyObjects([list(ring) for ring in mask.rings], height, width)
+    return coco_mask.decode(coco_mask.merge(parts)).astype(bool)
+
+
+def _random_polygons(seed: int) -> Polygons:
+    """One to three rings, some beyond the edges, with the ties at .1, .3, ... that COCO rounds."""
+    dice = random.Random(seed)
+    return Polygons(
+        [round(dice.uniform(-20, 80), 1) for _ in range(2 * dice.randrange(3, 9))]
+        for _ in range(dice.randrange(1, 4))
+    )
+
+
+def test_masks_are_cocos_to_the_pixel() -> None:
+    filled = 0
+    for seed in range(300):
+        mask = _random_polygons(seed)
+        expected = _drawn(mask)
+        assert np.array_equal(_pixels(masks.to_png(mask, HEIGHT, WIDTH)), expected), seed
+        filled += expected.any()
+    assert filled > 250
+
+
+@pytest.mark.parametrize(
+    "ring",
+    [
+        (0, 0, WIDTH, 0, WIDTH, HEIGHT, 0, HEIGHT),
+        (0, 0, 1, 0, 1, HEIGHT, 0, HEIGHT),
+        (WIDTH - 1, 0, WIDTH, 0, WIDTH, HEIGHT, WIDTH - 1, HEIGHT),
+        (0, HEIGHT - 1, WIDTH, HEIGHT - 1, WIDTH, HEIGHT, 0, HEIGHT),
+        (10, 40, 50, 40, 50, 90, 10, 90),
+        (-30, -30, -10, -30, -10, -10),
+    ],
+    ids=["all", "first column", "last column", "last row", "over the lower edge", "outside"],
+)
+def test_edges(ring: tuple[float, ...]) -> None:
+    mask = Polygons((ring,))
+    assert np.array_equal(_pixels(masks.to_png(mask, HEIGHT, WIDTH)), _drawn(mask))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 7), (7, 8), (48, 65), (480, 641), (1, 300)])
+@pytest.mark.parametrize("density", [0.0, 0.01, 0.5, 0.99, 1.0])
+def test_run_lengths_come_back(size: tuple[int, int], density: float) -> None:
+    noise = np.random.default_rng(0).random(size) < density
+    encoded = coco_mask.encode(np.asfortranarray(noise, dtype=np.uint8))
+    rle = Rle(encoded["counts"], *size)
+    png = masks.to_png(rle, *size)
+    assert np.array_equal(_pixels(png), noise)
+    assert masks.from_png(png) == rle
+
+
+def test_counts_are_the_runs() -> None:
+    runs = [5, 1, 900, 70_000, 3, 0, 2, 1_000_000]
+    packed = coco_mask.frPyObjects({"counts": runs, "size": [sum(runs), 1]}, sum(runs), 1)
+    assert masks.counts(packed["counts"]).tolist() == runs
+
+
+def test_no_mask_is_black() -> None:
+    assert not _pixels(masks.to_png(None, HEIGHT, WIDTH)).any()
+
+
+def test_the_png_is_of_one_bit_and_whole() -> None:
+    png = masks.to_png(_random_polygons(0), HEIGHT, WIDTH)
+    assert struct.unpack(">IIBB", png[16:26]) == (WIDTH, HEIGHT, 1, 0)
+    length = int.from_bytes(png[33:37], "big")
+    data = png[41 : 41 + length]
+    assert len(zlib.decompress(data)) == HEIGHT * (1 + (WIDTH + 7) // 8)
+
+
+def test_scaled_outlines_and_run_lengths_agree() -> None:
+    outline = Polygons(((8.0, 8.0, 40.0, 8.0, 40.0, 40.0, 8.0, 40.0),))
+    small = masks.scaled(outline, 32, 24, 0.5, 0.5)
+    assert small == Polygons(((4.0, 4.0, 20.0, 4.0, 20.0, 20.0, 4.0, 20.0),))
+    as_runs = masks.scaled(masks.to_rle(outline, 48, 64), 32, 24, 0.5, 0.5)
+    assert isinstance(as_runs, Rle)
+    assert (as_runs.height, as_runs.width) == (24, 32)
+    assert np.array_equal(
+        _pixels(masks.to_png(as_runs, 24, 32)), _pixels(masks.to_png(small, 24, 32))
+    )
+    assert masks.scaled(None, 32, 24, 0.5, 0.5) is None
