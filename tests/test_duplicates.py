@@ -62,15 +62,25 @@ def test_same_bytes_groups_by_content_not_by_name_or_size(tmp_path: Path) -> Non
     assert [[path.name for path in group] for group in groups] == [["a", "c", "f"], ["b", "e"]]
 
 
-def test_only_files_of_one_size_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, content in {"a": b"1", "b": b"22", "c": b"33"}.items():
-        (tmp_path / name).write_bytes(content)
+def test_only_files_of_one_size_that_end_alike_are_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = bytes(200)
+    for name, content in {
+        "a": b"1",
+        "b": b"2" + body,
+        "c": b"3" + body,
+        "d": body + b"4",
+        "absent": None,
+    }.items():
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
     read: list[str] = []
     whole = duplicates.embedded.read
     monkeypatch.setattr(
         duplicates.embedded, "read", lambda path: read.append(path.name) or whole(path)
     )
-    duplicates.same_bytes(sorted(tmp_path.iterdir()))
+    assert duplicates.same_bytes(sorted(tmp_path.iterdir())) == []
     assert read == ["b", "c"]
 
 

@@ -22,6 +22,7 @@ _BITS_APART = 3
 _WORDS = 4
 _LEVELS_APART = 6.0  # grey levels of 255, on average over a thumbnail less its mean
 _FLAT = 3.0  # a thumbnail that varies less shows nothing to compare
+_END_BYTES = 64  # compressed pixels: by chance no two pictures end alike
 _MOST_IN_WORD = 500  # pictures; a word that more share says nothing
 
 
@@ -36,25 +37,51 @@ class Look:
 def same_bytes(paths: Iterable[Path]) -> list[list[Path]]:
     """The groups of pictures with the very same content, in the order of their first members.
 
-    Of plain files, only those of one size are read. A picture that is absent or cannot be read is
-    like no other: that it cannot be used is for others to say.
+    Of plain files only those of one size are opened, and only those that end alike too are read
+    whole. A picture that is absent or cannot be read is like no other: that it cannot be used is
+    for others to say.
     """
-    by_size: dict[int, list[Path]] = defaultdict(list)
-    for path in dict.fromkeys(paths):
-        try:
-            inside = embedded.holder(path) is not None
-            size = -1 if inside else os.stat(path).st_size  # noqa: PTH116 Path.stat takes longer
-        except OSError:
-            continue
-        by_size[size].append(path)
-    by_content: dict[str, list[Path]] = defaultdict(list)
-    for members in by_size.values():
-        if len(members) > 1:
-            for path in members:
-                digest = _digest(path)
-                if digest:
-                    by_content[digest].append(path)
-    return [members for members in by_content.values() if len(members) > 1]
+    groups: list[list[Path]] = [list(dict.fromkeys(paths))]
+    for mark in (_size, _end, _digest):
+        groups = [part for group in groups for part in _parted(group, mark)]
+    return groups
+
+
+def _parted(group: Sequence[Path], mark: Callable[[Path], object]) -> list[list[Path]]:
+    """The members by their mark, where several have one; those of the mark None are left out."""
+    parts: dict[object, list[Path]] = defaultdict(list)
+    for path in group:
+        parts[mark(path)].append(path)
+    parts.pop(None, None)
+    return [part for part in parts.values() if len(part) > 1]
+
+
+def _size(path: Path) -> int | None:
+    """A file's size; -1 for any picture within another file, None for what is not there."""
+    if embedded.holder(path) is not None:
+        return -1
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 Path.stat takes longer
+    except OSError:
+        return None
+
+
+def _end(path: Path) -> bytes | None:
+    if embedded.holder(path) is not None:
+        return b""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(-min(_END_BYTES, os.fstat(stream.fileno()).st_size), os.SEEK_END)
+            return stream.read()
+    except OSError:
+        return None
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        return hashlib.sha256(embedded.read(path)).digest()
+    except OSError:
+        return None
 
 
 def look(path: Path) -> Look | None:
@@ -134,10 +161,3 @@ def families(paths: Sequence[Path], advance: Callable[[], None] = lambda: None) 
         low, high = sorted((first(one), first(other)), key=lambda path: place[path])
         parent[high] = low
     return {path: first(path) for path in paths}
-
-
-def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(embedded.read(path)).hexdigest()
-    except OSError:
-        return ""

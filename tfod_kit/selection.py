@@ -102,16 +102,12 @@ def apply(
     _check(selection, known)
     fates = _fates(selection, known)
     tally: Counter[str] = Counter()
-    kept = [[_image(old, fates, tally) for old in part] for part in images]
-    if selection.drop_emptied:
-        emptied = [
-            [not new.objects and bool(old.objects) for new, old in zip(*pair, strict=True)]
-            for pair in zip(kept, images, strict=True)
-        ]
-        kept = [
-            [a for a, empty in zip(part, flags, strict=True) if not empty]
-            for part, flags in zip(kept, emptied, strict=True)
-        ]
+    kept = []
+    for part in images:
+        changed = [(_image(old, fates, tally), old) for old in part]
+        kept.append(
+            [new for new, old in changed if new is old or new.objects or not selection.drop_emptied]
+        )
     _note(selection, fates, tally, findings)
     return kept, _ids(fates, ids)
 

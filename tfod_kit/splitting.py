@@ -90,6 +90,8 @@ def parse_lists(text: str) -> dict[str, Path]:
 
 def note_leaks(groups: Mapping[str, list[ImageAnnotation]], findings: Findings) -> None:
     """Counts the images whose very bytes stand in more than one split."""
+    if sum(bool(members) for members in groups.values()) < 2:
+        return
     owner = {a.path: name for name, members in groups.items() for a in members}
     for paths in duplicates.same_bytes(owner):
         owners = [owner[path] for path in paths]
