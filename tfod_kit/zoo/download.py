@@ -136,8 +136,9 @@ def _download(archive: Archive, wishes: Wishes, expected: str | None) -> tuple[P
     raise CheckpointError(
         f"The archive {archive.name} cannot be downloaded.",
         where=f"\n{'':12}".join(failed),
-        fix="The zoo's public bucket is being given up bit by bit. Behind a proxy, set "
-        "HTTPS_PROXY. Else:" + _by_hand(archive),
+        fix=("" if mirror else "The zoo's public bucket is being given up bit by bit. ")
+        + "Behind a proxy, set HTTPS_PROXY. Else:"
+        + _by_hand(archive),
     )
 
 
@@ -152,7 +153,10 @@ def _verified(part: Path, expected: str | None) -> str:
     sha256 = _sha256_of(part)
     if expected and sha256 != expected:
         fetch.forget(part)
-        raise fetch.Unavailable(f"its SHA-256 is {sha256}, and {expected} was expected")
+        raise fetch.Unavailable(
+            f"its SHA-256 is {sha256}, and {expected} was expected "
+            "(if you trust it: --sha256 with what it is)"
+        )
     return sha256
 
 
