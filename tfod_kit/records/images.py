@@ -38,6 +38,16 @@ _TAIL = 4096  # bytes after the end that some programs leave, zeros and line end
 _ORIENTATION = 0x0112
 _TURNED = range(2, 9)
 _SIDEWAYS = range(5, 9)
+# EXIF orientation -> Pillow's name of what turns the picture as it is seen into what was stored.
+_BACK = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_90",
+    7: "TRANSVERSE",
+    8: "ROTATE_270",
+}
 
 # First bytes -> Pillow's name of the format, which is also that of its plugin. Pillow tries no
 # other: each is one more decoder that a hostile file could reach.
@@ -107,23 +117,25 @@ def load(
     image = _opened(io.BytesIO(data), path)
     orientation = _orientation(image)
     kind = _kind(data)
+    stored, seen = _sizes(image, orientation)
     turned = untagged = False
     if orientation in _TURNED:
-        untagged = _follows_stored(image.size, orientation, declared)
+        untagged = _follows_stored(stored, orientation, declared)
         turned = not untagged
-    target = _target(image.size, max_side)
+    full_size = seen if turned else stored
+    target = _target(full_size, max_side)
     why = _why_anew(data, image, kind)
     digest = hashlib.sha256(data).digest()
     if not (why or turned or target):
         _check_whole(data, image, kind, path)
-        stored = _without_exif(data, kind) if untagged else data
-        if stored is not None:
+        kept = _without_exif(data, kind) if untagged else data
+        if kept is not None:
             return EncodedImage(
-                stored, kind, image.width, image.height, untagged=untagged, sha256=digest
+                kept, kind, image.width, image.height, untagged=untagged, sha256=digest
             )
     lossy = image.format in ("JPEG", "MPO", "WEBP")
-    full_size = image.size if orientation not in _SIDEWAYS or untagged else image.size[::-1]
-    return _Anew(path, kind or ("jpeg" if lossy else "png"), turned, target).encoded(
+    how = _Anew(path, kind or ("jpeg" if lossy else "png"), orientation, turned, target)
+    return how.encoded(
         image,
         untagged=untagged,
         converted_from=why,
@@ -142,8 +154,7 @@ def size(path: Path) -> tuple[int, int]:
         inside = embedded.holder(path) is not None
         with io.BytesIO(embedded.read(path)) if inside else path.open("rb") as stream:
             image = _opened(stream, path)
-            width, height = image.size
-            return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
+            return _sizes(image, _orientation(image))[1]
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
 
@@ -212,12 +223,14 @@ class _Anew:
     Attributes:
       path: the file, for messages.
       kind: "jpeg" or "png".
-      turned: whether to bake its EXIF orientation.
-      target: (width, height) in px to scale it to, before it is turned; None to leave it.
+      orientation: by its EXIF.
+      turned: whether to bake that; it is dropped otherwise.
+      target: (width, height) in px to scale it to, once turned; None to leave it.
     """
 
     path: Path
     kind: str
+    orientation: int
     turned: bool
     target: tuple[int, int] | None
 
@@ -238,19 +251,34 @@ class _Anew:
         )
 
     def _pixels(self, image: Any) -> Any:
-        from PIL import Image, ImageOps
+        from PIL import Image
 
         if self.target:
             # A JPEG can be decoded at a half, quarter or eighth; twice what is wanted leaves the
             # filter enough to work with.
-            image.draft(None, (2 * self.target[0], 2 * self.target[1]))
-        plain = ImageOps.exif_transpose(image) if self.turned else image
-        plain = _eight_bit(plain)
-        if not self.target:
-            return plain
-        sideways = self.turned and _orientation(image) in _SIDEWAYS
-        target = self.target[::-1] if sideways else self.target
-        return plain.resize(target, Image.Resampling.LANCZOS)
+            sideways = self.turned and self.orientation in _SIDEWAYS
+            width, height = self.target[::-1] if sideways else self.target
+            image.draft(None, (2 * width, 2 * height))
+        plain = _eight_bit(self._placed(image))
+        return plain.resize(self.target, Image.Resampling.LANCZOS) if self.target else plain
+
+    def _placed(self, image: Any) -> Any:
+        """The image as it is seen if it is to be turned, or else as it is stored."""
+        from PIL import Image, ImageOps
+
+        if self.turned:
+            return ImageOps.exif_transpose(image)
+        if image.format == "TIFF" and self.orientation in _TURNED:
+            return image.transpose(getattr(Image.Transpose, _BACK[self.orientation]))
+        return image
+
+
+def _sizes(image: Any, orientation: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The (width, height) in px as stored, and as seen. Pillow turns TIFFs by itself."""
+    size, other = image.size, image.size[::-1]
+    if orientation not in _SIDEWAYS:
+        return size, size
+    return (other, size) if image.format == "TIFF" else (size, other)
 
 
 def _target(size: tuple[int, int], max_side: int | None) -> tuple[int, int] | None:
