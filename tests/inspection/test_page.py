@@ -1,13 +1,15 @@
 import base64
 import io
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 from samples import voc, voc_xml
 
-from tfod_kit import demo, inspection, pipeline_config, resources
+from tfod_kit import demo, inspection, pipeline_config, plots, resources
 from tfod_kit.inspection import page, sheet
 
 
@@ -82,3 +84,30 @@ def test_the_page_shows_doubles_and_suspicious_boxes(tmp_path: Path) -> None:
     assert "c&lt;a&gt;t at 0, 0, 40, 30 px" in text
     assert "1 group of images of the very same bytes, 0 of them in several splits." in text
     assert "c<a>t" not in text
+
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome to open the page in")
+def test_a_browser_shows_charts_and_pictures(found: inspection.Inspection, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(page.html(found, sheet.choose(found.measured, 4)), "utf-8")
+    shot = tmp_path / "shot.png"
+    subprocess.run(
+        [
+            *(str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
+            *("--window-size=1280,3600", f"--user-data-dir={tmp_path / 'profile'}"),
+            *(f"--screenshot={shot}", (tmp_path / "index.html").as_uri()),
+        ],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    with Image.open(shot) as image:
+        pixels = image.convert("RGB")
+        # The bars' blue, many colours of pictures, and a margin at the right: nothing overflows.
+        shown = {colour for _, colour in pixels.getcolors(1 << 24)}
+        edge = pixels.crop((1240, 0, 1280, 3600)).getcolors(1 << 24)
+    assert ImageColor.getrgb(plots.COLOURS[0]) in shown
+    assert len(shown) > 5000
+    assert [colour for _, colour in edge] == [(255, 255, 255)]
