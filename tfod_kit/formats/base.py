@@ -75,6 +75,8 @@ DETAILS = (
     "group_of",
     "area",
     "score",
+    "view",
+    "weight",
 )
 
 

@@ -132,14 +132,24 @@ FORMAT = Format(
 
 
 def _is_coco(path: Path) -> bool:
-    """Whether both keys stand in the file; looked for without reading it into memory."""
+    """Whether both lists stand in the file; looked for without reading it into memory."""
     with path.open("rb") as stream:
         try:
             content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError:  # an empty file
             return False
         with content:
-            return content.find(b'"images"') >= 0 and content.find(b'"annotations"') >= 0
+            return _has_list(content, b'"images"') and _has_list(content, b'"annotations"')
+
+
+def _has_list(content: mmap.mmap, key: bytes) -> bool:
+    place = content.find(key)
+    while place >= 0:
+        after = content[place + len(key) : place + len(key) + 100].lstrip()
+        if after[:1] == b":" and after[1:].lstrip()[:1] == b"[":
+            return True
+        place = content.find(key, place + 1)
+    return False
 
 
 def _classes(content: _File, path: Path, context: Context) -> dict[_Id, _Class]:
@@ -271,7 +281,14 @@ def _marks(attributes: msgspec.Raw) -> dict[str, Any]:
         found = msgspec.json.decode(attributes, type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return {}
-    return {name: True for name in coco_write.ATTRIBUTES if found.get(name) in (True, "true")}
+    marks: dict[str, Any] = {
+        name: True for name in coco_write.ATTRIBUTES if found.get(name) in (True, "true")
+    }
+    if isinstance(found.get("view"), str):
+        marks["view"] = found["view"]
+    if isinstance(found.get("weight"), float | int):
+        marks["weight"] = float(found["weight"])
+    return marks
 
 
 def _box(

@@ -116,7 +116,11 @@ def _extras(item: ObjectAnnotation, annotation: ImageAnnotation, most: int) -> d
             flat += (round(x, 4), round(y, 4), point.visibility)
         extras["keypoints"] = flat + [0] * (3 * (most - len(item.keypoints)))
         extras["num_keypoints"] = sum(point.visibility > 0 for point in item.keypoints)
-    attributes = {name: True for name in ATTRIBUTES if getattr(item, name)}
+    attributes: dict[str, Any] = {name: True for name in ATTRIBUTES if getattr(item, name)}
+    if item.view:
+        attributes["view"] = item.view
+    if item.weight != 1.0:
+        attributes["weight"] = item.weight
     if attributes:
         extras["attributes"] = attributes
     if item.score is not None:

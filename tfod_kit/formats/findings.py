@@ -52,6 +52,8 @@ _LOST = {
     "group_of": "marks of groups",
     "area": "areas that are not the box's",
     "score": "scores",
+    "view": "views",
+    "weight": "weights of objects",
 }
 
 REASONS: dict[str, Reason] = {

@@ -213,11 +213,11 @@ def _extent(value: _Result, size: tuple[int, int]) -> tuple[Box, Polygons | None
         if len(points) < 3:
             return None
     elif "radiusX" in value:
-        center = _px(value["x"], width), _px(value["y"], height)
-        radii = _px(value["radiusX"], width), _px(value["radiusY"], height)
+        center = _px(value.get("x"), width), _px(value.get("y"), height)
+        radii = _px(value.get("radiusX"), width), _px(value.get("radiusY"), height)
         points = list(reading.ellipse(*center, *radii, _turn(value)))
-    elif "width" in value and "rle" not in value:
-        x, y = _px(value["x"], width), _px(value["y"], height)
+    elif {"width", "height"} <= value.keys() and "rle" not in value:
+        x, y = _px(value.get("x"), width), _px(value.get("y"), height)
         w, h = _px(value["width"], width), _px(value.get("height"), height)
         if not _turn(value):
             return boxes.from_xywh(x, y, w, h, width=width, height=height), None

@@ -106,6 +106,18 @@ def _images(
                 yield found
 
 
+def _check_kinds(annotation: ImageAnnotation) -> None:
+    """Raises TypeError where a list of a record holds bytes for numbers, or 0 bytes for a class."""
+    for item in annotation.objects:
+        box = item.box
+        numbers = [box.ymin, box.xmin, box.ymax, box.xmax, item.area or 0.0, item.weight]
+        numbers += [value for point in item.keypoints for value in (point.y, point.x)]
+        marks = [point.visibility for point in item.keypoints]
+        kinds = ((numbers, float | int), (marks, int), ([item.label], str))
+        if not item.label or not all(isinstance(v, kind) for vs, kind in kinds for v in vs):
+            raise TypeError(f"an object's lists are of the wrong kind: {item.label!r} {box}")
+
+
 def _image(
     record: bytes,
     path: Path,
@@ -117,17 +129,18 @@ def _image(
 ) -> ImageAnnotation | None:
     try:
         annotation, _ = example.decode(record, label_map)
+        _check_kinds(annotation)
     except (DataError, ConfigError) as error:
         found = f"{error.problem} {error.found or ''}".strip()
         context.findings.add("annotation_unreadable", where, found, fix=error.fix or "")
         return None
-    except (ValueError, IndexError, TypeError, OSError, SyntaxError) as error:
+    except Exception as error:  # lists of other lengths, text that is none, masks that are none
         context.findings.add("annotation_unreadable", where, error)
         return None
     name = annotation.path.name or f"{path.stem}_{index:06}"
     inside = embedded.in_record(path, offset, name)
     width, height = annotation.width, annotation.height
-    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+    if not all(isinstance(side, int) and 0 < side <= MAX_SIDE for side in (width, height)):
         try:
             width, height = images.size(inside)
         except DataError as error:

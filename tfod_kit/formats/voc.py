@@ -18,7 +18,7 @@ from tfod_kit import boxes
 from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
 from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
-from tfod_kit.formats import reading, voc_write
+from tfod_kit.formats import reading, voc_masks, voc_write
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.locate import split_of_path
 
@@ -50,7 +50,7 @@ FORMAT = Format(
     discover=discover,
     read=read,
     expects="XML files whose root is <annotation>, such as Annotations/*.xml beside JPEGImages/",
-    keeps=frozenset(("mask", *voc_write.FLAGS)),
+    keeps=frozenset(("mask", "view", *voc_write.FLAGS)),
     write=voc_write.write,
     image_folder=voc_write.IMAGES,
 )
@@ -195,15 +195,17 @@ def _declared(root: Any, name: str) -> float | None:
 def _objects(
     root: Any, size: tuple[int, int], path: Path, context: Context
 ) -> Iterator[ObjectAnnotation]:
-    for element in root.iterfind("object"):
+    elements = root.findall("object")
+    masks = voc_masks.read(path, len(elements), size, context) or [None] * len(elements)
+    for element, drawn in zip(elements, masks, strict=True):
         where = f"{context.name(path)}:{element.sourceline}"
         label = " ".join((element.findtext("name") or "").split())
         if not label:
             context.findings.add("class_missing", where)
             continue
         try:
-            mask = _polygon(element)
-            box = _box(element, mask, size, where, context)
+            outline = _polygon(element)
+            box = _box(element, outline, size, where, context)
         except ValueError as error:
             context.findings.add("number_unreadable", where, error)
             continue
@@ -213,10 +215,11 @@ def _objects(
         yield ObjectAnnotation(
             label=label,
             box=box,
-            mask=mask,
+            mask=outline or drawn,
             difficult=_flag(element, "difficult"),
             truncated=_flag(element, "truncated"),
             occluded=_flag(element, "occluded"),
+            view=_view(element),
         )
 
 
@@ -264,6 +267,11 @@ def _number(element: Any, name: str) -> float:
         return float(text)
     except ValueError:
         raise ValueError(f"<{name}>{text}</{name}>") from None
+
+
+def _view(element: Any) -> str:
+    pose = reading.name(element.findtext("pose") or "")
+    return "" if pose.lower() == "unspecified" else pose
 
 
 def _flag(element: Any, name: str) -> bool:

@@ -40,6 +40,7 @@ def _xml(annotation: ImageAnnotation, output: Output) -> bytes:
     for item in annotation.objects:
         element = etree.SubElement(root, "object")
         _put(element, "name", item.label)
+        _put(element, "pose", item.view or "Unspecified")
         for flag in FLAGS:
             _put(element, flag, int(getattr(item, flag)))
         _put_box(element, item, annotation)

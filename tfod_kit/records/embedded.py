@@ -72,6 +72,8 @@ def _of_record(path: Path, offset: int) -> bytes:
 
     try:
         _, values = example.features(shards.read_at(path, offset))[example.ENCODED]
+        if not isinstance(values[0], bytes):
+            raise ValueError("its picture is no bytes")
         return values[0]
     except (DataError, KeyError, IndexError, TypeError) as error:
         raise ValueError(str(error)) from error

@@ -26,7 +26,7 @@ def to_rle(mask: Polygons | Rle, height: int, width: int) -> Rle:
     from pycocotools import mask as coco_mask
 
     inside = [list(outlines.within(ring, width, height)) for ring in mask.rings]
-    inside = [ring for ring in inside if ring]
+    inside = [ring for ring in inside if len(ring) >= 6]  # of 4 numbers it would be a box
     if not inside:
         nothing = {"counts": [height * width], "size": [height, width]}
         return Rle(coco_mask.frPyObjects(nothing, height, width)["counts"], height, width)

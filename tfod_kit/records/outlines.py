@@ -4,8 +4,10 @@ The drawing in pycocotools takes time and memory by an outline's length in pixel
 counts in 32 bits: one hostile coordinate would be a hang or worse.
 """
 
+import math
 from collections.abc import Sequence
 
+_FAR = 1e9  # px; beyond, nobody drew anything, and differences lose their meaning
 _Point = tuple[float, float]
 
 
@@ -19,7 +21,8 @@ def within(ring: Sequence[float], width: int, height: int) -> Sequence[float]:
     side = max(width, height)
     if min(ring) >= -side and max(ring) <= 2 * side:
         return ring
-    points = list(zip(ring[::2], ring[1::2], strict=False))
+    near = [max(-_FAR, min(_FAR, value)) if math.isfinite(value) else 0.0 for value in ring]
+    points = list(zip(near[::2], near[1::2], strict=False))
     for axis, end in ((0, width), (1, height)):
         points = _kept(points, axis, 0.0, above=True)
         points = _kept(points, axis, float(end), above=False)

@@ -1,0 +1,272 @@
+"""What holds for every format: read from the table, so that a new one is tested as it is added."""
+
+import shutil
+import tarfile
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from samples import SHARED, coco, picture, voc
+
+from tfod_kit import boxes, formats, labels
+from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
+from tfod_kit.boxes import Box
+from tfod_kit.errors import DataError, UsageError
+from tfod_kit.formats import FORMATS, WRITTEN
+from tfod_kit.formats.base import DETAILS
+from tfod_kit.formats.findings import REASONS, Findings
+
+FIXTURES = Path(__file__).parent / "fixtures"
+BCCD = SHARED / "data" / "bccd.tar.gz"
+
+# The same picture with the same two boxes, and one without, in every format.
+SAME = [[("cat", (4, 3, 20, 15)), ("dog", (22, 10, 38, 28))], []]
+NO_NEGATIVES = {"open_images"}  # the format lists boxes, and nothing else
+ONE_CLASS = {"wider": "face"}
+
+
+def _pixels(annotation: ImageAnnotation) -> list[tuple[str, tuple[int, ...]]]:
+    size = {"width": annotation.width, "height": annotation.height}
+    return [
+        (item.label, tuple(round(edge, 4) for edge in boxes.to_pixels(item.box, **size)))
+        for item in annotation.objects
+    ]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_fixture_says_the_same_in_every_format(name: str, tmp_path: Path) -> None:
+    findings = Findings()
+    source = FIXTURES / name
+    assert source.is_dir(), f"{name} has no fixture folder"
+    read = formats.read(source, format=name, findings=findings)
+    expected = SAME[:1] if name in NO_NEGATIVES else SAME
+    if name in ONE_CLASS:
+        expected = [[(ONE_CLASS[name], box) for _, box in objects] for objects in expected]
+    assert sorted(map(_pixels, read), reverse=True) == expected
+    assert {(a.width, a.height) for a in read} == {(40, 30)}
+    assert set(findings.counts) <= {"dont_care", "image_without_annotation"}
+    copied = shutil.copytree(source, tmp_path / "elsewhere")
+    assert [a.source_id for a in formats.read(copied, format=name)] == [a.source_id for a in read]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_auto_knows_the_fixture(name: str) -> None:
+    detected = [
+        known
+        for known in FORMATS
+        if FORMATS[known].discover(FIXTURES / name, _context(FIXTURES / name))
+    ]
+    assert detected == [name]
+
+
+def _context(root: Path) -> formats.Context:
+    return formats.Context(root, formats.ImageIndex(root), Findings("skip"))
+
+
+RICH = ObjectAnnotation(
+    "cat",
+    Box(0.1, 0.1, 0.5, 0.5),
+    mask=Polygons([(4, 3, 20, 3, 20, 15, 4, 15)]),
+    is_crowd=True,
+    difficult=True,
+    truncated=True,
+    occluded=True,
+    group_of=True,
+    area=123.0,
+    score=0.25,
+    view="Left",
+    weight=0.5,
+)
+POSED = ObjectAnnotation(
+    "dog",
+    Box(0.2, 0.3, 0.9, 0.95),
+    keypoints=(Keypoint(0.25, 0.35, 2, "nose"), Keypoint(0.5, 0.6, 1, "tail")),
+)
+PIECES = Polygons([(4, 3, 10, 3, 10, 15), (12, 3, 20, 3, 20, 15)])
+
+
+def _data(folder: Path) -> dict[str, list[ImageAnnotation]]:
+    pictures = [picture(folder / f"{name}.jpg") for name in ("a", "b", "c d,e")]
+    objects = [
+        (RICH, replace(RICH, mask=None, area=None), replace(RICH, label="é &<b>", mask=PIECES)),
+        (POSED, replace(POSED, keypoints=())),
+        (),
+    ]
+    a, b, c = (
+        ImageAnnotation(path, 40, 30, path.name, items)
+        for path, items in zip(pictures, objects, strict=True)
+    )
+    return {"train": [a, c], "val": [b]}
+
+
+def _held(item: ObjectAnnotation, name: str) -> ObjectAnnotation:
+    """What a format can hold of an object: the rest as if it had never been said."""
+    empty = ObjectAnnotation("", item.box)
+    rest = {d: getattr(empty, d) for d in DETAILS if d not in FORMATS[name].keeps}
+    if name in ("voc", "yolo") and isinstance(item.mask, Polygons) and len(item.mask.rings) > 1:
+        rest["mask"] = None
+    if name == "yolo":  # a data set with keypoints holds no masks and no scores
+        rest |= {"mask": None, "score": None}
+        unlabelled = tuple(Keypoint(0.0, 0.0, 0, point.name) for point in POSED.keypoints)
+        rest |= {} if item.keypoints else {"keypoints": unlabelled}
+    if name == "coco" and item.area is None:  # COCO must state one
+        rest["area"] = round(item.box.area * 40 * 30, 4)
+    return replace(item, **rest)
+
+
+def _near(ours: Iterable[ObjectAnnotation], theirs: Iterable[ObjectAnnotation]) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        assert replace(one, box=other.box, keypoints=other.keypoints) == other
+        for edge in ("ymin", "xmin", "ymax", "xmax"):
+            assert getattr(one.box, edge) == pytest.approx(getattr(other.box, edge), abs=1e-5)
+        for point, expected in zip(one.keypoints, other.keypoints, strict=True):
+            assert (point.y, point.x) == pytest.approx((expected.y, expected.x), abs=1e-5)
+            assert (point.visibility, point.name) == (expected.visibility, expected.name)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_read_of_write_is_what_the_format_can_hold(name: str, tmp_path: Path) -> None:
+    data = _data(tmp_path / "data")
+    findings = Findings("fail")
+    done = formats.write(name, data, tmp_path / "out", findings=findings)
+    assert done.images == {"train": 2, "val": 1}
+    for split, written in data.items():
+        read = formats.read(tmp_path / "out", format=name, split=split)
+        by_stem = {a.path.stem: a for a in read}
+        assert by_stem.keys() == {a.path.stem for a in written}
+        for annotation in written:
+            again = by_stem[annotation.path.stem]
+            assert (again.width, again.height) == (40, 30)
+            assert again.path.read_bytes() == annotation.path.read_bytes()
+            _near(again.objects, [_held(item, name) for item in annotation.objects])
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_a_format_cannot_hold_is_counted(name: str, tmp_path: Path) -> None:
+    findings = Findings("fail")
+    formats.write(name, _data(tmp_path / "data"), tmp_path / "out", findings=findings)
+    lost = {code: count for code, count in findings.counts.items() if code.startswith("lost_")}
+    assert findings.counts == lost
+    often = {"mask": 2, "keypoints": 1, "area": 2}
+    missing = {d: often.get(d, 3) for d in DETAILS if d not in FORMATS[name].keeps}
+    if name == "voc":
+        missing["mask"] = 1  # the one in pieces
+    if name == "yolo":
+        missing |= {"mask": 2, "score": 3}
+    assert lost == {f"lost_{detail}": count for detail, count in missing.items()}
+
+
+def test_every_detail_has_a_reason_code() -> None:
+    assert {f"lost_{detail}" for detail in DETAILS} <= REASONS.keys()
+    assert set(DETAILS) == set(ObjectAnnotation.__slots__) - {"label", "box"}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_auto_reads_back_what_was_written(name: str, tmp_path: Path) -> None:
+    formats.write(name, _data(tmp_path / "data"), tmp_path / "out")
+    findings = Findings()
+    assert len(formats.read(tmp_path / "out", findings=findings)) == 3
+    assert findings.counts == {}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_same_data_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
+    for out in ("one", "two"):
+        formats.write(name, _data(tmp_path / "data"), tmp_path / out)
+    one, two = (
+        {p.relative_to(tmp_path / out): p.read_bytes() for p in walk if p.is_file()}
+        for out, walk in ((name, (tmp_path / name).rglob("*")) for name in ("one", "two"))
+    )
+    assert one == two
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_failure_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
+    data = _data(tmp_path / "data")
+    data["val"][0].path.write_bytes(b"<html>")
+    with pytest.raises(DataError, match="HTML"):
+        formats.write(name, data, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+    formats.write(name, data, tmp_path / "out", findings=Findings("skip"))
+    assert len(formats.read(tmp_path / "out", format=name)) == 2
+
+
+def test_other_files_are_not_written_over(tmp_path: Path) -> None:
+    data = _data(tmp_path / "data")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("the only copy")
+    with pytest.raises(UsageError, match=r"thesis\.txt"):
+        formats.write("coco", data, tmp_path / "out")
+    (tmp_path / "out" / "thesis.txt").unlink()
+    formats.write("coco", data, tmp_path / "out")
+    formats.write("yolo", data, tmp_path / "out")  # ours alone: replaced
+    assert (tmp_path / "out" / "data.yaml").is_file()
+    assert not (tmp_path / "out" / "annotations").exists()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"notes\.txt"):
+        formats.write("yolo", data, tmp_path / "out")
+
+
+def test_pictures_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
+    paths = [picture(tmp_path / "x" / "a.jpg"), picture(tmp_path / "y" / "A.png", (20, 10))]
+    data = [ImageAnnotation(path, 40, 30, str(n)) for n, path in enumerate(paths)]
+    data[1] = replace(data[1], width=20, height=10)
+    formats.write("yolo", data, tmp_path / "out", classes=labels.from_names(["cat"]))
+    assert sorted(p.name for p in (tmp_path / "out/images/train").iterdir()) == ["A_2.png", "a.jpg"]
+
+
+def test_links_where_nothing_changes(tmp_path: Path) -> None:
+    paths = [picture(tmp_path / "a.jpg"), picture(tmp_path / "b.webp")]
+    data = [ImageAnnotation(path, 40, 30, path.name) for path in paths]
+    out = tmp_path / "out"
+    formats.write("csv", data, out, classes=labels.from_names(["cat"]), link=True)
+    assert (out / "images/train/a.jpg").resolve() == paths[0]
+    assert not (out / "images/train/b.jpg").is_symlink()
+    assert paths[1].exists()
+
+
+def test_a_format_that_is_only_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no format 'kitti' to write"):
+        formats.write("kitti", [], tmp_path / "out")
+
+
+def test_two_formats_of_the_same_images_are_one_data_set(tmp_path: Path) -> None:
+    voc(tmp_path, 3)
+    coco(tmp_path / "a.json", [{"id": 1, "file_name": "1.jpg", "width": 40, "height": 30}], [])
+    findings = Findings()
+    assert len(formats.read(tmp_path, findings=findings)) == 3
+    assert findings.counts == {"other_format_too": 1}
+
+
+def test_two_formats_of_different_images_are_for_a_person(tmp_path: Path) -> None:
+    voc(tmp_path, 3)
+    picture(tmp_path / "only_here.jpg")
+    images = [{"id": 1, "file_name": "only_here.jpg", "width": 40, "height": 30}]
+    coco(tmp_path / "a.json", images, [])
+    with pytest.raises(DataError) as caught:
+        formats.read(tmp_path)
+    assert caught.value.found == (
+        "Pascal VOC XML for 3 images: 3 files, such as 0.xml; COCO JSON for 1 images: a.json"
+    )
+    assert "--format with one of voc, coco" in str(caught.value.expected)
+    assert len(formats.read(tmp_path, format="voc")) == 3
+    assert len(formats.read(tmp_path, format="coco")) == 1
+
+
+@pytest.mark.skipif(
+    not BCCD.is_file(), reason="the real data set lies in ../shared, which is absent"
+)
+def test_bccds_csv_is_its_xml(tmp_path: Path) -> None:
+    with tarfile.open(BCCD) as archive:
+        archive.extractall(tmp_path, filter="data")
+    tables, xml = (
+        {a.path: (a.width, a.height, a.objects) for a in formats.read(tmp_path, format=name)}
+        for name in ("csv", "voc")
+    )
+    assert len(tables) == 364
+    for path, (width, height, objects) in tables.items():
+        assert (width, height) == xml[path][:2]
+        ours = Counter((item.label, item.box) for item in objects)
+        assert ours == Counter((item.label, item.box) for item in xml[path][2])
