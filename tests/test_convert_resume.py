@@ -251,3 +251,23 @@ def test_an_image_that_vanishes_is_no_traceback(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         convert(data, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files")
+def test_a_file_that_may_not_grow_is_one_message(tmp_path: Path) -> None:
+    """The system itself refuses to write on, as it does on a full disk."""
+    data, out = voc(tmp_path / "data", 20), tmp_path / "out"
+    script = (
+        "import resource, sys\nfrom tfod_kit.cli.main import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\nsys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", script, "convert", str(data), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "An output cannot be written" in done.stderr
+    assert "File too large" in done.stderr
+    assert "free space" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
+    convert(data, out)
+    assert out.is_dir()
