@@ -232,6 +232,12 @@ def test_a_missing_shard(folder: Path) -> None:
 
 
 CONFIGS = [
+    ("readers_above_shards", "note", {"train_input_reader__num_readers": "8"}),
+    (
+        "records_remote",
+        "note",
+        {"train_input_reader__tf_record_input_reader__input_path": "gs://bucket/train"},
+    ),
     ("batch_above_images", "warning", {"train_config__batch_size": "25"}),
     ("too_many_objects", "warning", {"train_config__max_number_of_boxes": "1"}),
     ("num_classes_above_map", "note", {"model__ssd__num_classes": "90"}),
@@ -295,6 +301,21 @@ def test_the_evaluation_on_the_training_set(folder: Path) -> None:
     codes = {each.code for each in check.check(folder / "run").findings}
     assert "evaluates_training_set" in codes
     assert "leakage" not in codes
+
+
+def test_no_evaluation(folder: Path) -> None:
+    path = folder / "run" / "pipeline.config"
+    config = pipeline_config.load(path)
+    del config.eval_input_reader[:]
+    pipeline_config.save(config, path)
+    assert _found(folder, "no_evaluation").level == Level.WARNING
+
+
+def test_ids_with_gaps(folder: Path) -> None:
+    label_map = folder / "records" / "label_map.pbtxt"
+    label_map.write_text("item { id: 1 name: 'red' } item { id: 4 name: 'blue' }")
+    _edit(folder, model__ssd__num_classes="4")
+    assert "2 classes, ids to 4" in str(_found(folder, "label_map_gaps").examples[0])
 
 
 def test_readers_with_different_label_maps(folder: Path) -> None:
@@ -392,6 +413,15 @@ def test_the_verb_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert found["level"] == "error"
     path = str(folder / "records" / TRAIN)
     assert found["examples"][0] == {"file": path, "record": 1, "found": ""}
+
+
+def test_what_a_camera_puts_behind_a_picture_is_no_damage() -> None:
+    from tfod_kit.check import pictures
+
+    data = encoded("JPEG", 300, 200, seed=1)
+    assert pictures.read(data + bytes(1000), 0, len(data) + 1000).whole
+    assert not pictures.read(data[:-2], 0, len(data) - 2).whole
+    assert not pictures.read(data[: len(data) // 3], 0, len(data) // 3).whole
 
 
 def test_a_picture_of_each_orientation_is_read_as_pillow_reads_it() -> None:

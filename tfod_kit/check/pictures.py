@@ -55,8 +55,9 @@ def read(data: bytes, start: int, end: int) -> Header:
 
 
 def _jpeg(data: bytes, start: int, end: int) -> Header:
-    # Some cameras and tools pad the file with a few zeros or line ends.
-    whole = data.endswith(_JPEG_END, start, end) or data.rfind(_JPEG_END, end - 64, end) > start
+    # Cameras put data of their own behind the picture. In its compressed part the marker does not
+    # occur; the first half may hold that of a thumbnail.
+    whole = data.rfind(_JPEG_END, (start + end) // 2, end) >= 0
     orientation = 1
     place, last = start + 2, end - 9
     while place < last and data[place] == 0xFF:
@@ -77,7 +78,7 @@ def _jpeg(data: bytes, start: int, end: int) -> Header:
 def _png(data: bytes, start: int, end: int) -> Header:
     if end - start < 33:
         return Header("png", whole=False)
-    whole = data.rfind(_PNG_END, end - 64, end) > start
+    whole = data.rfind(_PNG_END, (start + end) // 2, end) >= 0
     width, height, _, colour = struct.unpack_from(">IIBB", data, start + 16)
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 0)
     return Header("png", width, height, channels, whole=whole)

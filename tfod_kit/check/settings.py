@@ -160,17 +160,27 @@ def check_anchors(target: Target, held: Facts, findings: Findings) -> None:
 
 def check_classes(target: Target, findings: Findings) -> None:
     """num_classes above the map's, and readers with different maps."""
-    maps = {split.label_map_path: split.label_map for split in target.splits if split.label_map}
+    maps = {
+        split.label_map_path: split.label_map
+        for split in target.splits
+        if split.label_map is not None
+    }
     present = pipeline_config.model_of(target.config).num_classes
     for path, label_map in maps.items():
-        if label_map and present > label_map.num_classes:
+        if present > label_map.num_classes:
             findings.note(
                 "num_classes_above_map",
                 "The model has more classes than the label map: the others are never learned.",
                 Place(path, found=f"{label_map.num_classes}, and num_classes {present}"),
                 fix=f"Set num_classes to {label_map.num_classes}.",
             )
-    if len({tuple(each.ids.items()) for each in maps.values() if each}) > 1:
+        if label_map.num_classes > len(label_map):
+            findings.note(
+                "label_map_gaps",
+                "The label map's ids have gaps: num_classes is its highest id.",
+                Place(path, found=f"{len(label_map)} classes, ids to {label_map.num_classes}"),
+            )
+    if len({tuple(each.ids.items()) for each in maps.values()}) > 1:
         findings.error(
             "label_maps_differ",
             "The training and the evaluation use different label maps: classes are confused.",
@@ -240,6 +250,14 @@ def check_files(target: Target, workers: int, tpu: bool, findings: Findings) -> 
                 "'End of sequence', the rest with 'Socket closed'.",
                 Place(split.name, found=f"{len(sizes)} files, {workers} workers"),
                 fix=f"Convert with --shards {workers} or more.",
+            )
+        readers = split.reader.num_readers if split.reader.HasField("num_readers") else 0
+        if split.name == TRAIN and sizes and readers > len(sizes):
+            findings.note(
+                "readers_above_shards",
+                "num_readers is above the number of record files: the others have none.",
+                Place(split.name, found=f"{readers} readers, {len(sizes)} files"),
+                fix="Set num_readers to the number of files, or convert with more --shards.",
             )
         if split.name == TRAIN and len(sizes) == 1 and sizes[0] > _LONG_FILE:
             findings.note(

@@ -102,9 +102,15 @@ def check_contents(splits: Sequence[Split], facts: Mapping[str, Facts], findings
     """Empty splits, splits without objects, evaluation on the training set."""
     for split in splits:
         held = facts[split.name]
-        place = Place(split.name)
-        if not held.records:
-            findings.error("split_empty", "A split holds no readable record.", place, fix=_CONVERT)
+        if not split.paths:
+            _check_remote(split, findings)
+        elif not held.records:
+            findings.error(
+                "split_empty",
+                "A split holds no readable record.",
+                Place(split.name),
+                fix=_CONVERT,
+            )
         elif not held.owner:
             findings.error(
                 "no_objects",
@@ -115,6 +121,19 @@ def check_contents(splits: Sequence[Split], facts: Mapping[str, Facts], findings
     names = [split.name for split in splits]
     if TRAIN in names:
         _check_evaluation(splits, names, findings)
+
+
+def _check_remote(split: Split, findings: Findings) -> None:
+    """Says that records in a bucket were not looked at; absent files are the config's findings."""
+    patterns = split.reader.tf_record_input_reader.input_path if split.reader is not None else ()
+    for pattern in patterns:
+        if "://" in pattern:
+            findings.note(
+                "records_remote",
+                "Records that are not on this machine were not looked at.",
+                Place(split.name, found=pattern),
+                fix="Check them where they are written: tfod check RECORDS.",
+            )
 
 
 def _check_evaluation(splits: Sequence[Split], names: Sequence[str], findings: Findings) -> None:
