@@ -85,7 +85,9 @@ class Findings:
     def refused(self, code: str, error: TfodKitError, file: object) -> None:
         """Adds, as an error, what a reader refused; `file` is where the error names no place."""
         place = error.where if error.where is not None else file
-        expected = f"expected {error.expected}" if error.expected is not None else ""
+        expected = str(error.expected or "")
+        if expected and not expected.startswith(("Did you mean", "Known:")):
+            expected = f"expected {expected}"
         found = f"found {error.found}" if error.found is not None else ""
         said = "; ".join(filter(None, (found, expected)))
         self.error(code, error.problem, Place(str(place), found=said), fix=error.fix or "")
