@@ -329,7 +329,7 @@ def test_readers_with_different_label_maps(folder: Path) -> None:
 
 
 def test_workers_and_tpu(folder: Path) -> None:
-    assert "1 files, 3 workers" in str(
+    assert "files: 1, workers: 3" in str(
         _found(folder, "shards_below_workers", Options(workers=3)).examples[0]
     )
     found = _found(folder, "path_not_on_gs", Options(tpu=True))

@@ -248,7 +248,7 @@ def check_files(target: Target, workers: int, tpu: bool, findings: Findings) -> 
                 "shards_below_workers",
                 "There are fewer record files than workers: the others get no data and stop with "
                 "'End of sequence', the rest with 'Socket closed'.",
-                Place(split.name, found=f"{len(sizes)} files, {workers} workers"),
+                Place(split.name, found=f"files: {len(sizes)}, workers: {workers}"),
                 fix=f"Convert with --shards {workers} or more.",
             )
         readers = split.reader.num_readers if split.reader.HasField("num_readers") else 0
@@ -256,7 +256,7 @@ def check_files(target: Target, workers: int, tpu: bool, findings: Findings) -> 
             findings.note(
                 "readers_above_shards",
                 "num_readers is above the number of record files: the others have none.",
-                Place(split.name, found=f"{readers} readers, {len(sizes)} files"),
+                Place(split.name, found=f"readers: {readers}, files: {len(sizes)}"),
                 fix="Set num_readers to the number of files, or convert with more --shards.",
             )
         if split.name == TRAIN and len(sizes) == 1 and sizes[0] > _LONG_FILE:

@@ -97,13 +97,15 @@ def _print(report: check.Report) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
-    for name, held in report.splits.items():
+    read = {name: held for name, held in report.splits.items() if held.files}
+    for name, held in read.items():
         console.print(
             f"{name:<8} {held.records:,} records in {_counted(held.files, 'file')}, "
             f"{held.objects:,} objects, {len(held.classes)} classes, {held.size / _MIB:,.1f} MiB",
             markup=False,
         )
-    console.print()
+    if read:
+        console.print()
     show(report.findings)
     console.print(verdict(report.findings), markup=False)
 
