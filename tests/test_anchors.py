@@ -71,6 +71,16 @@ def test_the_best_fit_is_that_over_all_anchors(name: str) -> None:
     np.testing.assert_allclose(anchors.best_overlaps(boxes, made), overlaps.max(axis=1), atol=1e-6)
 
 
+def test_the_anchors_inside_are_those_that_upstream_does_not_prune() -> None:
+    height, width, _ = CASES["faster_rcnn_resnet50_v1.config"]
+    made = anchors.grids(_config("faster_rcnn_resnet50_v1.config"), height, width)
+    every = np.concatenate([anchors.corners(grid) for grid in made])
+    fits = (every[:, :2] >= 0).all(axis=1) & (every[:, 2:] <= (height, width)).all(axis=1)
+    left = np.concatenate([anchors.corners(grid) for grid in anchors.inside(made, height, width)])
+    assert sorted(map(tuple, left.round(3))) == sorted(map(tuple, every[fits].round(3)))
+    assert 0 < len(left) < len(every)
+
+
 def test_a_model_without_anchors() -> None:
     config = _config("centernet_resnet50_v1_fpn.config")
     assert anchors.grids(config, 512, 512) == ()

@@ -89,6 +89,33 @@ def best_overlaps(boxes: Any, made: Sequence[Grid]) -> Any:
     return best
 
 
+def inside(made: Sequence[Grid], height: int, width: int) -> tuple[Grid, ...]:
+    """The anchors that lie wholly within an input of that many pixels.
+
+    Faster R-CNN trains no others, unless its config has clip_anchors_to_image. A grid is given for
+    each size, as how many centres are left depends on it; sizes without any are left out.
+    """
+    kept = []
+    for grid in made:
+        for size in grid.sizes:
+            spans = [
+                _span(length, cells, stride, offset, limit)
+                for length, cells, stride, offset, limit in zip(
+                    size, (grid.rows, grid.columns), grid.stride, grid.offset, (height, width),
+                    strict=True,
+                )
+            ]  # fmt: skip
+            (first_y, last_y), (first_x, last_x) = spans
+            if last_y >= first_y and last_x >= first_x:
+                offset = (
+                    grid.offset[0] + first_y * grid.stride[0],
+                    grid.offset[1] + first_x * grid.stride[1],
+                )
+                cells = last_y - first_y + 1, last_x - first_x + 1
+                kept.append(Grid(*cells, grid.stride, offset, (size,)))
+    return tuple(kept)
+
+
 def input_sizes(config: PipelineConfig, sizes: Any) -> Any:
     """How many pixels a picture fills at the model's input.
 
@@ -124,6 +151,14 @@ def canvas(config: PipelineConfig) -> tuple[int, int] | None:
         side = resizer.keep_aspect_ratio_resizer.max_dimension
         return side, side
     return None
+
+
+def _span(length: float, cells: int, stride: float, offset: float, limit: float) -> tuple[int, int]:
+    """The first and the last centre around which an anchor of that length lies within 0..limit."""
+    slack = 1e-3  # px: upstream compares in float32
+    first = math.ceil((length / 2 - offset - slack) / stride)
+    last = math.floor((limit - length / 2 - offset + slack) / stride)
+    return max(first, 0), min(last, cells - 1)
 
 
 def _generator(config: PipelineConfig) -> Any:

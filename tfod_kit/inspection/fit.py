@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfod_kit import anchors
+from tfod_kit import anchors, pipeline_config
 from tfod_kit.inspection.measure import Floats, Measured
 from tfod_kit.pipeline_config import PipelineConfig
 
@@ -17,7 +17,8 @@ class Fit:
     """The best overlap of each box with an anchor.
 
     Attributes:
-      anchors: how many the commonest picture has; 0 for a model without anchors.
+      anchors: how many the commonest picture has in training, where Faster R-CNN leaves out those
+        that reach over its edge; 0 for a model without anchors.
       input: the picture's "WIDTHxHEIGHT" at the model's input, the commonest.
       boxes: how many were looked at.
       unmatched: how many of them no anchor overlaps by MATCHED_IOU. Training still gives each its
@@ -48,7 +49,7 @@ def fit(config: PipelineConfig, measured: Measured) -> Fit:
     canvases, member = _canvases(config, seen)
     common = int(np.argmax(np.bincount(member))) if len(member) else 0
     for place, (height, width) in enumerate(canvases):
-        grids = anchors.grids(config, height, width)
+        grids = _trained(config, height, width)
         chosen = member[measured.owner] == place
         best[chosen] = anchors.best_overlaps(boxes[chosen], grids)
         if place == common:
@@ -69,6 +70,16 @@ def fit(config: PipelineConfig, measured: Measured) -> Fit:
         histogram=tuple(int(count) for count in np.histogram(best, np.linspace(0, 1, 11))[0]),
         shorter_side=_percentiles(shorter),
     )
+
+
+def _trained(config: PipelineConfig, height: int, width: int) -> tuple[anchors.Grid, ...]:
+    """The anchors that training uses."""
+    grids = anchors.grids(config, height, width)
+    model = pipeline_config.model_of(config)
+    prunes = pipeline_config.architecture(config) == "faster_rcnn"
+    if prunes and not model.clip_anchors_to_image:
+        return anchors.inside(grids, height, width)
+    return grids
 
 
 def _canvases(
