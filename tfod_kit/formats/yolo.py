@@ -83,6 +83,8 @@ def _label_files(context: Context) -> dict[Path, Path]:
     """Image -> its text file, for the images that have one: beside it, or below labels/."""
     files = context.images.files(context.root)
     known = {path for path in files if path.suffix.lower() == ".txt"}
+    if not known:  # as in most data sets of other formats, which may be large
+        return {}
     return {
         image: label
         for image in context.images.paths
