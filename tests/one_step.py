@@ -1,16 +1,18 @@
 """Builds the models of pipeline.configs and trains one step of each with upstream's own parts.
 
-Run as a program; prints {"name": {"loss": value}} in a line for each, named as its file.
+Run as a program; prints {"name": [architecture, {"loss": value}]} in a line for each, named as its
+file; the architecture as it is told from the variables' names.
 """
 
 import json
 import sys
 from pathlib import Path
 
-from tfod_kit import compat, pipeline_config
+from tfod_kit import checkpoint_index, compat, pipeline_config
+from tfod_kit.engine import restore
 
 
-def first_losses(path: Path) -> dict[str, float]:
+def first_losses(path: Path) -> tuple[str | None, dict[str, float]]:
     import tensorflow as tf
     from object_detection import inputs, model_lib_v2
     from object_detection.builders import model_builder, optimizer_builder
@@ -34,7 +36,8 @@ def first_losses(path: Path) -> dict[str, float]:
         training_step=step,
         clip_gradients_value=training.gradient_clipping_by_norm or None,
     )
-    return {name: float(loss) for name, loss in losses.items()}
+    told = checkpoint_index.architecture(restore.layout(model))
+    return told, {name: float(loss) for name, loss in losses.items()}
 
 
 compat.activate()

@@ -3,15 +3,19 @@
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from index_writer import write_index
 
 from tfod_kit import labels, pipeline_config
-from tfod_kit.configure import Request, augment, dataset, edits, keypoints, plan
+from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation
+from tfod_kit.boxes import Box
+from tfod_kit.configure import Request, augment, configure, dataset, edits, keypoints, plan
 from tfod_kit.errors import CheckpointError, ConfigError, DataError, UsageError
-from tfod_kit.records import shards
+from tfod_kit.records import example, shards
+from tfod_kit.records.images import EncodedImage
 from tfod_kit.zoo import cache, catalog
 from tfod_kit.zoo.download import Wishes
 
@@ -198,10 +202,66 @@ def test_keypoints_can_be_left_out(planned, records):
 
 
 def test_keypoints_that_are_asked_for_must_be_named(planned):
-    with pytest.raises(DataError, match="names no keypoints"):
+    with pytest.raises(DataError, match="name keypoints"):
         planned(model="centernet_keypoints", keypoints=True)
     with pytest.raises(UsageError, match="Only CenterNet"):
         planned(model="fpnlite", keypoints=True)
+
+
+def test_a_model_for_keypoints_without_any_warns(planned):
+    notes = planned(model="centernet_keypoints").notes
+    assert any(note.startswith("WARNING: centernet_keypoints finds keypoints") for note in notes)
+    quiet = planned(model="centernet_keypoints", keypoints=False).notes
+    assert not any("keypoints" in note for note in quiet)
+
+
+def write_points(folder, *names):
+    """Records in which the dog has more named keypoints than the person, and the cat none."""
+    label_map = labels.from_names(["person", "dog", "cat"])
+    labels.save(label_map, folder / "label_map.pbtxt")
+    path = Path("a.jpg")
+    encoded = []
+    for owners in (["dog", "cat"], ["person", "dog"], []):
+        objects = tuple(
+            ObjectAnnotation(
+                owner,
+                Box(0.1, 0.1, 0.9, 0.9),
+                keypoints=tuple(Keypoint(0.5, 0.5, 2, name) for name in names),
+            )
+            if owner != "cat"
+            else ObjectAnnotation(owner, Box(0.1, 0.1, 0.9, 0.9))
+            for owner in owners
+        )
+        annotation = ImageAnnotation(path, 8, 8, f"{len(encoded)}", objects)
+        encoded.append(
+            example.encode(annotation, EncodedImage(b"x", "jpeg", 8, 8), label_map, names)
+        )
+    shards.write(folder / shards.name("train", 0, 1), encoded)
+
+
+def test_keypoints_that_the_records_alone_name(records, tmp_path):
+    write_points(records, "nose", "left_ear", "right_ear")
+    request = Request(records, tmp_path / "run", "centernet", batch_size=1)
+    result = configure(request)
+    (task,) = result.config.model.center_net.keypoint_estimation_task
+    assert task.keypoint_class_name == "dog"
+    assert set(task.keypoint_label_to_std) == {"nose", "left_ear", "right_ear"}
+    path = Path(result.config.model.center_net.keypoint_label_map_path)
+    assert path == tmp_path / "run" / "keypoint_label_map.pbtxt"
+    (points,) = keypoints.named(path)
+    assert points == keypoints.Points("dog", {"nose": 0, "left_ear": 1, "right_ear": 2})
+    assert labels.load(path) == labels.load(records / "label_map.pbtxt")
+    assert any("The records name 3 keypoints (dog)" in note for note in result.notes)
+    without = configure(replace(request, out=tmp_path / "other", keypoints=False))
+    assert without.keypoint_map is None
+    assert not (tmp_path / "other" / "keypoint_label_map.pbtxt").exists()
+
+
+def test_keypoints_without_names_are_not_guessed(records, planned):
+    write_points(records, "", "", "")
+    assert not planned(
+        model="centernet", batch_size=1
+    ).config.model.center_net.keypoint_estimation_task
 
 
 def test_two_keypoints_with_one_place(planned, records):

@@ -86,7 +86,9 @@ def first_losses(tmp_path_factory):
 def test_one_step_under_upstream(name, first_losses):
     every, errors = first_losses
     assert name in every, errors[-3000:]
-    losses = every[name]
+    architecture, losses = every[name]
+    kinds = {"centernet": "center_net", "faster": "faster_rcnn", "mask": "faster_rcnn"}
+    assert architecture == kinds.get(name.split("_")[0], "ssd")
     assert losses["Loss/total_loss"] > 0
     assert all(map(math.isfinite, losses.values()))
     assert ("Loss/BoxClassifierLoss/mask_loss" in losses) == ("mask_rcnn" in name)

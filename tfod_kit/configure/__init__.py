@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tfod_kit import checkpoints, pipeline_config
+from tfod_kit import checkpoints, files, pipeline_config
 from tfod_kit.configure import augment, dataset, edits, keypoints, masks, start
 from tfod_kit.configure.dataset import DataSet
 from tfod_kit.errors import ConfigError, UsageError
@@ -12,6 +12,7 @@ from tfod_kit.zoo import catalog
 from tfod_kit.zoo.download import Wishes
 
 CONFIG = "pipeline.config"
+KEYPOINT_MAP = "keypoint_label_map.pbtxt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Configured:
       data: the data set.
       changes: every field that differs from the base.
       notes: sentences about what was decided for the user; warnings start with "WARNING".
+      keypoint_map: a label map that names keypoints, to lie beside the config; None if not needed.
     """
 
     config: PipelineConfig
@@ -85,6 +87,7 @@ class Configured:
     data: DataSet
     changes: list[Change]
     notes: list[str]
+    keypoint_map: str | None = None
 
 
 def configure(request: Request) -> Configured:
@@ -97,6 +100,8 @@ def configure(request: Request) -> Configured:
     """
     result = plan(request)
     _refuse_trained(result, request.overwrite)
+    if result.keypoint_map is not None:
+        files.write_text(_keypoint_map(request.out), result.keypoint_map)
     header = f"Written by `tfod configure` from {result.base}."
     pipeline_config.save(result.config, result.path, header=header)
     return result
@@ -115,7 +120,8 @@ def plan(request: Request) -> Configured:
     notes += edits.set_input_size(config, request.input_size)
     notes += edits.set_evaluation(config, request.metrics, request.detections)
     notes += masks.set_masks(config, data, request.masks)
-    notes += keypoints.set_keypoints(config, data, request.keypoints)
+    points = keypoints.set_keypoints(config, data, request.keypoints, _keypoint_map(request.out))
+    notes += [*points.notes, *_without_keypoints(config, request)]
     notes += edits.set_negatives(config)
     notes += edits.set_boxes(config, data)
     notes += edits.set_precision(config, request.mixed_precision)
@@ -132,7 +138,25 @@ def plan(request: Request) -> Configured:
         data=data,
         changes=pipeline_config.differences(base.config, config),
         notes=notes,
+        keypoint_map=points.label_map,
     )
+
+
+def _keypoint_map(out: Path) -> Path:
+    return dataset.absolute(out / KEYPOINT_MAP)
+
+
+def _without_keypoints(config: PipelineConfig, request: Request) -> list[str]:
+    """A warning where a model for keypoints was named and finds none to learn."""
+    if request.model is None or request.keypoints is False:
+        return []
+    model = catalog.find(request.model)
+    if not model.keypoints or config.model.center_net.keypoint_estimation_task:
+        return []
+    return [
+        f"WARNING: {model.name} finds keypoints, and neither the label map nor the records name "
+        "any: it will learn boxes alone."
+    ]
 
 
 def _start(request: Request) -> start.Start:

@@ -1,6 +1,8 @@
-"""Keypoint heads for CenterNet, made from the keypoints that the label map names."""
+"""Keypoint heads for CenterNet, made from the keypoints that the label map or the records name."""
 
+import itertools
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from tfod_kit.compat import protos
 from tfod_kit.configure.dataset import DataSet
 from tfod_kit.errors import ConfigError, DataError, UsageError
 from tfod_kit.pipeline_config import PipelineConfig
+from tfod_kit.records import example, shards
 
 # How far annotators stray on each of COCO's keypoints, as a share of the object's size
 # (cocodataset.org/#keypoints-eval); upstream takes ten times that as a deviation in its output.
@@ -25,6 +28,7 @@ _COCO_SIGMAS = {
     "knee": 0.087,
     "ankle": 0.089,
 }
+_LOOKED_AT = 64  # records, to find keypoints in them
 _OTHER_SIGMA = 0.05  # upstream's own for points that it does not know
 _SIDES = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
@@ -51,13 +55,30 @@ class Points:
     places: Mapping[str, int]
 
 
-def set_keypoints(config: PipelineConfig, data: DataSet, wish: bool | None) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of keypoints.
+
+    Attributes:
+      notes: sentences for the user.
+      label_map: a label map that names the keypoints, to be written beside the config, where the
+        data set's own names none and the records do; upstream takes the names from a file.
+    """
+
+    notes: tuple[str, ...] = ()
+    label_map: str | None = None
+
+
+def set_keypoints(
+    config: PipelineConfig, data: DataSet, wish: bool | None, own_map: Path
+) -> Decision:
     """Gives CenterNet a keypoint task for each class that names keypoints, or takes them out.
 
     Args:
       config: changed in place.
-      data: its label map names the keypoints.
-      wish: True or False as the user asked; None to follow the label map.
+      data: its label map or its records name the keypoints.
+      wish: True or False as the user asked; None to follow those names.
+      own_map: where a label map with the records' names would be written.
 
     Raises:
       UsageError: keypoints are asked of a model that cannot find any.
@@ -71,11 +92,16 @@ def set_keypoints(config: PipelineConfig, data: DataSet, wish: bool | None) -> l
                 found=pipeline_config.architecture(config),
                 fix="Take one of `tfod models --filter keypoints`, such as centernet_keypoints.",
             )
-        return []
+        return Decision()
     points = named(data.label_map_path) if wish is not False else ()
+    source, path, text = "label map", data.label_map_path, None
+    if not points and wish is not False:
+        points = in_records(data)
+        if points:
+            source, path, text = "records", own_map, _label_map(data, points)
     if wish and not points:
         raise DataError(
-            "The label map names no keypoints.",
+            "Neither the label map nor the records name keypoints.",
             where=data.label_map_path,
             expected="item { name: 'person' keypoints { id: 0 label: 'nose' } ... }",
             fix="Convert annotations with keypoints (COCO's), or add them to the label map.",
@@ -83,16 +109,17 @@ def set_keypoints(config: PipelineConfig, data: DataSet, wish: bool | None) -> l
     present = list(config.model.center_net.keypoint_estimation_task)
     if not points:
         _take_out(config)
-        return _left_out(wish) if present else []
-    _put_in(config, points, data.label_map_path)
+        return Decision(_left_out(wish) if present else ())
+    _put_in(config, points, path)
     total = sum(len(item.places) for item in points)
     classes = ", ".join(item.label for item in points)
-    if present:
-        return []
-    return [
-        f"The label map names {total} keypoints ({classes}): the model learns them too "
-        "(--keypoints no leaves them out)."
-    ]
+    if present and text is None:
+        return Decision()
+    note = (
+        f"The {source} name{'s' if text is None else ''} {total} keypoints ({classes}): the model "
+        "learns them too (--keypoints no leaves them out)."
+    )
+    return Decision((note,), text)
 
 
 def named(label_map: Path) -> tuple[Points, ...]:
@@ -123,6 +150,45 @@ def named(label_map: Path) -> tuple[Points, ...]:
                 )
             owner[place] = f"{item.label}'s {name}"
     return found
+
+
+def in_records(data: DataSet) -> tuple[Points, ...]:
+    """The keypoints that the first records name, with the class that has the most of them.
+
+    In records every object has the same list; upstream wants the places of one class alone.
+    """
+    seen: Counter[str] = Counter()
+    names: dict[str, tuple[str, ...]] = {}
+    paths = shards.match(data.splits["train"].pattern)
+    records = itertools.chain.from_iterable(map(shards.read, paths))
+    for record in itertools.islice(records, _LOOKED_AT):
+        try:
+            annotation, _ = example.decode(record, data.label_map)
+        except DataError:
+            return ()  # not for this to say: `tfod check` does
+        for item in annotation.objects:
+            labelled = tuple(point.name for point in item.keypoints)
+            if labelled and all(labelled) and any(point.visibility for point in item.keypoints):
+                seen[item.label] += 1
+                names[item.label] = labelled
+    if not seen:
+        return ()
+    label = max(seen, key=lambda name: (seen[name], name))
+    return (Points(label, {name: place for place, name in enumerate(names[label])}),)
+
+
+def _label_map(data: DataSet, points: tuple[Points, ...]) -> str:
+    """The data set's label map with the keypoints added."""
+    from google.protobuf import text_format
+
+    message = protos.load("string_int_label_map").StringIntLabelMap()
+    text_format.Parse(data.label_map_path.read_text(encoding="utf-8-sig"), message)
+    for item in message.item:
+        for owner in points:
+            if item.name == owner.label:
+                for name, place in owner.places.items():
+                    item.keypoints.add(id=place, label=name)
+    return text_format.MessageToString(message, as_utf8=True)
 
 
 def mirrored(points: tuple[Points, ...]) -> list[int]:
@@ -223,7 +289,7 @@ def _take_out(config: PipelineConfig) -> None:
             step.random_horizontal_flip.ClearField("keypoint_flip_permutation")
 
 
-def _left_out(wish: bool | None) -> list[str]:
+def _left_out(wish: bool | None) -> tuple[str, ...]:
     if wish is False:
-        return []
-    return ["The label map names no keypoints: the model's keypoint task is left out."]
+        return ()
+    return ("The label map names no keypoints: the model's keypoint task is left out.",)
