@@ -30,12 +30,11 @@ LAYERS = (
     ("splitting",),
     ("datasets", "anchors"),
     ("selection",),
-    ("anchors",),
     ("pipeline_config", "formats"),
     ("duplicates",),
     ("records", "zoo", "checkpoints", "checkpoint_index"),
     ("stratify",),
-    ("labels", "splits", "visualize", "plots", "html_page"),
+    ("labels", "splits", "visualize", "plots", "html_page", "hardware"),
     ("compat",),
     ("annotations", "boxes", "errors", "files", "progress", "resources"),
 )

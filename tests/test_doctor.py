@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tfod_kit import doctor
+from tfod_kit import doctor, hardware
 from tfod_kit.cli.main import main
 from tfod_kit.compat import PATCHES, environment
 from tfod_kit.doctor import ERROR, OK, WARNING, Finding
@@ -106,7 +106,7 @@ def test_a_gpu_that_others_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "has_nvidia_gpu", lambda: True)
     _probe(monkeypatch, stdout="16384, 300\n16384, 15000\n")
     assert _row(doctor.nvidia(), "GPU memory").value == "92% taken already"
-    assert doctor.gpu_memory() == 16384 * 2**20
+    assert hardware.gpu_memory() == 16384 * 2**20
     _probe(monkeypatch, stdout="16384, 300\n")
     assert "GPU memory" not in {row.name for row in doctor.nvidia()}
 

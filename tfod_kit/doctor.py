@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfod_kit import hardware
 from tfod_kit.compat import environment, patching, protos
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ ERROR = "error"
 
 _PACKAGE = "tfod_kit"
 _PROBE_LIMIT_S = 300
-_MIB = 2**20
 _GIB = 2**30
 _TAKEN = 0.2  # of a GPU's memory, by others
 _SHOWN = 4  # conflicts
@@ -76,8 +76,8 @@ def machine() -> Iterator[Finding]:
     """Python, the system, CPU cores, memory and free disk."""
     yield _python()
     yield Finding("System", f"{platform.system()} {platform.release()} {platform.machine()}")
-    yield Finding("CPU cores", str(_cores()))
-    present = memory()
+    yield Finding("CPU cores", str(hardware.cores()))
+    present = hardware.memory()
     if present is not None:
         yield _at_least(
             "Memory", present, _LEAST_MEMORY, "Lower the batch size, or use more memory."
@@ -150,7 +150,9 @@ def nvidia() -> Iterator[Finding]:
         )
     else:
         yield Finding("CUDA libraries", "found")
-    taken = [f"{used / total:.0%}" for total, used in _gpu_memories() if used > _TAKEN * total]
+    taken = [
+        f"{used / total:.0%}" for total, used in hardware.gpu_memories() if used > _TAKEN * total
+    ]
     if taken:
         yield Finding(
             "GPU memory",
@@ -195,38 +197,6 @@ def verdict(findings: list[Finding]) -> str:
     if warnings:
         return f"Ready, with {_counted(warnings, 'warning')}."
     return "Ready."
-
-
-def memory() -> int | None:
-    """Bytes of memory: the container's limit where there is a lower one."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-    except OSError:
-        return total
-    return min(total, int(limit)) if limit.isdigit() else total
-
-
-def gpu_memory() -> int | None:
-    """Bytes of memory of the smallest NVIDIA GPU; None where there is none to be seen."""
-    if not environment.has_nvidia_gpu():
-        return None
-    sizes = [total for total, _ in _gpu_memories()]
-    return min(sizes, default=None)
-
-
-def _gpu_memories() -> list[tuple[int, int]]:
-    """(total, used) bytes of each GPU."""
-    query = ["nvidia-smi", "--query-gpu=memory.total,memory.used", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    rows = re.findall(r"^\s*(\d+)\s*,\s*(\d+)\s*$", done.stdout, re.MULTILINE)
-    return [(int(total) * _MIB, int(used) * _MIB) for total, used in rows]
 
 
 def _python() -> Finding:
@@ -427,13 +397,6 @@ _UPSTREAM_FIX = "`pip install --force-reinstall tf-models-research-object-detect
 def _at_least(name: str, amount: int, least: int, fix: str) -> Finding:
     value = f"{amount / _GIB:.1f} GiB"
     return Finding(name, value) if amount >= least else Finding(name, value, WARNING, fix)
-
-
-def _cores() -> int:
-    """The cores that this process may use; the system's number where that is not known."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _version(name: str) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import anchors, doctor, pipeline_config
+from tfod_kit import anchors, hardware, pipeline_config
 from tfod_kit.check import memory, objects, settings, splits, starts, target, variables
 from tfod_kit.check.findings import Finding, Findings, Level, Place, counts
 from tfod_kit.check.pixels import PixelCheck
@@ -199,7 +199,7 @@ def _judge_config(
     train = facts.get(TRAIN)
     if train is not None:
         settings.check_anchors(found, train, findings)
-    memory.check(found, train, doctor.memory(), doctor.gpu_memory(), findings)
+    memory.check(found, train, hardware.memory(), hardware.gpu_memory(), findings)
     starts.check(found, findings)
     if options.variables and not counts(findings.all())[Level.ERROR]:
         variables.check(found, findings)

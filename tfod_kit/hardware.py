@@ -1,0 +1,49 @@
+"""What this machine has: cores, memory, NVIDIA GPUs. Looked at without TensorFlow."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from tfod_kit.compat import environment
+
+_MIB = 2**20
+_LIMIT_S = 30  # nvidia-smi answers within a second, or its driver hangs
+
+
+def cores() -> int:
+    """The cores that this process may use; the system's number where that is not known."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory() -> int | None:
+    """Bytes of memory: the container's limit where there is a lower one; None if not known."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdigit() else total
+
+
+def gpu_memory() -> int | None:
+    """Bytes of memory of the smallest NVIDIA GPU; None where there is none to be seen."""
+    if not environment.has_nvidia_gpu():
+        return None
+    return min((total for total, _ in gpu_memories()), default=None)
+
+
+def gpu_memories() -> list[tuple[int, int]]:
+    """(total, used) bytes of each NVIDIA GPU; empty where nvidia-smi does not tell."""
+    query = ["nvidia-smi", "--query-gpu=memory.total,memory.used", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=_LIMIT_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    rows = re.findall(r"^\s*(\d+)\s*,\s*(\d+)\s*$", done.stdout, re.MULTILINE)
+    return [(int(total) * _MIB, int(used) * _MIB) for total, used in rows]
