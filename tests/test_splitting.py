@@ -178,3 +178,12 @@ def test_the_same_bytes_in_two_splits_are_a_leak_and_in_one_are_none(tmp_path: P
     splitting.note_leaks({"train": images[:1], "val": images[1:]}, findings)
     assert findings.counts == {"image_of_same_bytes": 2}
     assert "one.jpg (train), copy.jpg (val), again.jpg (val)" in str(findings.as_dict())
+
+
+def test_an_image_in_two_splits_is_told_once(tmp_path: Path) -> None:
+    image = ImageAnnotation(picture(tmp_path / "a.jpg"), 40, 30, "a.jpg")
+    findings = Findings()
+    splitting.note_leaks({"train": [image], "val": [image]}, findings)
+    assert findings.counts == {"image_in_several_splits": 1}
+    splitting.note_leaks({"train": [image], "val": [image]}, findings)
+    assert findings.counts == {"image_in_several_splits": 1}

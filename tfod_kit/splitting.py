@@ -1,6 +1,7 @@
 """Puts the images of a data set into splits: its own, by ratio, class, group, lists or folds."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from tfod_kit.progress import progress
 
 BY = ("image", "class", "group")
 FOLDER, CONTENT = "folder", "content"
+
+_COPIES_TOLD = 4
 
 Groups = dict[str, list[ImageAnnotation]]
 
@@ -89,17 +92,23 @@ def parse_lists(text: str) -> dict[str, Path]:
 
 
 def note_leaks(groups: Mapping[str, list[ImageAnnotation]], findings: Findings) -> None:
-    """Counts the images whose very bytes stand in more than one split."""
+    """Counts the images that stand in more than one split, themselves or as a copy."""
     if sum(bool(members) for members in groups.values()) < 2:
         return
-    owner = {a.path: name for name, members in groups.items() for a in members}
-    for paths in duplicates.same_bytes(owner):
-        owners = [owner[path] for path in paths]
-        if len(set(owners)) > 1:
-            found = ", ".join(
-                f"{path.name} ({name})" for path, name in zip(paths, owners, strict=True)
-            )
-            findings.add("image_of_same_bytes", paths[0].name, found, count=len(paths) - 1)
+    places: dict[Path, list[tuple[str, str]]] = defaultdict(list)
+    for name, members in groups.items():
+        for annotation in members:
+            places[annotation.path].append((annotation.source_id, name))
+    told = "image_in_several_splits" in findings.counts  # by the reader, which knows the lists
+    for path, here in places.items():
+        if len({name for _, name in here}) > 1 and not told:
+            findings.add("image_in_several_splits", path.name, ", ".join(n for _, n in here))
+    for paths in duplicates.same_bytes(places):
+        here = [place for path in paths for place in places[path]]
+        if len({name for _, name in here}) > 1:
+            copies = ", ".join(f"{source_id} ({name})" for source_id, name in here[:_COPIES_TOLD])
+            more = f" and {len(here) - _COPIES_TOLD} more" if len(here) > _COPIES_TOLD else ""
+            findings.add("image_of_same_bytes", "the splits", copies + more, count=len(paths) - 1)
 
 
 def _checked(split: Split) -> None:
