@@ -52,6 +52,7 @@ _CONVERT = "Convert the data set anew with `tfod convert`."
 _Values: TypeAlias = dict[str, Sequence[Any]]
 
 
+# The arrays' types stand in quotes, since Python 3.11 cannot subscript array.
 @dataclass(slots=True)
 class Facts:
     """What a split holds; parallel lists for records and for objects.
@@ -72,21 +73,21 @@ class Facts:
     """
 
     files: list[str] = field(default_factory=list)
-    record_file: array[int] = field(default_factory=lambda: array("l"))
-    record_index: array[int] = field(default_factory=lambda: array("l"))
-    sizes: array[int] = field(default_factory=lambda: array("l"))
-    objects: array[int] = field(default_factory=lambda: array("l"))
+    record_file: "array[int]" = field(default_factory=lambda: array("l"))
+    record_index: "array[int]" = field(default_factory=lambda: array("l"))
+    sizes: "array[int]" = field(default_factory=lambda: array("l"))
+    objects: "array[int]" = field(default_factory=lambda: array("l"))
     source_ids: list[str] = field(default_factory=list)
-    prints: array[int] = field(default_factory=lambda: array("Q"))
-    edges: tuple[array[float], ...] = field(
+    prints: "array[int]" = field(default_factory=lambda: array("Q"))
+    edges: "tuple[array[float], ...]" = field(
         default_factory=lambda: tuple(array("f") for _ in range(4))
     )
-    owner: array[int] = field(default_factory=lambda: array("l"))
+    owner: "array[int]" = field(default_factory=lambda: array("l"))
     texts: list[bytes | None] = field(default_factory=list)
     ids: list[int | None] = field(default_factory=list)
     with_masks: int = 0
     mask_kinds: Counter[str] = field(default_factory=Counter)
-    keypoints: array[int] = field(default_factory=lambda: array("l"))
+    keypoints: "array[int]" = field(default_factory=lambda: array("l"))
     bytes_read: int = 0
 
     def boxes(self) -> Any:
