@@ -149,6 +149,8 @@ def from_archive(folder: Path) -> Start:
 def refuse_other_model(start: Start, name: str) -> None:
     """Raises UsageError when the archive does not hold the model that was named."""
     model = catalog.find(name)
+    if model.base is None or (start.archive and start.archive.name == model.archive):
+        return
     wanted = _extractor(base_config(model))
     if _extractor(start.config) != wanted:
         raise UsageError(
