@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageColor
-from samples import voc, voc_xml
+from samples import coco, voc, voc_xml
 
 from tfod_kit import demo, inspection, pipeline_config, plots, resources
+from tfod_kit.annotations import Polygons
 from tfod_kit.inspection import page, sheet
+from tfod_kit.records import masks
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,30 @@ def test_a_drawn_box_lies_where_the_annotation_says(tmp_path: Path) -> None:
     assert drawn.getpixel((100, 180)) == colour
     assert drawn.getpixel((200, 240)) == colour
     assert drawn.getpixel((200, 180)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("kind", ["polygon", "run lengths"])
+def test_masks_and_keypoints_are_drawn_where_they_are(tmp_path: Path, kind: str) -> None:
+    Image.new("RGB", (400, 300), "white").save(tmp_path / "a.png")
+    outline = Polygons(((100.0, 100.0, 300.0, 100.0, 300.0, 200.0, 100.0, 200.0),))
+    coded = masks.to_rle(outline, 300, 400)
+    stored: object = [list(outline.rings[0])]
+    if kind == "run lengths":
+        stored = {"counts": coded.counts.decode(), "size": [300, 400]}
+    image = {"id": 1, "file_name": "a.png", "width": 400, "height": 300}
+    points = [350, 250, 2, 20, 250, 1, 0, 0, 0]
+    item = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [90, 90, 220, 120]}
+    coco(tmp_path / "a.json", [image], [{**item, "segmentation": stored, "keypoints": points}])
+    measured = inspection.inspect(tmp_path).measured
+    drawn = sheet.drawn(measured, 0, (200, 150))
+    colour = sheet.colours(measured)["cat"]
+    veiled = drawn.getpixel((100, 75))
+    assert veiled not in ((255, 255, 255), colour)  # seen through
+    assert drawn.getpixel((145, 95)) == veiled
+    assert drawn.getpixel((100, 130)) == (255, 255, 255)
+    assert drawn.getpixel((175, 125)) == colour  # a visible point
+    assert drawn.getpixel((10, 125)) == (255, 255, 255)  # the inside of a hidden one
+    assert drawn.getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_an_unreadable_picture_is_grey_and_stops_nothing(tmp_path: Path) -> None:
