@@ -8,6 +8,10 @@ from pathlib import Path
 from PIL import Image
 from samples import picture
 
+from tfod_kit import boxes, formats
+from tfod_kit.annotations import ImageAnnotation
+from tfod_kit.formats.findings import Findings
+
 # 40x30, the columns 20 to 22 set but for their first ten rows.
 RUNS = [610, 20, 10, 20, 10, 20, 510]
 
@@ -163,3 +167,21 @@ def write(folder: Path) -> dict[str, Path]:
     (folder / "labelme").mkdir()
     (folder / "labelme" / "a.json").write_text(labelme(data))
     return {name: folder / name for name in (*texts, "labelme")}
+
+
+def read(
+    folder: Path, name: str, on_error: str = "fix", **more: object
+) -> tuple[list[ImageAnnotation], dict[str, int]]:
+    """What a reader makes of a folder, and the findings' counts."""
+    findings = Findings(on_error)
+    read = formats.read(folder, format=name, findings=findings, **more)  # type: ignore[arg-type]
+    return read, dict(findings.counts)
+
+
+def pixels(annotation: ImageAnnotation) -> list[tuple[str, tuple[float, ...]]]:
+    """(class, (xmin, ymin, xmax, ymax) in px) of each object."""
+    size = {"width": annotation.width, "height": annotation.height}
+    return [
+        (item.label, tuple(round(edge, 3) for edge in boxes.to_pixels(item.box, **size)))
+        for item in annotation.objects
+    ]

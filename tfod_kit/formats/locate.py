@@ -78,7 +78,8 @@ class ImageIndex:
         Args:
           wanted: a file name or path, of any system; the more of its folders agree, the better.
           near: the annotation file; an image in or beside its folder is preferred.
-          split: the annotations' split; an image in a folder of that name is preferred.
+          split: the annotations' split; an image in a folder of that name is preferred, one in a
+            folder of another comes last.
         """
         parts = PurePosixPath(wanted.strip().replace("\\", "/")).parts
         if not parts:
@@ -109,19 +110,23 @@ def _best(
 ) -> list[Path]:
     if len(candidates) < 2:
         return candidates
-    fits = [_fit(path, wanted, near, split) for path in candidates]
+    # Folders above all of them tell nothing: a data set may lie in one called "test".
+    above = Path(os.path.commonpath([path.parent for path in candidates]))
+    fits = [_fit(path, above, wanted, near, split) for path in candidates]
     return [path for path, fit in zip(candidates, fits, strict=True) if fit == max(fits)]
 
 
 def _fit(
-    path: Path, wanted: tuple[str, ...], near: Path, split: str | None
-) -> tuple[int, bool, int, bool]:
+    path: Path, above: Path, wanted: tuple[str, ...], near: Path, split: str | None
+) -> tuple[int, int, int, bool]:
     agreeing = 0
     for ours, theirs in zip(reversed(path.parts), reversed(wanted), strict=False):
         if ours != theirs:
             break
         agreeing += 1
     shared = os.path.commonpath((path.parent, near.parent))
-    same_split = split is not None and any(split_of(part) == split for part in path.parts[:-1])
+    splits = {split_of(part) for part in path.relative_to(above).parts[:-1]} - {None}
+    # A folder of this split is best, one of another worst.
+    same_split = 0 if split is None or not splits else 1 if split in splits else -1
     exact = not wanted or path.name == wanted[-1]
     return agreeing, same_split, len(Path(shared).parts), exact

@@ -102,10 +102,10 @@ def image_file(
       where: the place in the annotation, for messages.
       context: finds images.
       stem: a name without extension to look for when `named` is not there.
-      embedded: the picture inside the annotation file, taken when there is no other.
+      embedded: the picture inside the annotation file, taken when none has that very name.
     """
     found = context.images.by_name(named, near, split)
-    if not found:
+    if not found and embedded is None:
         last = named.replace("\\", "/").rsplit("/", 1)[-1]
         for candidate in dict.fromkeys((last, last.rsplit(".", 1)[0], stem)):
             found = found or (context.images.by_stem(candidate, near, split) if candidate else [])

@@ -12,7 +12,7 @@ _Point = tuple[float, float]
 
 
 def within(ring: Sequence[float], width: int, height: int) -> Sequence[float]:
-    """The outline itself, or, where it reaches further out than the image is large, its part inside.
+    """The outline itself, or its part inside where it reaches further out than the image is large.
 
     Args:
       ring: (x0, y0, x1, y1, ...) in px.

@@ -1,0 +1,131 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich_samples import pixels, read
+from samples import picture
+
+from tfod_kit import labels
+from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
+from tfod_kit.boxes import Box
+from tfod_kit.convert import convert
+from tfod_kit.errors import DataError
+from tfod_kit.labels import LabelMap
+from tfod_kit.records import embedded, example, images, shards
+
+ITEM = ObjectAnnotation("cat", Box(0.125, 0.25, 0.5, 0.75), area=64.0, truncated=True)
+MAP = LabelMap({"cat": 3, "dog": 7})
+
+
+def _record(folder: Path, name: str, *objects: ObjectAnnotation, **without: str) -> bytes:
+    path = picture(folder / "pictures" / name)
+    annotation = ImageAnnotation(path, 40, 30, name, objects)
+    data = example.encode(annotation, images.load(path), MAP)
+    record = example._example_class().FromString(data)
+    for key in without.values():
+        record.features.feature[key].Clear()
+    return record.SerializeToString(deterministic=True)
+
+
+def _write(folder: Path, *records: bytes, name: str = "train-00000-of-00001.tfrecord") -> Path:
+    out = folder / "records"
+    out.mkdir(exist_ok=True)
+    shards.write(out / name, records)
+    return out
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    posed = replace(ITEM, label="dog", keypoints=(Keypoint(0.25, 0.5, 2), Keypoint(0.5, 0.5, 1)))
+    masked = replace(ITEM, mask=Polygons([(10, 4, 30, 4, 30, 15, 10, 15)]))
+    records = [_record(tmp_path, "a.jpg", posed, masked), _record(tmp_path, "b.png")]
+    out = _write(tmp_path, *records)
+    labels.save(MAP, out / "label_map.pbtxt")
+    (a, b), counts = read(out, "tfrecord", split="train")
+    assert [item.label for item in a.objects] == ["dog", "cat"]
+    assert a.objects[0].keypoints == posed.keypoints
+    assert a.objects[1].mask is not None
+    assert a.objects[1].truncated
+    assert b.objects == ()
+    for annotation, name in ((a, "a.jpg"), (b, "b.png")):
+        assert annotation.source_id == annotation.path.name == name
+        original = tmp_path / "pictures" / name
+        assert embedded.read(annotation.path) == original.read_bytes()
+        assert images.size(annotation.path) == (40, 30)
+    assert counts == {}
+
+
+def test_records_split_anew_and_back(tmp_path: Path) -> None:
+    records = [_record(tmp_path, f"{number}.jpg", ITEM) for number in range(10)]
+    out = _write(tmp_path, *records, name="all.record")
+    labels.save(MAP, out / "map.pbtxt")
+    report = convert(out, tmp_path / "anew", split={"train": 0.5, "val": 0.5})
+    assert {name: part.images for name, part in report.splits.items()} == {"train": 5, "val": 5}
+    assert dict(report.label_map) == {"cat": 3, "dog": 7}
+    assert report.format == "tfrecord"
+    again = [
+        r for base in shards.bases(tmp_path / "anew").values() for p in base for r in shards.read(p)
+    ]
+    assert sorted(again) == sorted(records)
+
+
+def test_names_of_the_wild(tmp_path: Path) -> None:
+    for name in ("train.record-00000-of-00002", "train.record-00001-of-00002", "val.tfrecords"):
+        _write(tmp_path, _record(tmp_path, f"{name}.jpg", ITEM), name=name)
+    assert len(read(tmp_path / "records", "tfrecord", split="train")[0]) == 2
+    assert len(read(tmp_path / "records", "tfrecord", split="val")[0]) == 1
+    assert len(read(tmp_path / "records" / "val.tfrecords", "tfrecord")[0]) == 1
+
+
+def test_without_source_id_each_image_gets_one(tmp_path: Path) -> None:
+    bare = {"a": example.SOURCE_ID}
+    records = [_record(tmp_path, name, ITEM, **bare) for name in ("a.jpg", "b.jpg")]
+    records += [_record(tmp_path, "c.jpg", **bare, b=example.FILENAME)] * 2
+    found, _ = read(_write(tmp_path, *records), "tfrecord")
+    assert len({a.source_id for a in found}) == 4
+    assert [a.source_id for a in found[:2]] == ["a.jpg", "b.jpg"]
+
+
+def test_ids_alone_need_the_label_map(tmp_path: Path) -> None:
+    record = _record(tmp_path, "a.jpg", ITEM, text=example.CLASS_TEXT)
+    out = _write(tmp_path, record)
+    with pytest.raises(DataError, match="label map"):
+        read(out, "tfrecord")
+    one_line = "item { id: 3 name: 'cat' } item { id: 7 name: 'dog' display_name: 'Dog' }"
+    (out / "label_map.pbtxt").write_text(one_line)
+    (annotation,), _ = read(out, "tfrecord")
+    assert pixels(annotation) == [("cat", (10.0, 3.75, 30.0, 15.0))]
+    (annotation,), _ = read(out, "tfrecord", label_map=LabelMap({"fox": 3}))
+    assert annotation.objects[0].label == "fox"
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil.jpg", "C:\\x\\evil.jpg", "/etc/evil.jpg", "..", ".\x01"]
+)
+def test_file_names_that_climb_stay_inside(tmp_path: Path, name: str) -> None:
+    record = example._example_class().FromString(_record(tmp_path, "a.jpg", ITEM))
+    record.features.feature[example.FILENAME].bytes_list.value[0] = name.encode()
+    (annotation,), _ = read(_write(tmp_path, record.SerializeToString()), "tfrecord")
+    assert ".." not in annotation.path.parts
+    assert annotation.path.name in ("evil.jpg", "image", "train-00000-of-00001_000000")
+    assert embedded.read(annotation.path)
+
+
+def test_damage_names_the_record_and_costs_what_follows(tmp_path: Path) -> None:
+    records = [_record(tmp_path, f"{number}.jpg", ITEM) for number in range(3)]
+    out = _write(tmp_path, *records)
+    path = next(out.iterdir())
+    data = bytearray(path.read_bytes())
+    data[len(records[0]) + 16 + 40] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError) as caught:
+        read(out, "tfrecord")
+    assert caught.value.where == "train-00000-of-00001.tfrecord, record 1"
+    found, counts = read(out, "tfrecord", "skip")
+    assert [a.source_id for a in found] == ["0.jpg"]
+    assert counts == {"annotation_unreadable": 1}
+
+
+def test_records_of_something_else(tmp_path: Path) -> None:
+    out = _write(tmp_path, b"no example", b"")
+    with pytest.raises(DataError, match="record 0"):
+        read(out, "tfrecord")
