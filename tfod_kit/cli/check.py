@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_document(report), indent=2, ensure_ascii=False))
     else:
-        _print(report)
+        _print(report, sampled=args.sample is not None)
     return 0 if report.ok else 1
 
 
@@ -93,14 +93,14 @@ def _document(report: check.Report) -> dict[str, object]:
     }
 
 
-def _print(report: check.Report) -> None:
+def _print(report: check.Report, *, sampled: bool) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
     read = {name: held for name, held in report.splits.items() if held.files}
     for name, held in read.items():
         console.print(
-            f"{name:<8} {held.records:,} records in {_counted(held.files, 'file')}, "
+            f"{name:<8} {held.records:,} records{' (a sample)' if sampled else ''} in {_counted(held.files, 'file')}, "
             f"{held.objects:,} objects, {len(held.classes)} classes, {held.size / _MIB:,.1f} MiB",
             markup=False,
         )
