@@ -47,7 +47,9 @@ class Context:
         """The path as messages show it: relative to the root where it lies below."""
         # By its text: pathlib takes ten times as long, and every object of a data set asks.
         root, text = self.root.as_posix(), path.as_posix()
-        return text if root == "." else text.removeprefix(root.rstrip("/") + "/")
+        if root in (".", text):
+            return text if root == "." else "."
+        return text.removeprefix(root.rstrip("/") + "/")
 
 
 @dataclass(frozen=True, slots=True)
