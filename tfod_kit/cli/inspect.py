@@ -70,14 +70,15 @@ def run(args: argparse.Namespace) -> int:
         config=pipeline_config.load(shared.config_path(args.config)) if args.config else None,
         near=args.near,
     )
+    if args.out is not None:
+        # Before anything is printed: the reader of a pipe (`| head`) may leave early.
+        _write(found, args.out, args.samples, args.seed)
     if args.json:
         print(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
-    else:
-        print(summary(found))
+        return 0
+    print(summary(found))
     if args.out is not None:
-        _write(found, args.out, args.samples, args.seed)
-        if not args.json:
-            print(f"\nOpen {args.out / PAGE}")
+        print(f"\nOpen {args.out / PAGE}")
     return 0
 
 
@@ -172,12 +173,16 @@ def _anchors(found: "Inspection") -> list[str]:
 
 
 def _suspicious(found: "Inspection") -> list[str]:
+    from tfod_kit.inspection.measure import shown
+
     lines = []
     for kind, suspicion in found.suspicious.items():
         first = suspicion.examples[0]
         corners = ", ".join(f"{value:g}" for value in first.pixels)
         lines.append(f"  {suspicion.count:>7,}  {suspicion.text} [{kind}]")
-        lines.append(f"           such as {first.image}: {first.label} at {corners} px")
+        lines.append(
+            f"           such as {shown(first.image, first.file)}: {first.label} at {corners} px"
+        )
     return ["Suspicious:", *lines, ""] if lines else []
 
 
@@ -198,7 +203,10 @@ def _doubles(found: "Inspection") -> list[str]:
 
 
 def _members(double: "Double") -> str:
-    pairs = list(zip(double.images, double.splits, strict=True))
+    from tfod_kit.inspection.measure import shown
+
+    images = [shown(*pair) for pair in zip(double.images, double.files, strict=True)]
+    pairs = list(zip(images, double.splits, strict=True))
     told = ", ".join(
         image if split == "all" else f"{image} ({split})" for image, split in pairs[:4]
     )

@@ -33,11 +33,13 @@ class Double:
 
     Attributes:
       images: their source ids.
+      files: their files' names.
       splits: where each is.
       leak: whether they stand in several splits.
     """
 
     images: tuple[str, ...]
+    files: tuple[str, ...]
     splits: tuple[str, ...]
     leak: bool
 
@@ -208,8 +210,9 @@ def _doubles(measured: Measured, groups: Sequence[Sequence[Path]]) -> tuple[Doub
 
 def _double(measured: Measured, members: Sequence[int]) -> Double:
     splits = tuple(measured.split_of(place) for place in members)
-    ids = tuple(measured.images[place].source_id for place in members)
-    return Double(ids, splits, len(set(splits)) > 1)
+    images = [measured.images[place] for place in members]
+    ids, files = tuple(a.source_id for a in images), tuple(a.path.name for a in images)
+    return Double(ids, files, splits, len(set(splits)) > 1)
 
 
 def _plain(value: Any) -> Any:

@@ -63,6 +63,11 @@ class Measured:
         )
 
 
+def shown(source_id: str, file: str) -> str:
+    """An image as a person can find it: its id, and its file where the id does not tell it."""
+    return source_id if file.rpartition(".")[0] in source_id else f"{source_id} ({file})"
+
+
 def measure(
     loaded: Loaded, findings: Findings, advance: Callable[[], None] = lambda: None
 ) -> Measured:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfod_kit import visualize
 from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
-from tfod_kit.inspection.measure import Measured
+from tfod_kit.inspection.measure import Measured, shown
 from tfod_kit.records import embedded
 
 if TYPE_CHECKING:
@@ -84,19 +84,20 @@ def drawn(
     """An image with all its objects, or those given, that fits `box`; grey if it is unreadable."""
     annotation = measured.images[place]
     image = _opened(measured, place, box)
-    shown = tuple(annotation.objects if objects is None else objects)
+    chosen = tuple(annotation.objects if objects is None else objects)
     known = colours(measured)
-    for item in shown:
+    for item in chosen:
         ground = known.get(item.label) or visualize.colour(item.label)
         if item.mask is not None:
             image.paste(ground, mask=_veil(item.mask, annotation, image.size))
         _dots(image, item, ground)
-    return visualize.draw(image, shown, known)
+    return visualize.draw(image, chosen, known)
 
 
 def caption(measured: Measured, place: int, most: int = 200) -> str:
     """The image's split and id, cut at the left where it is long."""
-    text = measured.images[place].source_id
+    annotation = measured.images[place]
+    text = shown(annotation.source_id, annotation.path.name)
     text = text if len(text) <= most - 8 else "…" + text[-(most - 9) :]
     split = measured.split_of(place)
     return text if split == "all" else f"{split}: {text}"
@@ -116,12 +117,12 @@ def _opened(measured: Measured, place: int, box: tuple[int, int]) -> "Image.Imag
         turned = ImageOps.exif_transpose(image)
         # The boxes follow the turned picture, unless they were measured on the stored one.
         fits = (turned.width < turned.height) == (annotation.width < annotation.height)
-        shown = (turned if fits else image).convert("RGB")
+        picture = (turned if fits else image).convert("RGB")
     except Exception:  # what a decoder raises on a damaged picture is its own affair
-        shown = Image.new("RGB", (annotation.width, annotation.height), "#888")
-    scale = min(box[0] / shown.width, box[1] / shown.height, 4.0)
-    size = max(1, round(shown.width * scale)), max(1, round(shown.height * scale))
-    return shown.resize(size, Image.Resampling.LANCZOS)
+        picture = Image.new("RGB", (annotation.width, annotation.height), "#888")
+    scale = min(box[0] / picture.width, box[1] / picture.height, 4.0)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    return picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def _veil(

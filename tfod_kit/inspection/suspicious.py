@@ -30,6 +30,7 @@ class Example:
 
     Attributes:
       image: the image's source id.
+      file: its file's name.
       split: where it is.
       object: its place among the image's objects, from 0.
       label: its class.
@@ -38,6 +39,7 @@ class Example:
     """
 
     image: str
+    file: str
     split: str
     object: int
     label: str
@@ -92,6 +94,7 @@ def _example(measured: Measured, place: int) -> Example:
     ymin, xmin, ymax, xmax = (float(edge) for edge in measured.boxes[place])
     return Example(
         image=annotation.source_id,
+        file=annotation.path.name,
         split=measured.split_of(image),
         object=int(place) - first,
         label=measured.classes[measured.label[place]],
