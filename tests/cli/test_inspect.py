@@ -25,7 +25,8 @@ def test_the_table_names_counts_boxes_and_what_to_look_at(
     assert said.startswith("Read as Pascal VOC XML (10 files, such as 0.xml).\n")
     assert re.search(r"^images +10$", said, re.MULTILINE)
     assert re.search(r"^  cat +5 +56%$", said, re.MULTILINE)
-    assert re.search(r"^all +16 px +12 px ", said, re.MULTILINE)
+    assert re.search(r"^all +16 px +12 px +1\.33 +16\.0% ", said, re.MULTILINE)
+    assert "Image sizes: 40x30 (10); width/height 1.33" in said
     assert "boxes over 95% of their image [box_full_image]" in said
     assert "such as 3.jpg: cat at 0, 0, 40, 30 px" in said
     assert "boxes that overshot the image, clipped to it [box_clipped]" in said

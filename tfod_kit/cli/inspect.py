@@ -133,7 +133,9 @@ def _counts(found: "Inspection") -> list[str]:
 
 
 def _boxes(found: "Inspection") -> list[str]:
-    rows = [["boxes, median", "width", "height", "of image", "small", "medium", "large"]]
+    rows = [
+        ["boxes, median", "width", "height", "wide/high", "of image", "small", "medium", "large"]
+    ]
     for name, box in list(found.boxes.items())[: _CLASSES_SHOWN + 1]:
         bands = (box.small, box.medium, box.large)
         rows.append(
@@ -141,6 +143,7 @@ def _boxes(found: "Inspection") -> list[str]:
                 f"  {name}" if name else "all",
                 f"{box.width.median:.0f} px",
                 f"{box.height.median:.0f} px",
+                f"{box.aspect.median:.2f}",
                 f"{box.share.median:.1%}",
                 *(f"{number / max(box.boxes, 1):.0%}" for number in bands),
             ]
@@ -152,7 +155,9 @@ def _images(found: "Inspection") -> list[str]:
     sizes = found.sizes
     common = ", ".join(f"{size} ({n:,})" for size, n in list(sizes.commonest.items())[:4])
     more = f", and {sizes.different - 4:,} sizes more" if sizes.different > 4 else ""
-    return [f"Image sizes: {common}{more}"]
+    low, high = f"{sizes.aspect.low:.2f}", f"{sizes.aspect.high:.2f}"
+    shape = f"width/height {low}" if low == high else f"width/height {low} to {high}"
+    return [f"Image sizes: {common}{more}; {shape}"]
 
 
 def _anchors(found: "Inspection") -> list[str]:
