@@ -67,6 +67,7 @@ class Facts:
       edges: all objects' ymin, all xmin, all ymax, all xmax.
       owner: for each object: its record's place in the lists above.
       texts, ids: for each object: class name (None without), class id (None without).
+      names: each class name once, so that `texts` holds no copies.
       with_masks: how many objects have masks; mask_kinds: the lists they are stored in.
       keypoints: for each record: how many keypoints.
       bytes_read: what the records weigh.
@@ -85,6 +86,7 @@ class Facts:
     owner: "array[int]" = field(default_factory=lambda: array("l"))
     texts: list[bytes | None] = field(default_factory=list)
     ids: list[int | None] = field(default_factory=list)
+    names: dict[bytes, bytes] = field(default_factory=dict)
     with_masks: int = 0
     mask_kinds: Counter[str] = field(default_factory=Counter)
     keypoints: "array[int]" = field(default_factory=lambda: array("l"))
@@ -328,7 +330,8 @@ def _take_objects(values: _Values, facts: Facts, place: Place, findings: Finding
         for kept, edge in zip(facts.edges, edges, strict=True):
             kept.extend(edge)
         facts.owner.extend([record] * number)
-        facts.texts.extend(texts or [None] * number)
+        same = facts.names.setdefault
+        facts.texts.extend([same(text, text) for text in texts] if texts else [None] * number)
         facts.ids.extend(ids or [None] * number)
     return number
 

@@ -98,9 +98,10 @@ def _print(report: check.Report, *, sampled: bool) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     read = {name: held for name, held in report.splits.items() if held.files}
+    what = "records (a sample)" if sampled else "records"
     for name, held in read.items():
         console.print(
-            f"{name:<8} {held.records:,} records{' (a sample)' if sampled else ''} in {_counted(held.files, 'file')}, "
+            f"{name:<8} {held.records:,} {what} in {_counted(held.files, 'file')}, "
             f"{held.objects:,} objects, {len(held.classes)} classes, {held.size / _MIB:,.1f} MiB",
             markup=False,
         )
