@@ -40,6 +40,11 @@ def test_names_and_numbers_stand_in_the_chart_as_text() -> None:
         assert word in text, word
 
 
+def test_letters_that_the_font_lacks_are_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    assert "日本語" in plots.svg(plots.bars({"": {"日本語": 1}}))
+    assert [str(warning.message) for warning in recwarn if "Glyph" in str(warning.message)] == []
+
+
 def test_two_charts_on_one_page_have_ids_of_their_own() -> None:
     ids = [
         {

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _CLASSES_SHOWN = 20
 _SHOWN = 3
+_NAME = 32  # characters of a class name in a table
 
 PAGE, SHEET, FIGURES = "index.html", "samples.png", "figures.json"
 
@@ -118,7 +119,7 @@ def _counts(found: "Inspection") -> list[str]:
             f"{split.classes[name]:,} {split.classes[name] / max(split.objects, 1):>4.0%}"
             for split in splits.values()
         ]
-        rows.append([f"  {name}", *cells])
+        rows.append([f"  {_cut(name)}", *cells])
     per_image = [
         f"{s.objects_per_image.mean:.1f} (to {s.objects_per_image.high:.0f})"
         for s in splits.values()
@@ -140,7 +141,7 @@ def _boxes(found: "Inspection") -> list[str]:
         bands = (box.small, box.medium, box.large)
         rows.append(
             [
-                f"  {name}" if name else "all",
+                f"  {_cut(name)}" if name else "all",
                 f"{box.width.median:.0f} px",
                 f"{box.height.median:.0f} px",
                 f"{box.aspect.median:.2f}",
@@ -216,6 +217,10 @@ def _members(double: "Double") -> str:
         image if split == "all" else f"{image} ({split})" for image, split in pairs[:4]
     )
     return told + (f" and {len(pairs) - 4} more" if len(pairs) > 4 else "")
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _NAME else name[: _NAME - 1] + "…"
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

@@ -91,7 +91,9 @@ def _classes(page: Page, inspection: Inspection) -> None:
               splits.items()}  # fmt: skip
     values = [n for split in counts.values() for n in split.values() if n]
     wide = bool(values) and max(values) > 100 * min(values)
-    charts = [plots.bars(counts, title="Objects of each class", unit="objects", logarithmic=wide)]
+    few = len(classes) < len(inspection.label_map)
+    title = f"Objects of the {len(classes)} commonest classes" if few else "Objects of each class"
+    charts = [plots.bars(counts, title=title, unit="objects", logarithmic=wide)]
     if len(splits) > 1:
         charts.append(
             plots.bars(share, title="Class balance of each split", unit="% of the split's objects")
