@@ -29,7 +29,7 @@ from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.formats import coco_write, reading, rle
 from tfod_kit.formats.base import DETAILS, Context, Format, Part, Source
-from tfod_kit.formats.locate import split_of_path
+from tfod_kit.formats.locate import split_of_path, which
 
 # What COCO ships beside its instances; read only where there is nothing better.
 _OTHER_TASKS = ("person_keypoints", "captions", "stuff", "panoptic", "image_info", "dense")
@@ -92,11 +92,8 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
     """The parts of the data set in a folder, or in one JSON file; none when it is not COCO's."""
     if root.is_file():
         return (Source(root.stem, None, (root,)),) if _is_coco(root) else ()
-    files = [
-        path
-        for path in context.images.files(root)
-        if path.suffix.lower() == ".json" and _is_coco(path)
-    ]
+    named = [path for path in context.images.files(root) if path.suffix.lower() == ".json"]
+    files = which(named, _is_coco)
     best = [path for path in files if not path.name.startswith(_OTHER_TASKS)]
     keypoints = [path for path in files if path.name.startswith("person_keypoints")]
     return tuple(

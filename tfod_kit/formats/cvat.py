@@ -18,7 +18,7 @@ from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Po
 from tfod_kit.boxes import Box
 from tfod_kit.formats import reading, rle
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.locate import split_of, split_of_path
+from tfod_kit.formats.locate import split_of, split_of_path, which
 
 _SUBSET = re.compile(rb'\ssubset="([^"]{0,200})"')
 _MARKS = {"difficult": "difficult", "truncated": "truncated", "iscrowd": "is_crowd",
@@ -48,8 +48,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
     )
     return tuple(
         Source(context.name(path.with_suffix("")), split, (path,))
-        for path in files
-        if _is_cvat(path)
+        for path in which(files, _is_cvat)
         for split in _splits(path, root)
     )
 
@@ -71,12 +70,13 @@ FORMAT = Format(
 def _is_cvat(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
-            head = stream.read(1 << 20)
+            head = stream.read(4096)
+            if not re.search(rb"<annotations[\s>]", head):
+                return False
+            head += stream.read(1 << 20)
     except OSError:
         return False
-    return bool(re.search(rb"<annotations[\s>]", head[:4096])) and any(
-        word in head for word in (b"<image ", b"<track ", b"<meta>")
-    )
+    return any(word in head for word in (b"<image ", b"<track ", b"<meta>"))
 
 
 def _splits(path: Path, root: Path) -> list[str | None]:

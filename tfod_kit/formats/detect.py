@@ -20,15 +20,19 @@ def detect(
     Raises:
       DataError: several do, and each names images that another does not.
     """
-    # Whatever a format that is not taken finds fault with is of no interest.
-    quiet = replace(context, findings=Findings("skip"))
-    found = {
-        name: sources for name in formats if (sources := formats[name].discover(source, quiet))
-    }
+    found: dict[str, tuple[Source, ...]] = {}
+    clean: set[str] = set()
+    for name, format in formats.items():
+        # Whatever a format that is not taken finds fault with is of no interest.
+        quiet = replace(context, findings=Findings("skip"))
+        sources = format.discover(source, quiet)
+        if sources:
+            found[name] = sources
+            clean.update(() if quiet.findings.counts else (name,))
     if not found:
         return None
     name = next(iter(found)) if len(found) == 1 else _widest(formats, found, context, source)
-    return name, formats[name].discover(source, context)
+    return name, found[name] if name in clean else formats[name].discover(source, context)
 
 
 def because(sources: Sequence[Source], context: Context) -> str:

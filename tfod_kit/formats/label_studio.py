@@ -20,7 +20,7 @@ from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
 from tfod_kit.boxes import Box
 from tfod_kit.formats import reading
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.locate import EXTENSIONS, split_of_path
+from tfod_kit.formats.locate import EXTENSIONS, split_of_path, which
 
 _LABELS = ("labels", "rectanglelabels", "polygonlabels", "ellipselabels", "hypertextlabels")
 _GEOMETRY = ("x", "points", "rle")
@@ -51,8 +51,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
     )
     return tuple(
         Source(context.name(path.with_suffix("")), split_of_path(path, root), (path,))
-        for path in files
-        if _is_label_studio(path)
+        for path in which(files, _is_label_studio)
     )
 
 

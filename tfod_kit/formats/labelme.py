@@ -21,12 +21,11 @@ from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rl
 from tfod_kit.boxes import Box
 from tfod_kit.formats import reading, rle
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.locate import split_of_path
+from tfod_kit.formats.locate import split_of_path, which
 from tfod_kit.records import embedded
 from tfod_kit.records.images import MAX_PIXELS
 
 _MARKS = ("difficult", "truncated", "occluded", "is_crowd", "group_of")
-_LOOKED_AT = 20  # files, to tell the format
 
 
 class _Shape(msgspec.Struct):
@@ -54,12 +53,9 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
         if root.is_file()
         else [p for p in context.images.files(root) if p.suffix.lower() == ".json"]
     )
-    if not any(_is_labelme(path) for path in files[:_LOOKED_AT]):
-        return ()
     parts: dict[str | None, list[Path]] = {}
-    for path in files:
-        if _is_labelme(path):
-            parts.setdefault(split_of_path(path.parent / "_", root), []).append(path)
+    for path in which(files, _is_labelme):
+        parts.setdefault(split_of_path(path.parent / "_", root), []).append(path)
     return tuple(
         Source(context.name(members[0].parent), split, tuple(members))
         for split, members in parts.items()

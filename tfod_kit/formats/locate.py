@@ -2,11 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+_LOOKED_AT = 20  # files, to tell a format
 
 _SPLITS = {
     "train": "train",
@@ -48,6 +50,19 @@ def walk(root: Path) -> Iterator[Path]:
         for name in sorted(names):
             if not name.startswith("."):
                 yield Path(folder, name)
+
+
+def which(paths: Sequence[Path], fits: Callable[[Path], bool]) -> list[Path]:
+    """The files that fit; none when none of the first and none of the largest does.
+
+    A data set may have a small file for each of a million images, and each format would open them
+    all to find that none is its own.
+    """
+    if len(paths) > 2 * _LOOKED_AT:
+        largest = sorted(paths, key=lambda path: path.stat().st_size)[-_LOOKED_AT:]
+        if not any(fits(path) for path in (*paths[:_LOOKED_AT], *largest)):
+            return []
+    return [path for path in paths if fits(path)]
 
 
 class ImageIndex:

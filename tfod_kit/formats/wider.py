@@ -13,7 +13,7 @@ from tfod_kit import boxes
 from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.formats import reading
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.locate import split_of_path
+from tfod_kit.formats.locate import split_of_path, which
 
 _LABEL = "face"
 _HEAD = re.compile(rb"[^\n]*\.\w{3,4}[ \r]*\n[ ]*\d+[ \r]*\n(-?\d+ +){9}-?\d+[ \r]*(\n|$)")
@@ -30,8 +30,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
     )
     return tuple(
         Source(context.name(path.with_suffix("")), split_of_path(path, root), (path,))
-        for path in files
-        if _is_wider(path)
+        for path in which(files, _is_wider)
     )
 
 

@@ -36,6 +36,8 @@ class Data:
 
     def split_of(self, image: Path) -> str | None:
         """The split that an image or a folder above it is declared to be in."""
+        if not self.splits:
+            return None
         return next((self.splits[p] for p in (image, *image.parents) if p in self.splits), None)
 
 
