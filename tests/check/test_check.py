@@ -359,6 +359,18 @@ def test_records_alone(folder: Path) -> None:
     assert report.splits["train"].classes["rot"] == 1
 
 
+def test_records_under_others_names(folder: Path) -> None:
+    records = folder / "records"
+    (records / TRAIN).rename(records / "coco_train.record-00000-of-00002")
+    (records / VAL).rename(records / "val.record")
+    report = check.check(records)
+    assert {name: held.records for name, held in report.splits.items()} == {
+        "coco_train": 24,
+        "val": 6,
+    }
+    assert [each.code for each in report.findings] == ["shards_missing"]
+
+
 def test_swapped_paths_are_told(folder: Path) -> None:
     records = folder / "records"
     report = check.check(records, Options(label_map=records / TRAIN))

@@ -1,5 +1,6 @@
 """What the records of a data set say together: empty splits, repeats, leaks, balance."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -16,10 +17,10 @@ _CONVERT = "Convert the data set anew with `tfod convert`."
 
 def check_files(split: Split, findings: Findings) -> None:
     """Whether all shards are there that the names promise."""
-    totals = {path.stem.rpartition("-of-")[2] for path in split.paths if "-of-" in path.stem}
-    for total in sorted(totals):
-        files = [path for path in split.paths if path.stem.endswith(f"-of-{total}")]
-        if total.isdigit() and len(files) != int(total):
+    named = [(path, re.search(r"-\d{5}-of-(\d{5})", path.name)) for path in split.paths]
+    for total in sorted({found[1] for _, found in named if found}):
+        files = [path for path, found in named if found and found[1] == total]
+        if len(files) != int(total):
             findings.error(
                 "shards_missing",
                 "Shards are missing: the names promise more than there are.",
@@ -30,7 +31,7 @@ def check_files(split: Split, findings: Findings) -> None:
 
 def check_sources(split: Split, facts: Facts, findings: Findings) -> None:
     """image/source_id: present and unique, since evaluation joins by it."""
-    evaluated = split.name != TRAIN
+    evaluated = TRAIN not in split.name
     add = findings.error if evaluated else findings.warning
     absent = [at for at, source in enumerate(facts.source_ids) if not source]
     if absent:

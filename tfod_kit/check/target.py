@@ -1,5 +1,6 @@
 """What there is to check: a run, a config, or records alone."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,10 @@ from tfod_kit.labels import LabelMap
 from tfod_kit.records import shards
 
 TRAIN = "train"
+# train-00000-of-00002.tfrecord, coco_train.record-00000-of-00100, train.record
+_RECORDS = re.compile(
+    r"(?P<base>.+?)(?:\.(?:tf)?records?-\d+-of-\d+|(?:-\d+-of-\d+)?\.(?:tf)?records?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +72,7 @@ def find(path: str, findings: Findings, label_map: Path | None = None) -> Target
     if given.is_file() and given.suffix in (".config", ".pbtxt", ".txt"):
         return of_config(given, findings)
     if given.is_dir():
-        found: dict[str, list[Path]] = dict(shards.bases(given))
-        if not found:
-            found = {each.stem: [each] for each in sorted(given.glob("*.record"))}
-            found |= {each.stem: [each] for each in sorted(given.glob(f"*{shards.SUFFIX}"))}
+        found = _records(given)
         if not found:
             raise _nothing(given)
         return Target(given, _splits(found, given, findings, label_map))
@@ -104,6 +106,16 @@ def of_config(path: Path, findings: Findings) -> Target:
         for name, reader in readers
     ]
     return Target(path.parent, splits, config, path)
+
+
+def _records(folder: Path) -> dict[str, list[Path]]:
+    """The record files in a folder by base name, under the names that other programs give too."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        named = _RECORDS.fullmatch(path.name)
+        if named and path.is_file():
+            found.setdefault(named["base"], []).append(path)
+    return found
 
 
 def shards_exist(pattern: str) -> bool:
@@ -148,7 +160,7 @@ def _splits(
             known = labels.load(path)
         except TfodKitError as error:
             findings.refused("label_map_unusable", error, path)
-    ordered = sorted(found, key=lambda name: name != TRAIN)
+    ordered = sorted(found, key=lambda name: TRAIN not in name)
     return [Split(name, found[name], known, str(path)) for name in ordered]
 
 
