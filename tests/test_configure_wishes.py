@@ -130,6 +130,14 @@ def test_faster_rcnn_learns_masks_when_asked(planned, records):
     assert config.train_input_reader.load_instance_masks
     assert config.eval_config.eval_instance_masks
     assert "coco_mask_metrics" in config.eval_config.metrics_set
+    # That is a Mask R-CNN, as the one in pipelines/ that is trained in tests/test_pipelines.py.
+    other = planned(model="mask_rcnn").config
+    differing = [
+        change.path for change in pipeline_config.differences(model, other.model.faster_rcnn)
+    ]
+    assert differing == [
+        "second_stage_post_processing.batch_non_max_suppression.max_total_detections"
+    ]
 
 
 def test_mask_rcnn_without_masks_is_a_faster_rcnn(planned, records):

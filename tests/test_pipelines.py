@@ -65,7 +65,10 @@ def first_losses(tmp_path_factory):
     # Upstream's glob has to cope with such a name.
     records = write_records(folder / "records [1]", keypoints=True)
     requests = {path.stem: Request(records, folder, base=path, checkpoint="none") for path in ZOO}
-    requests |= {model.name: Request(records, folder, model.name) for model in OWN}
+    requests |= {
+        model.name: Request(records, folder, model.name, masks=learns_masks(model.name))
+        for model in OWN
+    }
     paths = []
     for name, request in requests.items():
         base = pipeline_config.load_foreign(request.base)[0] if request.base else None
@@ -92,8 +95,14 @@ def test_one_step_under_upstream(name, first_losses):
     assert losses["Loss/total_loss"] > 0
     assert all(map(math.isfinite, losses.values()))
     assert ("Loss/BoxClassifierLoss/mask_loss" in losses) == ("mask_rcnn" in name)
+    assert ("Loss/segmentation/heatmap" in losses) == (learns_masks(name) and "cent" in name)
     # Its label map names keypoints, so every CenterNet learns them.
     assert any("keypoint" in loss for loss in losses) == ("centernet" in name)
+
+
+def learns_masks(name):
+    """Of the own models Mask R-CNN, and CenterNet because it is asked to."""
+    return name in ("mask_rcnn_resnet50_v1", "centernet_resnet50_v1_fpn")
 
 
 def smaller(config):

@@ -89,6 +89,8 @@ def _put_in(config: PipelineConfig) -> None:
     text_format.Merge(_HEAD, _predictor(model))
     # A head that shares its boxes gives one mask for all classes; upstream cannot pick from it.
     _predictor(model).ClearField("share_box_across_classes")
+    # The loss is taken at the head's own size; resized, upstream fails on a resizer that pads.
+    model.resize_masks = False
     if not model.HasField("second_stage_mask_prediction_loss_weight"):
         model.second_stage_mask_prediction_loss_weight = 4.0
 
