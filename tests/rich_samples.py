@@ -144,6 +144,13 @@ YOLO = """0 0.3 0.3 0.4 0.4
 """
 
 
+def numbered(size: tuple[int, int], number: int = 0) -> Image.Image:
+    """A picture of numbers with a palette of 256, as VOC's segmentations are."""
+    image = Image.new("P", size, number)
+    image.putpalette(bytes(value for value in range(256) for _ in "rgb"))
+    return image
+
+
 def write(folder: Path) -> dict[str, Path]:
     """Writes a folder a format; returns format -> folder."""
     texts = {
@@ -157,7 +164,7 @@ def write(folder: Path) -> dict[str, Path]:
         picture(folder / name / "a.png")
         (folder / name / file).write_text(text)
     (folder / "yolo" / "classes.txt").write_text("cat\ndog\n")
-    segmentation = Image.new("P", (40, 30))
+    segmentation = numbered((40, 30))
     segmentation.paste(1, (4, 3, 20, 15))
     segmentation.paste(255, (4, 3, 6, 5))
     (folder / "SegmentationObject").mkdir()

@@ -1,9 +1,12 @@
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 from samples import voc, voc_xml
 
+from tfod_kit import formats
 from tfod_kit.cli.main import main
+from tfod_kit.formats import WRITTEN
 
 
 def _tfod(*words: object) -> int:
@@ -77,3 +80,57 @@ def test_demo_then_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert f"tfod convert {tmp_path / 'demo'} --format voc" in capsys.readouterr().out
     assert _tfod("convert", tmp_path / "demo", "--out", tmp_path / "records") == 0
     assert (tmp_path / "records" / "label_map.pbtxt").is_file()
+
+
+@pytest.mark.parametrize("to", WRITTEN)
+def test_another_format_and_back_to_the_same_boxes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str
+) -> None:
+    data = voc(tmp_path / "data")
+    assert _tfod("convert", data, "--to", to, "--out", tmp_path / to, "--seed", "3") == 0
+    said = capsys.readouterr().out
+    assert f"Wrote {tmp_path / to}/report.json" in said
+    for line in said.splitlines():
+        if line.startswith("Wrote "):
+            assert Path(line.removeprefix("Wrote ")).exists()
+    original, again = (
+        {a.path.name: [(item.label, item.box) for item in a.objects] for a in formats.read(folder)}
+        for folder in (data, tmp_path / to)
+    )
+    assert again.keys() == original.keys()
+    for name, objects in original.items():
+        assert [label for label, _ in again[name]] == [label for label, _ in objects]
+        for (_, box), (_, other) in zip(objects, again[name], strict=True):
+            assert astuple(box) == pytest.approx(astuple(other), abs=1e-6)
+
+
+def test_records_go_back_to_annotations(tmp_path: Path) -> None:
+    data = voc(tmp_path / "data")
+    assert _tfod("convert", data, "--out", tmp_path / "records") == 0
+    assert _tfod("convert", tmp_path / "records", "--to", "voc", "--out", tmp_path / "voc") == 0
+    lists = tmp_path / "voc" / "ImageSets" / "Main"
+    assert sorted(path.name for path in lists.iterdir()) == ["test.txt", "train.txt", "val.txt"]
+    for name in ("1.jpg", "7.jpg"):
+        assert (tmp_path / "voc" / "JPEGImages" / name).read_bytes() == (data / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--to", "coco", "--shards", "3"], "are for records"),
+        (["--to", "coco", "--out", "data"], "holds the data set itself"),
+        (["--to", "coco", "--out", "."], "holds the data set itself"),
+    ],
+)
+def test_mistakes_with_to(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    said: str,
+) -> None:
+    voc(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    assert _tfod("convert", "data", *words) == 2
+    assert said in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]

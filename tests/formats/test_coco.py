@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import rich_samples
 from samples import coco as coco_file
 from samples import context, picture
 
@@ -211,3 +212,63 @@ def test_other_json_is_not_taken_for_coco(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"shapes": []}')
     (tmp_path / "empty.json").write_text("")
     assert coco.discover(tmp_path, context(tmp_path)) == ()
+
+
+def test_the_richest_file(tmp_path: Path) -> None:
+    at = context(rich_samples.write(tmp_path)["coco"])
+    ((annotation,),) = [tuple(_part(tmp_path / "coco", at).images)]
+    pieces, crowd, packed, posed, marked = annotation.objects
+    assert isinstance(pieces.mask, Polygons)
+    assert len(pieces.mask.rings) == 2
+    assert crowd.is_crowd
+    assert crowd.mask == packed.mask
+    assert posed.keypoints == (
+        Keypoint(0.2, 0.125, 2, "nose"),
+        Keypoint(8 / 30, 0.175, 1, "tail"),
+    )
+    assert (marked.occluded, marked.truncated) == (True, False)
+    assert at.findings.counts == {}
+
+
+def test_an_annotation_that_stands_twice_counts_once(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    other = ITEM | {"bbox": [0, 0, 5, 5]}  # the same id, another object
+    coco_file(tmp_path / "a.json", [IMAGE], [ITEM, ITEM, other])
+    at = context(tmp_path)
+    assert [len(a.objects) for a in _part(tmp_path, at).images] == [2]
+    assert at.findings.counts == {"annotation_twice": 1}
+
+
+def test_ids_of_text(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    categories = [{"id": "x", "name": "cat"}, {"id": "y", "name": "dog"}]
+    item = {"id": "n", "image_id": "i", "category_id": "y", "bbox": [4, 3, 16, 12]}
+    coco_file(tmp_path / "a.json", [IMAGE | {"id": "i"}], [item], categories)
+    part = _part(tmp_path)
+    (annotation,) = part.images
+    assert (annotation.source_id, annotation.objects[0].label) == ("i", "dog")
+    assert part.ids == {}
+
+
+def test_a_class_of_id_0_is_kept_when_it_is_used(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    categories = [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}]
+    coco_file(tmp_path / "a.json", [IMAGE], [ITEM | {"category_id": 0}], categories)
+    part = _part(tmp_path)
+    assert [item.label for a in part.images for item in a.objects] == ["cat"]
+    assert part.ids == {"cat": 0, "dog": 1}
+
+
+def test_images_of_one_stem_are_told_apart(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.png"):
+        picture(tmp_path / name)
+    images = [IMAGE, IMAGE | {"id": 8, "file_name": "a.png"}]
+    coco_file(tmp_path / "a.json", images, [])
+    assert [a.path.name for a in _part(tmp_path).images] == ["a.jpg", "a.png"]
+
+
+def test_keypoints_that_are_no_triples_cost_themselves_alone(tmp_path: Path) -> None:
+    at = context(tmp_path)
+    item = _one(tmp_path, {"keypoints": [4, 3, 2, 0]}, at)
+    assert item == ObjectAnnotation("dog", Box(0.1, 0.1, 0.5, 0.5))
+    assert at.findings.counts == {"keypoints_ignored": 1}

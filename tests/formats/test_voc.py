@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import pytest
+import rich_samples
+from pycocotools import mask as coco_mask
 from samples import context, picture, voc_xml
 
-from tfod_kit.annotations import ImageAnnotation, Polygons
+from tfod_kit.annotations import ImageAnnotation, Polygons, Rle
 from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.formats import voc
@@ -218,3 +220,35 @@ def test_a_list_that_names_what_is_not_annotated(tmp_path: Path) -> None:
 def test_other_xml_is_not_taken_for_voc(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text("<project/>")
     assert voc.discover(tmp_path, context(tmp_path)) == ()
+
+
+def test_segmentation_of_objects(tmp_path: Path) -> None:
+    at = context(rich_samples.write(tmp_path)["voc"])
+    ((annotation,),) = list(_read(tmp_path / "voc", at).values())
+    drawn, outlined = annotation.objects
+    assert isinstance(drawn.mask, Rle)
+    decoded = coco_mask.decode({"counts": drawn.mask.counts, "size": [30, 40]})
+    assert decoded.sum() == 16 * 12 - 4  # less what is void
+    assert decoded[5, 4] == 1
+    assert decoded[3, 4] == 0
+    assert isinstance(outlined.mask, Polygons)
+    assert (drawn.view, outlined.view) == ("Left", "")
+    assert at.findings.counts == {}
+
+
+@pytest.mark.parametrize("damage", ["size", "number", "html"])
+def test_a_segmentation_that_does_not_fit_costs_the_masks_alone(
+    tmp_path: Path, damage: str
+) -> None:
+    rich_samples.write(tmp_path)
+    path = tmp_path / "SegmentationObject" / "a.png"
+    if damage == "size":
+        rich_samples.numbered((30, 40), 1).save(path)
+    elif damage == "number":
+        rich_samples.numbered((40, 30), 3).save(path)
+    else:
+        path.write_text("<html>")
+    at = context(tmp_path / "voc")
+    ((annotation,),) = list(_read(tmp_path / "voc", at).values())
+    assert [item.mask is None for item in annotation.objects] == [True, False]
+    assert at.findings.counts == {"mask_ignored": 1}
