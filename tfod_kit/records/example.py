@@ -207,7 +207,7 @@ def _put_masks(put: _Writer, objects: Sequence[ObjectAnnotation], image: Encoded
     if not any(item.mask is not None for item in objects):
         return
     # The lists run parallel to the boxes: an object without a mask has a black one of no weight.
-    put.bytes(MASK, [masks.to_png(item.mask, image.height, image.width) for item in objects])
+    put.bytes(MASK, masks.to_pngs([item.mask for item in objects], image.height, image.width))
     put.floats(MASK_WEIGHT, [float(item.mask is not None) for item in objects])
 
 

@@ -1,19 +1,19 @@
 """Instance masks <-> the PNGs that records hold: one a object, 1 bit a pixel, of the image's size.
 
 Masks are drawn by pycocotools, so that they are COCO's to the pixel, but never unfolded: the run
-lengths become toggles in rows of bits, and the empty rows above and below are compressed once for
-all. A mask of 640x480 takes about a tenth of a millisecond, a tenth of what a picture library
-takes, and half the bytes. Upstream's decoder asks of each pixel whether it is above 0.
+lengths become rows of bits at once, and the empty rows above and below are compressed once for all.
+That takes a tenth of the time of unfolding them and writing a PNG with a picture library, and half
+the bytes. Upstream's decoder asks of each pixel whether it is above 0.
 """
 
 import io
 import struct
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 from tfod_kit.annotations import Polygons, Rle
-from tfod_kit.records import outlines
+from tfod_kit.records import bits, outlines
 
 _ADLER = 65521  # the modulus of Adler-32, RFC 1950
 _LEVEL, _WINDOW, _MEMORY = 1, 15, 8  # zlib's fastest; runs alone (Z_RLE) are all that a mask has
@@ -35,13 +35,24 @@ def to_rle(mask: Polygons | Rle, height: int, width: int) -> Rle:
     return Rle(whole["counts"], height, width)
 
 
-def to_png(mask: Polygons | Rle | None, height: int, width: int) -> bytes:
-    """A PNG of 1 bit a pixel; all 0 for no mask."""
-    if mask is None:
-        return _png(height, width, 0, b"", height)
-    rle = to_rle(mask, height, width)
-    top, rows = _rows(rle)
-    return _png(rle.height, rle.width, top, rows.tobytes(), rle.height - top - len(rows))
+def to_pngs(masks: Sequence[Polygons | Rle | None], height: int, width: int) -> list[bytes]:
+    """A PNG of 1 bit a pixel for each mask; all 0 for None.
+
+    Raises:
+      DataError: the run lengths of a mask do not fill it.
+    """
+    drawn = {
+        place: to_rle(mask, height, width) for place, mask in enumerate(masks) if mask is not None
+    }
+    pngs = [b""] * len(masks)
+    for size in dict.fromkeys((rle.height, rle.width) for rle in drawn.values()):
+        places = [place for place, rle in drawn.items() if (rle.height, rle.width) == size]
+        for place, (top, rows) in zip(
+            places, bits.rows([drawn[place].counts for place in places], *size), strict=True
+        ):
+            pngs[place] = _png(*size, top, rows)
+    nothing = _png(height, width, 0, b"") if len(drawn) < len(masks) else b""
+    return [png or nothing for png in pngs]
 
 
 def from_png(data: bytes) -> Rle:
@@ -85,64 +96,10 @@ def scaled(
     return Rle(encoded["counts"], height, width)
 
 
-def counts(compressed: bytes) -> Any:
-    """The run lengths that COCO's compressed form stands for: int64 [N], runs of 0 and 1 by turns.
-
-    Each number is written in groups of 5 bits, the lowest first, in characters from "0" on; 32
-    marks that more follow, and the highest bit of the last group is the sign. From the fourth on, a
-    number is the difference to the one two before it (cocoapi, common/maskApi.c, rleToString).
-    """
-    import numpy as np
-
-    groups = np.frombuffer(compressed, np.uint8).astype(np.int64) - 48
-    ends = np.flatnonzero(groups < 32)
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    lengths = ends + 1 - starts
-    shifts = 5 * (np.arange(len(groups)) - np.repeat(starts, lengths))
-    numbers = np.add.reduceat((groups & 31) << shifts, starts)
-    negative = np.flatnonzero(groups[ends] & 16)
-    numbers[negative] -= 1 << (5 * lengths[negative])
-    np.add.accumulate(numbers[1::2], out=numbers[1::2])
-    np.add.accumulate(numbers[2::2], out=numbers[2::2])
-    return numbers
-
-
-def _rows(rle: Rle) -> tuple[int, Any]:
-    """The first row that holds anything, and the rows from there on: uint8 [rows, 1 + bytes].
-
-    A row is what PNG stores: filter type 0, then 8 pixels a byte, the first in the highest bit.
-    """
-    import numpy as np
-
-    height, width = rle.height, rle.width
-    nothing = np.zeros((0, 1 + (width + 7) // 8), np.uint8)
-    # Where the mask changes, down one column after the other.
-    edges = np.add.accumulate(counts(rle.counts))
-    edges = edges[edges < height * width]
-    if not len(edges):
-        return 0, nothing
-    xs, ys = np.divmod(edges, height)
-    # What is 1 at the end of a column goes on in the next: there the column starts with a change.
-    columns = np.arange(xs[0] + 1, width)
-    carried = columns[np.searchsorted(edges, columns * height) & 1 == 1]
-    top, bottom = int(ys.min()), int(ys.max())
-    if len(carried) or len(edges) & 1:  # a column that is 1 down to the last row
-        xs, ys = np.concatenate((xs, carried)), np.concatenate((ys, np.zeros_like(carried)))
-        top, bottom = int(ys.min()), height - 1
-    # Eight bytes at a time where all of a row is meant, byte by byte where one pixel is.
-    changes = np.zeros((bottom - top + 1, (width + 63) // 64), np.uint64)
-    places = (ys - top) * (8 * changes.shape[1]) + (xs >> 3)
-    bits = np.right_shift(128, xs & 7).astype(np.uint8)
-    np.bitwise_xor.at(changes.view(np.uint8).reshape(-1), places, bits)
-    np.bitwise_xor.accumulate(changes, axis=0, out=changes)
-    rows = np.zeros((len(changes), nothing.shape[1]), np.uint8)
-    rows[:, 1:] = changes.view(np.uint8)[:, : rows.shape[1] - 1]
-    return top, rows
-
-
-def _png(height: int, width: int, above: int, rows: bytes, below: int) -> bytes:
-    """The PNG of empty rows, rows with filter types, and empty rows."""
+def _png(height: int, width: int, above: int, rows: bytes) -> bytes:
+    """The PNG of that many empty rows, rows with filter types, and empty rows to the end."""
     stride = 1 + (width + 7) // 8
+    below = height - above - len(rows) // stride
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -_WINDOW, _MEMORY, zlib.Z_RLE)
     middle = packer.compress(rows) + packer.flush(zlib.Z_SYNC_FLUSH) if rows else b""
     check = _after_zeros(zlib.adler32(rows, _after_zeros(1, above * stride)), below * stride)
