@@ -1,0 +1,87 @@
+"""What check calls an error of a record stops upstream's reader; what it lets pass does not."""
+
+from pathlib import Path
+
+import pytest
+from altered import TRAIN, with_features
+from samples import encoded
+from small_records import write_records
+
+from tfod_kit.records import example, shards
+
+pytestmark = pytest.mark.slow
+
+BOXES = (example.YMIN, example.XMIN, example.YMAX, example.XMAX)
+STOPS = {
+    "image_undecodable: HTML": {example.ENCODED: [b"<html>"]},
+    "image_undecodable: WebP": {example.ENCODED: [encoded("WEBP", 128, 128)]},
+    "image_undecodable: GIF": {example.ENCODED: [encoded("GIF", 128, 128)]},
+    "image_undecodable: TIFF": {example.ENCODED: [encoded("TIFF", 128, 128)]},
+    "image_cut_short: JPEG": {example.ENCODED: [encoded("JPEG", 128, 128)[:-70]]},
+    "image_cut_short: PNG": {example.ENCODED: [encoded("PNG", 128, 128)[:-70]]},
+    "image_missing": {example.ENCODED: None},
+    "format_raw": {example.FORMAT: [b"raw"]},
+    "type_wrong": {example.CLASS_LABEL: [1.0, 2.0]},
+    "lengths_differ: edges": {example.YMIN: [0.0]},
+    "box_inverted": {example.YMIN: [0.6, 0.6], example.YMAX: [0.2, 0.8]},
+}
+PASSES = {
+    "sound": {},
+    "image_cmyk": {example.ENCODED: [encoded("JPEG", 128, 128, mode="CMYK")]},
+    "image_turned": {example.ENCODED: [encoded("JPEG", 128, 128, orientation=6)]},
+    "BMP": {example.ENCODED: [encoded("BMP", 128, 128)]},
+    "data behind the picture": {example.ENCODED: [encoded("JPEG", 128, 128) + bytes(5000)]},
+    "source_id_missing": {example.SOURCE_ID: None},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_records(tmp_path_factory.mktemp("upstream") / "records", train=1, val=0)
+
+
+@pytest.fixture(scope="module")
+def read(folder: Path):
+    """Reads one record as upstream's input does, up to the look at its boxes."""
+    from tfod_kit.engine import runtime
+
+    tf = runtime.start()
+    from object_detection import inputs
+    from object_detection.data_decoders.tf_example_decoder import TfExampleDecoder
+
+    decoder = TfExampleDecoder(label_map_proto_file=str(folder / "label_map.pbtxt"))
+
+    def decode(record):
+        found = decoder.decode(record)
+        boxes = inputs.assert_or_prune_invalid_boxes(found["groundtruth_boxes"])
+        return found["image"], boxes, found["groundtruth_classes"]
+
+    def run(record: bytes):
+        return next(iter(tf.data.Dataset.from_tensors(record).map(decode)))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def record(folder: Path) -> bytes:
+    return next(iter(shards.read(folder / TRAIN)))
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_what_is_an_error_stops_upstream(name: str, record: bytes, read) -> None:
+    with pytest.raises(Exception, match=r".") as caught:
+        read(with_features(record, STOPS[name]))
+    assert type(caught.value).__module__.startswith("tensorflow"), caught.value
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_what_is_none_does_not(name: str, record: bytes, read) -> None:
+    image, boxes, classes = read(with_features(record, PASSES[name]))
+    assert image.shape == (128, 128, 3)
+    assert boxes.shape == (2, 4)
+    assert classes.numpy().tolist() == [1, 2]
+
+
+def test_an_unknown_class_becomes_minus_1_without_a_word(record: bytes, read) -> None:
+    _, _, classes = read(with_features(record, {example.CLASS_TEXT: [b"Red", b"blue"]}))
+    assert classes.numpy().tolist() == [-1, 2]
