@@ -20,9 +20,14 @@ def test_the_table_names_counts_boxes_and_what_to_look_at(
 ) -> None:
     data = voc(tmp_path / "data")
     (data / "3.xml").write_text(voc_xml("3.jpg", [("cat", (0, 0, 50, 30))]))
+    voc(tmp_path / "more", 11)
+    for name in ("10.jpg", "10.xml"):
+        (tmp_path / "more" / name).rename(data / name)
+    (data / "10.jpg").write_text("<html>")
     assert _tfod("inspect", data) == 0
     said = capsys.readouterr().out
-    assert said.startswith("Read as Pascal VOC XML (10 files, such as 0.xml).\n")
+    assert "1  left out: An image cannot be used. [image_unusable]" in said
+    assert said.startswith("Read as Pascal VOC XML (11 files, such as 0.xml).\n")
     assert re.search(r"^images +10$", said, re.MULTILINE)
     assert re.search(r"^  cat +5 +56%$", said, re.MULTILINE)
     assert re.search(r"^all +16 px +12 px +1\.33 +16\.0% ", said, re.MULTILINE)

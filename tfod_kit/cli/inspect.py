@@ -102,7 +102,8 @@ def summary(found: "Inspection") -> str:
         )
     lines += ["", *_anchors(found), *_suspicious(found), *_doubles(found)]
     for code, finding in found.findings.items():
-        lines.append(f"  {finding['count']:>7,}  {finding['text']} [{code}]")
+        left_out = "left out: " if finding["severity"] == "ambiguous" else ""
+        lines.append(f"  {finding['count']:>7,}  {left_out}{finding['text']} [{code}]")
         lines.append(f"           such as {finding['examples'][0]}")
     return "\n".join(lines).rstrip()
 
