@@ -70,6 +70,7 @@ RECORDS = [
     ("box_in_pixels", "error", "box [", {"YMAX": [83.9, 0.8]}),
     ("box_outside", "warning", "1.05", {"YMAX": [1.05, 0.99]}),
     ("box_not_a_number", "error", "nan", {"YMAX": [float("nan"), 0.99]}),
+    ("box_not_a_number", "error", "inf", {"YMIN": [0.1, -1e400], "YMAX": [0.9, 1e400]}),
     ("class_unknown", "error", "", {"CLASS_TEXT": [b"Red", b"blue"]}),
     ("class_id_unknown", "error", "id 7", {"CLASS_TEXT": None, "CLASS_LABEL": [1, 7]}),
     ("class_id_differs", "warning", "'red' has the id 2, and 1", {"CLASS_LABEL": [2, 2]}),

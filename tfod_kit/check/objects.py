@@ -46,13 +46,16 @@ def check_boxes(facts: Facts, scale: Callable[[Any], Any] | None, findings: Find
     if not facts.owner:
         return
     boxes = facts.boxes()
-    ymin, xmin, ymax, xmax = boxes.T
-    height, width = ymax - ymin, xmax - xmin
     finite = np.isfinite(boxes).all(axis=1)
-    pixels = finite & (np.nan_to_num(boxes).max(axis=1) > _LARGEST)
+    usable = np.where(finite[:, None], boxes, 0.0)
+    ymin, xmin, ymax, xmax = usable.T
+    height, width = ymax - ymin, xmax - xmin
+    pixels = finite & (usable.max(axis=1) > _LARGEST)
     inverted = finite & ((height < 0) | (width < 0))
     empty = finite & ~inverted & ((height == 0) | (width == 0))
-    outside = finite & ~pixels & ((boxes.min(axis=1) < -_SLACK) | (boxes.max(axis=1) > 1 + _SLACK))
+    outside = (
+        finite & ~pixels & ((usable.min(axis=1) < -_SLACK) | (usable.max(axis=1) > 1 + _SLACK))
+    )
 
     def found(mask: Any, limit: int = EXAMPLES) -> tuple[Place, ...]:
         return tuple(
@@ -78,8 +81,8 @@ def check_boxes(facts: Facts, scale: Callable[[Any], Any] | None, findings: Find
             count=int(outside.sum()),
         )
     if scale is not None:
-        usable = finite & ~pixels & ~inverted & ~empty
-        _check_tiny(facts, width, height, usable, scale, found, findings)
+        sound = finite & ~pixels & ~inverted & ~empty
+        _check_tiny(facts, width, height, sound, scale, found, findings)
 
 
 def _check_tiny(

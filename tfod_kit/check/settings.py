@@ -133,8 +133,8 @@ def check_anchors(target: Target, held: Facts, findings: Findings) -> None:
     step = max(len(held.owner) // _MANY_BOXES, 1)
     boxes = held.boxes()[::step]
     inputs = anchors.input_sizes(target.config, held.sizes)[np.asarray(held.owner)[::step]]
-    boxes = boxes * inputs[:, [1, 0, 1, 0]]
-    boxes = boxes[np.isfinite(boxes).all(axis=1)]
+    finite = np.isfinite(boxes).all(axis=1)
+    boxes = boxes[finite] * inputs[finite][:, [1, 0, 1, 0]]
     boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
     if not len(boxes):
         return
