@@ -375,6 +375,17 @@ def test_an_own_base_with_a_checkpoint_that_is_gone(request_for, tmp_path):
 def test_base_and_zoo_exclude_each_other(request_for, archive):
     with pytest.raises(UsageError, match="exclude"):
         plan(request_for(zoo=archive, base=archive / "pipeline.config"))
+    with pytest.raises(UsageError, match="--pretrained and --zoo exclude"):
+        plan(request_for(model="fpnlite", zoo=archive, pretrained=True))
+
+
+def test_an_archive_under_its_own_name_is_believed(request_for, tmp_path):
+    """The zoo's configs do not always hold what their names say."""
+    named = tmp_path / catalog.find("centernet_resnet101").archive
+    archive = write_archive(named, catalog.find("centernet").base_config)
+    assert plan(request_for(zoo=archive, model="centernet_resnet101")).base.startswith(named.name)
+    with pytest.raises(UsageError, match="another model"):
+        plan(request_for(zoo=archive, model="centernet_hourglass"))
 
 
 # ---- settings, and folders in use ----------------------------------------------------------------

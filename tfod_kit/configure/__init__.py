@@ -160,8 +160,17 @@ def _without_keypoints(config: PipelineConfig, request: Request) -> list[str]:
 
 
 def _start(request: Request) -> start.Start:
-    if request.base is not None and request.zoo is not None:
-        raise UsageError("--base and --zoo exclude each other.", fix="Give one of them.")
+    given = [
+        option
+        for option, value in (
+            ("--pretrained", request.pretrained),
+            ("--base", request.base),
+            ("--zoo", request.zoo),
+        )
+        if value
+    ]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other.", fix="Give one of them.")
     if request.pretrained:
         return start.from_zoo(request.model, request.wishes)
     if request.zoo is not None:
