@@ -118,6 +118,7 @@ def test_records_go_back_to_annotations(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["--to", "coco", "--shards", "3"], "are for records"),
+        (["--link"], "they cannot link"),
         (["--to", "coco", "--out", "data"], "holds the data set itself"),
         (["--to", "coco", "--out", "."], "holds the data set itself"),
     ],

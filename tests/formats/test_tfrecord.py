@@ -68,6 +68,14 @@ def test_records_split_anew_and_back(tmp_path: Path) -> None:
     assert sorted(again) == sorted(records)
 
 
+def test_shards_are_sized_by_what_the_records_take(tmp_path: Path) -> None:
+    records = [_record(tmp_path, f"{number}.jpg", ITEM) for number in range(3)]
+    found, _ = read(_write(tmp_path, *records), "tfrecord")
+    assert [embedded.size(a.path) for a in found] == list(map(len, records))
+    assert embedded.size(tmp_path / "pictures" / "0.jpg") > 0
+    assert embedded.size(tmp_path / "absent.jpg") == 0
+
+
 def test_names_of_the_wild(tmp_path: Path) -> None:
     for name in ("train.record-00000-of-00002", "train.record-00001-of-00002", "val.tfrecords"):
         _write(tmp_path, _record(tmp_path, f"{name}.jpg", ITEM), name=name)

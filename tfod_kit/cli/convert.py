@@ -54,7 +54,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="fix: repair what is safe, stop at what is ambiguous; skip: leave that out; "
         "fail: stop at either",
     )
-    add("--origin", type=int, choices=(0, 1), default=0, help="VOC: the first pixel's number")
+    add("--origin", type=int, choices=(0, 1), default=0, help="VOC, CSV: the first pixel's number")
     add(
         "--max_side",
         type=shared.count,
@@ -160,6 +160,12 @@ def _convert(args: argparse.Namespace, split: "Split", out: Path) -> None:
     from tfod_kit.convert import convert
     from tfod_kit.records import pool
 
+    if args.link and args.to == TFRECORD:
+        raise UsageError(
+            "Records hold their pictures; they cannot link to them.",
+            where="--link",
+            fix=f"Leave it out, or name another format: --to {', '.join(WRITTEN)}.",
+        )
     if args.to != TFRECORD:
         print(_rewritten(args, split, out))
         return

@@ -1,5 +1,6 @@
 """Converts an annotated data set to TFRecords, a label map and a report, together or not at all."""
 
+import gc
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from tfod_kit.formats import AUTO
 from tfod_kit.formats.findings import Findings
 from tfod_kit.labels import LabelMap
 from tfod_kit.progress import Progress, progress
-from tfod_kit.records import beam, example, pool, shards
+from tfod_kit.records import beam, embedded, example, pool, shards
 from tfod_kit.selection import Selection
 from tfod_kit.splitting import Split
 
@@ -112,15 +113,23 @@ def _loaded(
     findings: Findings,
     origin: int,
 ) -> datasets.Loaded:
-    return datasets.load(
-        sources,
-        format=format,
-        images_folder=images_folder,
-        given=None if label_map is None else load_label_map(label_map),
-        selection=selection,
-        findings=findings,
-        origin=origin,
-    )
+    # The collector would look through millions of new objects again and again, and none of them
+    # can be in a circle: that took a third of the time of reading a large data set.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return datasets.load(
+            sources,
+            format=format,
+            images_folder=images_folder,
+            given=None if label_map is None else load_label_map(label_map),
+            selection=selection,
+            findings=findings,
+            origin=origin,
+        )
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _groups(
@@ -263,7 +272,7 @@ def _plan(
 
 
 def _auto_shards(members: Sequence[ImageAnnotation]) -> int:
-    total = sum(a.path.stat().st_size for a in members if a.path.exists())
+    total = sum(embedded.size(a.path) for a in members)
     by_number = min(_FEW_SHARDS, -(-len(members) // _SHARD_IMAGES))
     return max(by_number, -(-total // _SHARD_BYTES))
 

@@ -160,13 +160,16 @@ def find(name: str, context: Context, source: Path) -> tuple[str, tuple[Source, 
         found = (name, sources) if sources else None
     if found:
         return found
-    expected = [FORMATS[known].expects for known in (FORMATS if name == AUTO else (name,))]
+    titles = ", ".join(row.title for row in FORMATS.values())
     raise DataError(
         "No annotations were found.",
         where=source,
-        expected="; or ".join(expected),
+        expected=f"annotations as {titles}" if name == AUTO else FORMATS[name].expects,
         found=_contents(source),
-        fix="Name the folder that holds the annotations, or the format with --format.",
+        fix="Name the folder that holds the annotations; with --format FORMAT this message says "
+        f"what is looked for ({', '.join(FORMATS)})."
+        if name == AUTO
+        else "Name the folder that holds the annotations, or another --format.",
     )
 
 

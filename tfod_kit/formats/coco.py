@@ -71,7 +71,7 @@ class _Class(NamedTuple):
 
 
 _HIGHEST_ID = (1 << 31) - 1  # a label map's ids are int32
-_NO_RINGS = msgspec.Raw(b"[]")
+_NULL, _BRACE = b"n{"  # how a segmentation begins that is null, or run lengths
 _decode_run_lengths = msgspec.json.Decoder(_RunLengths).decode
 
 
@@ -309,11 +309,11 @@ def _mask(
     segmentation: msgspec.Raw, size: tuple[int, int], where: str, context: Context
 ) -> Polygons | Rle | None:
     """The mask, or None where there is none or it cannot be read."""
-    start = bytes(memoryview(segmentation)[:1])
-    if start in (b"", b"n") or segmentation == _NO_RINGS:  # absent, null, []
+    text = memoryview(segmentation)
+    if not text or text[0] == _NULL:
         return None
     try:
-        if start == b"{":
+        if text[0] == _BRACE:
             return _rle(_decode_run_lengths(segmentation))
         rings = decode_rings(segmentation)
     except (msgspec.MsgspecError, ValueError) as error:
@@ -338,7 +338,9 @@ def _rle(stored: _RunLengths) -> Rle:
 def _keypoints(
     item: _Annotation, kind: _Class, size: tuple[int, int], where: str, context: Context
 ) -> tuple[Keypoint, ...]:
-    flat = item.keypoints or ()
+    flat = item.keypoints
+    if not flat:
+        return ()
     if len(flat) % 3:
         context.findings.add("keypoints_ignored", where, f"{len(flat)} numbers")
         return ()

@@ -54,6 +54,20 @@ def read(path: Path) -> bytes:
         raise OSError(f"no picture in {file.name} at {place}: {error}") from error
 
 
+def size(path: Path) -> int:
+    """How many bytes a picture takes on the disk, with its record where it lies in one; 0 when it
+    is not there."""
+    file = holder(path) or path
+    try:
+        if file is path or path.parent.name == _JSON:
+            return file.stat().st_size
+        with file.open("rb") as stream:
+            stream.seek(int(path.parent.name.removeprefix(_AT)))
+            return int.from_bytes(stream.read(8), "little")
+    except (OSError, ValueError):
+        return 0
+
+
 def opened(path: Path) -> IO[bytes]:
     """A stream of a picture's bytes, wherever it lies. Raises as `read`."""
     return path.open("rb") if holder(path) is None else io.BytesIO(read(path))
