@@ -38,7 +38,7 @@ class Polygons:
 
         Use `decode_rings` to find out whether it is.
         """
-        polygons = cls(())
+        polygons = cls.__new__(cls)
         polygons._rings, polygons._json = None, text
         return polygons
 
