@@ -12,6 +12,7 @@ RECORDS  ?= work/records
 MODEL    ?= ssd_cpu
 STEPS    ?=
 BATCH    ?=
+PRETRAINED ?=
 CHECKPOINT ?=
 ZOO      ?=
 PICTURES ?= $(DATA)
@@ -40,7 +41,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 # Without compiled bytecode TensorFlow takes three times as long to import.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo tfrecords configure train evaluate export predict tensorboard doctor \
+.PHONY: help install demo tfrecords configure train inspect check evaluate export predict tensorboard doctor \
 	test lint upstream-tests benchmarks constraints wheel clean FORCE
 .DEFAULT_GOAL := help
 
@@ -48,7 +49,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  DATA=$(DATA) FORMAT=$(FORMAT) RECORDS=$(RECORDS) MODEL=$(MODEL)"
-	@echo "  also: STEPS=N BATCH=N CHECKPOINT=PREFIX ZOO=FOLDER RUN=FOLDER PICTURES=PATH"
+	@echo "  also: STEPS=N BATCH=N PRETRAINED=1 CHECKPOINT=PREFIX ZOO=FOLDER RUN=FOLDER PICTURES=PATH"
 
 install: $(READY) ## set up .venv with all packages
 
@@ -76,6 +77,12 @@ configure: $(RUN)/pipeline.config ## MODEL -> its pipeline.config for the record
 train: $(RUN)/pipeline.config ## train MODEL on the records
 	$(TFOD) train $(RUN)
 
+inspect: $(READY) ## figures and pictures of DATA, as a page in work/inspect
+	$(TFOD) inspect $(DATA) --format $(FORMAT) --out work/inspect
+
+check: $(READY) ## what would fail or mislead, before training MODEL
+	$(TFOD) check $(RUN)
+
 evaluate: $(READY) ## COCO metrics of the last trained model
 	$(TFOD) evaluate $(TRAINED)
 
@@ -99,9 +106,11 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+upstream-tests: $(READY) ## upstream's own unit tests, each failure with its reason
+	$(BIN)/python tests/upstream/run.py
+
 benchmarks: $(READY) ## us and the peer, side by side
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/training.py
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit; done
 
 wheel: $(READY) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
@@ -123,9 +132,10 @@ $(RECORDS)/report.json:
 
 # A config is written once and then left alone, so that edits by hand last; options that it would
 # have to follow write it anew.
-$(RUN)/pipeline.config: $(if $(STEPS)$(BATCH)$(CHECKPOINT)$(ZOO),FORCE) | $(READY) $(RECORDS)/report.json
+$(RUN)/pipeline.config: $(if $(STEPS)$(BATCH)$(PRETRAINED)$(CHECKPOINT)$(ZOO),FORCE) | $(READY) $(RECORDS)/report.json
 	$(TFOD) configure $(MODEL) --records $(RECORDS) --out $(RUN) \
 		$(if $(STEPS),--steps $(STEPS)) $(if $(BATCH),--batch_size $(BATCH)) \
+		$(if $(PRETRAINED),--pretrained) \
 		$(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) $(if $(ZOO),--zoo $(ZOO))
 
 $(READY): setup.cfg pyproject.toml constraints.txt
