@@ -1,5 +1,6 @@
 """What holds for every format: read from the table, so that a new one is tested as it is added."""
 
+import errno
 import shutil
 import tarfile
 from collections import Counter
@@ -11,9 +12,9 @@ import pytest
 from samples import SHARED, coco, picture, voc
 
 from tfod_kit import boxes, formats, labels
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
+from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.boxes import Box
-from tfod_kit.errors import DataError, UsageError
+from tfod_kit.errors import ConfigError, DataError, UsageError
 from tfod_kit.formats import FORMATS, WRITTEN
 from tfod_kit.formats.base import DETAILS
 from tfod_kit.formats.findings import REASONS, Findings
@@ -270,3 +271,60 @@ def test_bccds_csv_is_its_xml(tmp_path: Path) -> None:
         assert (width, height) == xml[path][:2]
         ours = Counter((item.label, item.box) for item in objects)
         assert ours == Counter((item.label, item.box) for item in xml[path][2])
+
+
+def test_pycocotools_reads_the_coco_file_that_was_written(tmp_path: Path) -> None:
+    from pycocotools.coco import COCO
+
+    data = _data(tmp_path / "data")
+    rle = Rle(b"Rc0d0:000d?", 30, 40)
+    data["val"] = [replace(data["val"][0], objects=(replace(RICH, mask=rle), POSED))]
+    formats.write("coco", data, tmp_path / "out")
+    train, val = (
+        COCO(tmp_path / "out" / "annotations" / f"instances_{split}.json") for split in data
+    )
+    assert [image["file_name"] for image in train.loadImgs(train.getImgIds())] == [
+        "a.jpg",
+        "c d,e.jpg",
+    ]
+    whole, box, pieces = train.loadAnns(train.getAnnIds())
+    assert int(train.annToMask(whole).sum()) == 16 * 12
+    assert box["segmentation"] == []
+    assert len(pieces["segmentation"]) == 2
+    assert int(train.annToMask(pieces).sum()) > 60
+    masked, posed = val.loadAnns(val.getAnnIds())
+    assert int(val.annToMask(masked).sum()) == 100
+    assert masked["iscrowd"] == 1
+    assert posed["num_keypoints"] == 2
+    (category,) = val.loadCats([posed["category_id"]])
+    assert category["keypoints"] == ["nose", "tail"]
+
+
+def test_two_images_of_one_id_are_refused(tmp_path: Path) -> None:
+    data = _data(tmp_path / "data")
+    data["train"] = [replace(a, source_id="x") for a in data["train"]]
+    with pytest.raises(DataError, match="source_id 'x'"):
+        formats.write("coco", data, tmp_path / "out")
+
+
+def test_a_label_map_that_lacks_a_class(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'dog' is not in the label map"):
+        formats.write(
+            "yolo", _data(tmp_path / "d"), tmp_path / "out",
+            classes=labels.from_names(["cat", "é &<b>"]),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_full_disk_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    data = _data(tmp_path / "data")
+
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UsageError, match="No space left on device"):
+        formats.write(name, data, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]

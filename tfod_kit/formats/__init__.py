@@ -112,7 +112,9 @@ def write(
 
     Raises:
       UsageError: there is no such format to write, or `out` holds other things.
-      DataError: something cannot be used or decided, and `findings` stops at it.
+      DataError: something cannot be used or decided, and `findings` stops at it; or two images of a
+        split have one source id.
+      ConfigError: the label map lacks a class.
     """
     if name not in WRITTEN:
         raise UsageError(
@@ -121,12 +123,15 @@ def write(
     mapped = annotations if isinstance(annotations, Mapping) else {"train": annotations}
     splits = {split: list(part) for split, part in mapped.items()}
     names = {item.label for part in splits.values() for a in part for item in a.objects}
+    numbered = labels.from_names(sorted(names)) if classes is None else classes
+    for label in sorted(names):
+        numbered.id_of(label)
     return writing.write(
         name,
         FORMATS[name],
         splits,
         Path(out),
-        classes=classes or labels.from_names(sorted(names)),
+        classes=numbered,
         findings=Findings() if findings is None else findings,
         link=link,
         max_side=max_side,

@@ -80,7 +80,8 @@ def write(
 
     Raises:
       UsageError: the format is only read, or `out` holds other things or cannot be written.
-      DataError: something cannot be used or decided, and `findings` stops at it.
+      DataError: something cannot be used or decided, and `findings` stops at it; or two images of a
+        split have one source id.
     """
     if format.write is None:
         raise UsageError(
@@ -90,7 +91,13 @@ def write(
     listed = {split: list(part) for split, part in splits.items()}
     listed = {split: part for split, part in listed.items() if part}
     total = sum(map(len, listed.values()))
-    with files.atomic_folder(out) as folder, progress("writing", total, "images") as bar:
+    for part in listed.values():
+        _check_ids(part)
+    with (
+        files.atomic_folder(out) as folder,
+        files.explained(out),
+        progress("writing", total, "images") as bar,
+    ):
         put = _Pictures(folder, format, findings, link, max_side)
         placed: dict[str, list[ImageAnnotation]] = {}
         for split, part in listed.items():
@@ -131,6 +138,18 @@ def check_out(out: Path) -> None:
             where=out,
             found=", ".join(foreign[:5]),
             fix="Name another --out, or empty the folder.",
+        )
+
+
+def _check_ids(part: list[ImageAnnotation]) -> None:
+    """Refuses images of one source id, which no format could tell apart."""
+    twice = [name for name, times in Counter(a.source_id for a in part).items() if times > 1]
+    if twice:
+        raise DataError(
+            "Several images of a split have one source id.",
+            where=f"source_id {twice[0]!r}",
+            found=f"{len(twice)} such ids",
+            fix="Give each image an id of its own, as formats.read does.",
         )
 
 
