@@ -142,6 +142,21 @@ def test_upstream_exports_what_it_trained(trained: Path) -> None:
     assert _detections_of(out / "saved_model") == ["detection_boxes", "detection_scores"]
 
 
+@pytest.mark.slow
+def test_upstream_exports_for_tflite(trained: Path) -> None:
+    out = trained / "tflite"
+    done = _tfod(
+        "run",
+        "export_tflite_graph_tf2",
+        "--",
+        f"--pipeline_config_path={trained / 'pipeline.config'}",
+        f"--trained_checkpoint_dir={trained}",
+        f"--output_directory={out}",
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (out / "saved_model" / "saved_model.pb").stat().st_size > 0
+
+
 def _detections_of(model: Path) -> list[str]:
     """Runs an exported model in a process that knows nothing of upstream or tfod_kit."""
     code = (
