@@ -137,3 +137,14 @@ def test_records_of_something_else(tmp_path: Path) -> None:
     out = _write(tmp_path, b"no example", b"")
     with pytest.raises(DataError, match="record 0"):
         read(out, "tfrecord")
+
+
+@pytest.mark.parametrize(("cut", "said"), [(100, "cut short"), (0, "empty"), (5, "cut short")])
+def test_a_file_that_was_cut_is_known_as_what_it_was(tmp_path: Path, cut: int, said: str) -> None:
+    out = _write(tmp_path, _record(tmp_path, "a.jpg", ITEM))
+    path = next(out.iterdir())
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(DataError) as caught:
+        read(out, "auto")
+    assert caught.value.where == "train-00000-of-00001.tfrecord, record 0"
+    assert said in str(caught.value)

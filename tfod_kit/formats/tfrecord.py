@@ -1,7 +1,7 @@
 """TFRecords of object detection as input: to split anew, to choose classes from, to convert back.
 
-Files are known by their names (.tfrecord, .record and the like, also with -00000-of-00010 behind)
-and by the checksum of their first record. Pictures stay where they are until they are read. A
+Files are known by their names: .tfrecord, .record and the like, also with -00000-of-00010 behind.
+Pictures stay where they are until they are read. A
 record without `image/source_id` gets its file name for one, so that evaluation can tell images
 apart. Classes come from the records' class names, or by id from the label map beside them.
 """
@@ -28,13 +28,10 @@ _FRAME = 16  # bytes around a record's data: its length, and two checksums
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
     """The sets of shards below a folder, or the one file; none when there is none."""
-    files = [root] if root.is_file() else list(context.images.files(root))
     sets: dict[Path, list[Path]] = {}
-    for path in files:
-        if _NAME.fullmatch(path.name) and (not root.is_file() or _is_record(path)):
+    for path in [root] if root.is_file() else context.images.files(root):
+        if _NAME.fullmatch(path.name):
             sets.setdefault(path.with_name(_SHARD.sub("", path.name)), []).append(path)
-    if not any(_is_record(path) for members in sets.values() for path in members):
-        return ()
     return tuple(
         Source(context.name(base.with_suffix("")), split_of_path(base, root), tuple(members))
         for base, members in sets.items()
@@ -60,17 +57,6 @@ FORMAT = Format(
 )
 
 
-def _is_record(path: Path) -> bool:
-    """Whether the file begins with a record's length and its checksum, or may be a damaged one."""
-    try:
-        next(shards.read(path))
-    except DataError as error:
-        return "truncated" in str(error) or "data" in str(error.found or "")
-    except StopIteration:
-        return False
-    return True
-
-
 def _label_map(source: Source, context: Context) -> LabelMap | None:
     """The label map given, or the one that lies beside the records or at the data set's root."""
     if context.label_map is not None:
@@ -94,16 +80,15 @@ def _images(
             try:
                 record = next(records, None)
             except DataError as error:  # nothing behind the damage can be found
-                context.findings.add(
-                    "annotation_unreadable", where, error.found, fix=error.fix or ""
-                )
+                found = f"{error.problem} {error.found or ''}".strip()
+                context.findings.add("annotation_unreadable", where, found, fix=error.fix or "")
                 break
             if record is None:
                 break
-            found = _image(record, path, offset, index, label_map, where, context)
+            image = _image(record, path, offset, index, label_map, where, context)
             offset += len(record) + _FRAME
-            if found is not None:
-                yield found
+            if image is not None:
+                yield image
 
 
 def _check_kinds(annotation: ImageAnnotation) -> None:
