@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -29,6 +29,7 @@ def split_of(name: str) -> str | None:
     return found[-1] if found else None
 
 
+@lru_cache(maxsize=1024)  # asked for each file of a folder
 def split_of_path(path: Path, root: Path) -> str | None:
     """The split that a path below `root` speaks of, its last such part first."""
     relative = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
