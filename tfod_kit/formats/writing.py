@@ -89,23 +89,11 @@ def write(
         )
     check_out(out)
     listed = {split: list(part) for split, part in splits.items()}
-    listed = {split: part for split, part in listed.items() if part}
-    total = sum(map(len, listed.values()))
     for part in listed.values():
         _check_ids(part)
-    with (
-        files.atomic_folder(out) as folder,
-        files.explained(out),
-        progress("writing", total, "images") as bar,
-    ):
-        put = _Pictures(folder, format, findings, link, max_side)
-        placed: dict[str, list[ImageAnnotation]] = {}
-        for split, part in listed.items():
-            placed[split] = []
-            for annotation in part:
-                placed[split].extend(put.placed(annotation, split))
-                bar.advance()
-        if not any(placed.values()):
+    with files.atomic_folder(out) as folder, files.explained(out):
+        placed = _placed(listed, _Pictures(folder, format, findings, link, max_side))
+        if not placed:
             raise DataError(
                 "No image is left to write.", where=out, fix="Mend the images that were left out."
             )
@@ -116,6 +104,20 @@ def write(
         text = json.dumps(asdict(done), indent=2, ensure_ascii=False)
         files.write_text(folder / REPORT, text)
     return done
+
+
+def _placed(
+    listed: Mapping[str, list[ImageAnnotation]], put: "_Pictures"
+) -> dict[str, list[ImageAnnotation]]:
+    """The annotations of the pictures written, less splits that have none."""
+    placed: dict[str, list[ImageAnnotation]] = {}
+    with progress("writing", sum(map(len, listed.values())), "images") as bar:
+        for split, part in listed.items():
+            for annotation in part:
+                for written in put.placed(annotation, split):
+                    placed.setdefault(split, []).append(written)
+                bar.advance()
+    return placed
 
 
 def check_out(out: Path) -> None:
