@@ -99,7 +99,7 @@ doctor: $(READY) ## check this environment
 	$(TFOD) doctor
 
 test: $(READY) lint ## lint, types, and all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
