@@ -67,7 +67,8 @@ def test_killed_at_random_moments_it_gives_the_same_bytes(tmp_path: Path, worker
             time.sleep(0.005)
         started.unlink(missing_ok=True)
         try:
-            said = process.communicate(timeout=dice.uniform(0.03, 0.4))[1]
+            # A whole run sleeps 0.24 s and more, a shard 0.06 s: each try dies, and most get on.
+            said = process.communicate(timeout=dice.uniform(0.02, 0.2))[1]
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             said = process.communicate()[1]
@@ -76,7 +77,7 @@ def test_killed_at_random_moments_it_gives_the_same_bytes(tmp_path: Path, worker
         assert "Traceback" not in said
         if out.exists():
             break
-    assert killed > 0, "the runs were too fast to be killed"
+    assert killed > 0
     assert _content(out) == whole
     assert _digest(data) == before
     started.unlink(missing_ok=True)
