@@ -49,7 +49,7 @@ def measure(train, folder: Path, name: str, steps: int) -> tuple[float, float]:
 
 
 def train_with_tfod(folder: Path, steps: int) -> float:
-    printed = run(*TFOD, "train", folder)
+    printed = run(*TFOD, "train", folder, "--no_evaluate")
     found = re.findall(rf"training: {steps:,}/{steps:,} steps +([\d.]+) steps/s", printed)
     return float(found[-1])
 
