@@ -121,7 +121,7 @@ constraints: ## renew constraints.txt (needs uv)
 	mv constraints.new constraints.txt
 
 clean: ## remove what was built, not what was trained
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
 # The demo's data, where no other was named.
 work/demo/data: $(READY)
