@@ -1,6 +1,7 @@
 """`tfod run`: upstream's own programs, as a user starts them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,16 @@ def test_upstream_trains(trained: Path) -> None:
     assert (trained / "checkpoint").exists()
     assert sorted(path.name for path in trained.glob("ckpt-*.index"))[-1] == "ckpt-2.index"
     assert list((trained / "train").glob("events.out.tfevents.*"))
+
+
+@pytest.mark.slow
+def test_tfod_train_goes_on_from_what_upstream_saved(trained: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    done = _tfod("train", run, "--steps", 102, "--no_evaluate")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"Resuming at step 100 from {run}/ckpt-2" in done.stdout
+    assert "Finished at step 102: 2 steps" in done.stdout
+    assert (run / "ckpt-102.index").is_file()
 
 
 @pytest.mark.slow
