@@ -8,6 +8,8 @@ from tfod_kit import files
 from tfod_kit.compat import protos
 from tfod_kit.errors import ConfigError, did_you_mean
 
+FILE_NAME = "label_map.pbtxt"
+
 
 @dataclass(frozen=True, slots=True)
 class LabelMap:

@@ -4,12 +4,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfod_kit import pipeline_config
 from tfod_kit.errors import UsageError
 
 if TYPE_CHECKING:
     from tfod_kit.selection import Selection
 
-CONFIG = "pipeline.config"
+CONFIG = pipeline_config.FILE_NAME
 
 
 def count(text: str) -> int:

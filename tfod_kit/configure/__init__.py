@@ -11,7 +11,7 @@ from tfod_kit.pipeline_config import Change, PipelineConfig
 from tfod_kit.zoo import catalog
 from tfod_kit.zoo.download import Wishes
 
-CONFIG = "pipeline.config"
+CONFIG = pipeline_config.FILE_NAME
 KEYPOINT_MAP = "keypoint_label_map.pbtxt"
 
 

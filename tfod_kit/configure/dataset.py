@@ -13,7 +13,7 @@ from tfod_kit.errors import DataError, UsageError, did_you_mean
 from tfod_kit.labels import LabelMap
 from tfod_kit.records import shards
 
-LABEL_MAP = "label_map.pbtxt"
+LABEL_MAP = labels.FILE_NAME
 REPORT = "report.json"
 
 

@@ -118,7 +118,7 @@ def from_archive(folder: Path) -> Start:
     Raises:
       UsageError: the folder is no unpacked archive.
     """
-    if not (folder / "pipeline.config").is_file():
+    if not (folder / pipeline_config.FILE_NAME).is_file():
         packed = folder.is_file() or folder.with_name(folder.name + ".tar.gz").is_file()
         raise UsageError(
             "This is not an unpacked archive of the model zoo.",
@@ -220,9 +220,9 @@ def refuse_misfit(config: PipelineConfig, prefix: Path) -> None:
         raise _misfit(prefix, f"model.{wanted}", f"model.{found}")
     beside = next(
         (
-            folder / "pipeline.config"
+            folder / pipeline_config.FILE_NAME
             for folder in (prefix.parent, prefix.parent.parent)
-            if (folder / "pipeline.config").is_file()
+            if (folder / pipeline_config.FILE_NAME).is_file()
         ),
         None,
     )

@@ -32,7 +32,7 @@ __all__ = [
     "load_label_map",
 ]
 
-LABEL_MAP = "label_map.pbtxt"
+LABEL_MAP = labels.FILE_NAME
 REPORT = "report.json"
 
 _SHARD_BYTES = 100 << 20  # tf.data reads files of this size well; TensorFlow advises 100-200 MB

@@ -19,8 +19,8 @@ from tfod_kit.engine import runtime
 from tfod_kit.errors import CheckpointError, UsageError
 from tfod_kit.labels import LabelMap
 
-CONFIG = "pipeline.config"
-LABEL_MAP = "label_map.pbtxt"
+CONFIG = pipeline_config.FILE_NAME
+LABEL_MAP = labels.FILE_NAME
 SAVED_MODEL = "saved_model"
 
 
@@ -143,8 +143,7 @@ class LiveDetector(_BatchDetector):
     def __init__(
         self, model: Any, config: Any, folder: Path, label_map: Path | None = None
     ) -> None:
-        configured = config.eval_input_reader[0].label_map_path if config.eval_input_reader else ""
-        self.label_map = _label_map(label_map, Path(configured or folder / LABEL_MAP))
+        self.label_map = _label_map(label_map, pipeline_config.label_map_path(config, folder))
         self.source = folder
         self.step = None
         self._call = _detection(model)

@@ -12,8 +12,8 @@ from pathlib import Path
 from tfod_kit import __version__, checkpoints, files, labels, pipeline_config
 from tfod_kit.errors import UsageError, did_you_mean
 
-CONFIG = "pipeline.config"
-LABEL_MAP = "label_map.pbtxt"
+CONFIG = pipeline_config.FILE_NAME
+LABEL_MAP = labels.FILE_NAME
 INFO = "model.json"
 
 
@@ -81,7 +81,7 @@ def export(
     _refuse_foreign(out)
     config = pipeline_config.load(run / CONFIG)
     prefix = checkpoints.resolve(checkpoint or run)
-    label_map = labels.load(_label_map_path(config, run))
+    label_map = labels.load(pipeline_config.label_map_path(config, run))
     with files.atomic_folder(out) as folder:
         importlib.import_module(chosen.module).write(config, prefix, folder, kind)
         labels.save(label_map, folder / LABEL_MAP)
@@ -106,9 +106,3 @@ def _refuse_foreign(out: Path) -> None:
             found=", ".join(sorted(entry.name for entry in out.iterdir())[:5]),
             fix="Name another folder with --out.",
         )
-
-
-def _label_map_path(config: object, run: Path) -> Path:
-    readers = config.eval_input_reader  # type: ignore[attr-defined]
-    named = readers[0].label_map_path if readers else ""
-    return Path(named) if named else run / LABEL_MAP

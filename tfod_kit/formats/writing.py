@@ -22,7 +22,7 @@ from tfod_kit.progress import progress
 from tfod_kit.records import embedded, images
 from tfod_kit.records.images import EncodedImage
 
-LABEL_MAP = "label_map.pbtxt"
+LABEL_MAP = labels.FILE_NAME
 REPORT = "report.json"
 
 _SAME_AREA = 0.02  # an area this near the box's is the box's

@@ -13,9 +13,11 @@ from tfod_kit.pipeline_config.schedule import (
     set_learning_rate,
 )
 from tfod_kit.pipeline_config.text import (
+    FILE_NAME,
     PipelineConfig,
     copy_of,
     dumps,
+    label_map_path,
     load,
     load_foreign,
     loads,
@@ -24,6 +26,7 @@ from tfod_kit.pipeline_config.text import (
 from tfod_kit.pipeline_config.validation import architecture, check, model_of, validate
 
 __all__ = [
+    "FILE_NAME",
     "Change",
     "PipelineConfig",
     "architecture",
@@ -33,6 +36,7 @@ __all__ = [
     "differences",
     "dumps",
     "get_field",
+    "label_map_path",
     "learning_rate",
     "load",
     "load_foreign",

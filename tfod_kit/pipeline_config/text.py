@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tfod_kit import files
+from tfod_kit import files, labels
 from tfod_kit.compat import protos
 from tfod_kit.errors import ConfigError, did_you_mean
 from tfod_kit.pipeline_config.windows import repair_paths
@@ -15,6 +15,8 @@ _NO_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "(\w+)"')
 _NEVER_PUBLISHED = ("random_imgaug",)
 _NO_VALUE = re.compile(r'Enum type "([\w.]+)" has no value named (\w+)')
 
+FILE_NAME = "pipeline.config"
+
 
 def load(path: Path) -> PipelineConfig:
     """The config in a file, which may be a folder's pipeline.config.
@@ -22,7 +24,7 @@ def load(path: Path) -> PipelineConfig:
     Raises:
       ConfigError: it cannot be read, or is no pipeline config; with line and column.
     """
-    return loads(_text(path / "pipeline.config" if path.is_dir() else path), where=path)
+    return loads(_text(path / FILE_NAME if path.is_dir() else path), where=path)
 
 
 def load_foreign(path: Path) -> tuple[PipelineConfig, list[str]]:
@@ -31,7 +33,7 @@ def load_foreign(path: Path) -> tuple[PipelineConfig, list[str]]:
     The zoo's EfficientDet configs hold an augmentation that the published API never had; it is
     left out. Raises as `load` for anything else.
     """
-    text = _text(path / "pipeline.config" if path.is_dir() else path)
+    text = _text(path / FILE_NAME if path.is_dir() else path)
     dropped = [name for name in _NEVER_PUBLISHED if re.search(rf"\b{name}\s*:?\s*{{", text)]
     for name in dropped:
         text = _without(name, text)
@@ -72,6 +74,13 @@ def save(config: PipelineConfig, path: Path, *, header: str = "") -> None:
     """Writes the config, whole or not at all, below `header`'s lines as comments."""
     comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
     files.write_text(path, comment + dumps(config))
+
+
+def label_map_path(config: PipelineConfig, folder: Path) -> Path:
+    """The label map that the config's evaluation names, else the one in the run folder."""
+    readers = config.eval_input_reader
+    named = readers[0].label_map_path if readers else ""
+    return Path(named or folder / labels.FILE_NAME)
 
 
 def copy_of(config: PipelineConfig) -> PipelineConfig:
