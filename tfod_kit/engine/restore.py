@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import checkpoint_index
+from tfod_kit import checkpoint_index, checkpoints
 from tfod_kit.checkpoint_index import VALUE, Variable
+from tfod_kit.errors import CheckpointError
 
 _SHOWN = 3
 
@@ -112,6 +113,60 @@ def restored(model: Any, prefix: Path, kind: str = "full") -> Restored:
         else:
             matched[name] = shape
     return Restored(matched, anew, missing, other)
+
+
+def fine_tune(model: Any, settings: Any, data: Any, where: Path) -> Restored:
+    """Loads the checkpoint to start from as upstream does; says what came of it.
+
+    Args:
+      model: upstream's DetectionModel.
+      settings: the train_config; its fine_tune_checkpoint_type is filled in where it was absent.
+      data: the training input, which makes the model's variables.
+      where: the config's file, for the message.
+
+    Raises:
+      CheckpointError: the checkpoint is absent, or another model's.
+    """
+    from object_detection import model_lib_v2
+    from object_detection.utils import config_util
+
+    prefix = checkpoints.resolve(Path(settings.fine_tune_checkpoint))
+    config_util.update_fine_tune_checkpoint_type(settings)
+    try:
+        model_lib_v2.load_fine_tune_checkpoint(
+            model,
+            str(prefix),
+            settings.fine_tune_checkpoint_type,
+            settings.fine_tune_checkpoint_version,
+            settings.run_fine_tune_checkpoint_dummy_computation,
+            data,
+            settings.unpad_groundtruth_tensors,
+        )
+    except (OSError, ValueError, AssertionError) as error:
+        raise CheckpointError(
+            "The checkpoint to fine-tune does not fit this model.",
+            where=prefix,
+            expected=f"a TF2 checkpoint of this model ({settings.fine_tune_checkpoint_type})",
+            found=str(error).splitlines()[0],
+            fix=f"Check fine_tune_checkpoint and fine_tune_checkpoint_type in {where}.",
+        ) from error
+    return restored(model, prefix, settings.fine_tune_checkpoint_type)
+
+
+def check_whole(model: Any, prefix: Path) -> None:
+    """Sees that the run's own checkpoint held every variable of the model, once they exist.
+
+    Raises:
+      CheckpointError: it did not.
+    """
+    held = restored(model, prefix)
+    if not held.complete:
+        raise CheckpointError(
+            "The checkpoint in the run folder is another model's.",
+            where=prefix,
+            found=str(held),
+            fix="Train in a new folder (`tfod configure --out`), or restore the old config.",
+        )
 
 
 def _variables(root: Any) -> Iterator[tuple[str, Any]]:

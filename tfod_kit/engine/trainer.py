@@ -8,23 +8,21 @@ resumes and exports what the other saved.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import checkpoints
-from tfod_kit.engine import model as models
 from tfod_kit.engine import runtime, summaries
 from tfod_kit.engine.detector import Detector, LiveDetector
 from tfod_kit.engine.inputs import scan_records
-from tfod_kit.engine.restore import Restored, restored
+from tfod_kit.engine.restore import check_whole
+from tfod_kit.engine.step import TOTAL_LOSS, TrainingStep
 from tfod_kit.engine.stop import StopRequest
 from tfod_kit.errors import CheckpointError, ConfigError, DataError
 from tfod_kit.progress import Progress, progress
 
-TOTAL_LOSS = "Loss/total_loss"
 # A TPU runs many steps in one call, since going back to the host between them costs more than a
 # step. On a CPU or GPU one step a call costs next to nothing (benchmarks/training.py) and shows
 # each step.
@@ -79,74 +77,42 @@ class Trainer:
         at_checkpoint: Callable[[Detector], None] | None,
     ) -> None:
         self._tf = runtime.start()
-        from object_detection.builders import optimizer_builder
-
         self._config = config
         self._config_path = config_path
         self._folder = config_path.parent
-        self._strategy = strategy
         self._options = options
         self._at_checkpoint = at_checkpoint
         self._live: LiveDetector | None = None
-        if options.tpu and config.train_config.use_bfloat16:
-            self._tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
-        self._model = models.build(config, is_training=True, where=config_path)
-        self._step = self._tf.Variable(
-            0,
-            trainable=False,
-            dtype=self._tf.int64,
-            name="global_step",
-            aggregation=self._tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
-        self._optimizer, (rate,) = optimizer_builder.build(
-            config.train_config.optimizer, global_step=self._step
-        )
-        self._learning_rate = rate if callable(rate) else lambda: rate
+        self._step = TrainingStep(config, config_path, strategy, tpu=options.tpu is not None)
         self._manager = self._tf.train.CheckpointManager(
-            self._tf.train.Checkpoint(
-                step=self._step, model=self._model, optimizer=self._optimizer
-            ),
-            str(self._folder),
-            max_to_keep=options.keep,
+            self._step.checkpoint, str(self._folder), max_to_keep=options.keep
         )
-        self._input = strategy.distribute_datasets_from_function(self._dataset)
-        self._steps = self._tf.function(self._run_steps)
         self._resumed: Path | None = None
-        self._losses: dict[str, Any] = {}
+        self._losses: Mapping[str, Any] = {}
         self._loss: float | None = None
         self._note = ""
 
     def restore(self, resumed: Path | None) -> None:
         """Takes up the folder's own checkpoint, or the one to fine-tune from, and says which."""
         settings = self._config.train_config
-        if settings.optimizer.use_moving_average:
-            self._shadow_weights()
         if resumed is not None:
             self._resumed = resumed
-            self._manager.checkpoint.restore(str(resumed))
-            print(f"Resuming at step {int(self._step):,} from {resumed}", flush=True)
+            self._step.resume(resumed)
+            print(f"Resuming at step {self._step.done:,} from {resumed}", flush=True)
         elif settings.fine_tune_checkpoint:
-            given = _fine_tune(self._model, settings, self._input, self._config_path)
+            given = self._step.fine_tune()
             print(
                 f"Starting from the weights in {settings.fine_tune_checkpoint} "
                 f"({settings.fine_tune_checkpoint_type}):\n{given}",
                 flush=True,
             )
         else:
+            self._step.from_scratch()
             print("Starting from scratch: no checkpoint to resume or to fine-tune", flush=True)
-
-    def _shadow_weights(self) -> None:
-        """Makes the optimiser's averaged copies of the weights, for which these must exist."""
-        from object_detection import model_lib_v2
-
-        model_lib_v2._ensure_model_is_built(
-            self._model, self._input, self._config.train_config.unpad_groundtruth_tensors
-        )
-        self._optimizer.shadow_copy(self._model)
 
     def run(self, steps: int) -> TrainResult:
         """Trains up to step `steps`, saving on the way and at the end."""
-        first, started = int(self._step), time.monotonic()
+        first, started = self._step.done, time.monotonic()
         if first >= steps:
             print(f"Nothing to do: the run is at step {first:,} of {steps:,}", flush=True)
             return self._result(first, started, stopped=False)
@@ -163,16 +129,16 @@ class Trainer:
         return self._result(first, started, stopped=stop.requested)
 
     def _loop(self, first: int, steps: int, stop: StopRequest, writer: Any) -> None:
-        batches = iter(self._input)
-        summaries.input_images(writer, self._first_batch(batches), self._config, first)
+        batches = iter(self._step.input)
+        summaries.input_images(writer, self._step.first_batch(batches), self._config, first)
         print("Building the graph at the first step (half a minute or more, once) ...", flush=True)
         self._advance(batches, first, steps)
         if self._resumed is not None:
-            _check_restored(self._model, self._resumed)
+            check_whole(self._step.model, self._resumed)
         saved_at, saved_time = first, time.monotonic()
         with progress("training", steps, "steps") as bar:
-            bar.start_at(int(self._step))
-            step = int(self._step)
+            step = self._step.done
+            bar.start_at(step)
             while True:
                 last = step >= steps or stop.requested
                 self._report(bar, writer, step, last=last)
@@ -193,7 +159,7 @@ class Trainer:
         count = 1
         if self._options.tpu and steps - step >= _TPU_STEPS_PER_CALL:
             count = _TPU_STEPS_PER_CALL
-        self._losses = self._steps(batches, count)
+        self._losses = self._step.run(batches, count).losses
         return step + count
 
     def _report(self, bar: Progress, writer: Any, step: int, *, last: bool) -> None:
@@ -204,59 +170,11 @@ class Trainer:
             losses = {name: float(value) for name, value in self._losses.items()}
             self._check_finite(losses, step)
             self._loss = losses[TOTAL_LOSS]
-            rate = float(self._learning_rate())
+            rate = self._step.learning_rate
             self._note = f"loss {self._loss:.4g}  lr {rate:.3g}"
             if curve_point:
                 summaries.scalars(writer, step, {**losses, "learning_rate": rate})
         bar.advance(step - bar.done, self._note)
-
-    def _run_steps(self, batches: Iterator[Any], count: int) -> dict[str, Any]:
-        """`count` optimiser steps on every replica; the losses of the last, summed over them."""
-        for _ in self._tf.range(count - 1):
-            self._one_step(batches)
-        return self._one_step(batches)
-
-    def _one_step(self, batches: Iterator[Any]) -> dict[str, Any]:
-        losses = self._strategy.run(self._replica_step, args=next(batches))
-        return {
-            name: self._strategy.reduce(self._tf.distribute.ReduceOp.SUM, value, axis=None)
-            for name, value in losses.items()
-        }
-
-    def _replica_step(self, features: Any, labels: Any) -> dict[str, Any]:
-        from object_detection import model_lib_v2
-
-        settings = self._config.train_config
-        losses = model_lib_v2.eager_train_step(
-            self._model,
-            features,
-            labels,
-            settings.unpad_groundtruth_tensors,
-            self._optimizer,
-            training_step=self._step,
-            add_regularization_loss=settings.add_regularization_loss,
-            clip_gradients_value=settings.gradient_clipping_by_norm or None,
-            num_replicas=self._strategy.num_replicas_in_sync,
-        )
-        self._step.assign_add(1)
-        return losses
-
-    def _dataset(self, context: Any) -> Any:
-        from object_detection import inputs
-
-        return inputs.train_input(
-            train_config=self._config.train_config,
-            train_input_config=self._config.train_input_reader,
-            model_config=self._config.model,
-            model=self._model,
-            input_context=context,
-        ).repeat()
-
-    def _first_batch(self, batches: Iterator[Any]) -> Any:
-        """This process's first replica's share of a batch, to be looked at."""
-        return self._tf.nest.map_structure(
-            lambda value: self._strategy.experimental_local_results(value)[0], next(batches)
-        )
 
     def _save(self, step: int) -> Path:
         try:
@@ -273,7 +191,7 @@ class Trainer:
     def _detector(self, step: int) -> Detector:
         """The model as it stands; its graph is built at the first use and serves all later ones."""
         if self._live is None:
-            self._live = LiveDetector(self._model, self._config, self._folder)
+            self._live = LiveDetector(self._step.model, self._config, self._folder)
         self._live.source = Path(self._manager.latest_checkpoint)
         self._live.step = step
         return self._live
@@ -315,53 +233,9 @@ class Trainer:
     def _result(self, first: int, started: float, *, stopped: bool) -> TrainResult:
         return TrainResult(
             first_step=first,
-            last_step=int(self._step),
+            last_step=self._step.done,
             checkpoint=Path(self._manager.latest_checkpoint),
             loss=self._loss,
             seconds=time.monotonic() - started,
             stopped=stopped,
-        )
-
-
-def _fine_tune(model: Any, settings: Any, data: Any, where: Path) -> Restored:
-    """Loads the checkpoint to start from as upstream does; says what came of it."""
-    from object_detection import model_lib_v2
-    from object_detection.utils import config_util
-
-    prefix = checkpoints.resolve(Path(settings.fine_tune_checkpoint))
-    config_util.update_fine_tune_checkpoint_type(settings)
-    try:
-        model_lib_v2.load_fine_tune_checkpoint(
-            model,
-            str(prefix),
-            settings.fine_tune_checkpoint_type,
-            settings.fine_tune_checkpoint_version,
-            settings.run_fine_tune_checkpoint_dummy_computation,
-            data,
-            settings.unpad_groundtruth_tensors,
-        )
-    except (OSError, ValueError, AssertionError) as error:
-        raise CheckpointError(
-            "The checkpoint to fine-tune does not fit this model.",
-            where=prefix,
-            expected=f"a TF2 checkpoint of this model ({settings.fine_tune_checkpoint_type})",
-            found=str(error).splitlines()[0],
-            fix=f"Check fine_tune_checkpoint and fine_tune_checkpoint_type in {where}.",
-        ) from error
-    return restored(model, prefix, settings.fine_tune_checkpoint_type)
-
-
-def _check_restored(model: Any, prefix: Path) -> None:
-    """Sees that the run's own checkpoint held every variable of the model, once they exist.
-
-    Raises:
-      CheckpointError: it did not.
-    """
-    held = restored(model, prefix)
-    if not held.complete:
-        raise CheckpointError(
-            "The checkpoint in the run folder is another model's.",
-            where=prefix,
-            found=str(held),
-            fix="Train in a new folder (`tfod configure --out`), or restore the old config.",
         )
