@@ -34,7 +34,7 @@ LAYERS = (
     ("duplicates",),
     ("records", "zoo", "checkpoints", "checkpoint_index"),
     ("stratify",),
-    ("labels", "splits", "visualize", "plots", "html_page", "hardware"),
+    ("labels", "splits", "visualize", "plots", "html_page", "hardware", "results"),
     ("compat",),
     ("annotations", "boxes", "errors", "files", "progress", "resources"),
 )
