@@ -32,7 +32,7 @@ LAYERS = (
     ("selection",),
     ("pipeline_config", "formats"),
     ("duplicates",),
-    ("records", "zoo", "checkpoints", "checkpoint_index"),
+    ("records", "zoo", "checkpoints", "checkpoint_index", "history"),
     ("stratify",),
     ("labels", "splits", "visualize", "plots", "html_page", "hardware", "results"),
     ("compat",),

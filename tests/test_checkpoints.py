@@ -62,3 +62,36 @@ def test_a_missing_checkpoint_names_those_that_are_there(tmp_path: Path) -> None
 def test_an_empty_folder_says_to_train_first(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="tfod train"):
         checkpoints.resolve(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (None, "ckpt-20"),
+        ("latest", "ckpt-20"),
+        ("best", "best/ckpt-10"),
+        ("ckpt-7", "ckpt-7"),
+        ("7", "ckpt-7"),
+        (Path("ckpt-7"), "ckpt-7"),
+    ],
+)
+def test_a_run_s_checkpoint_is_chosen_by_name(
+    tmp_path: Path, wanted: str | Path | None, expected: str
+) -> None:
+    put(tmp_path, "ckpt-7", "ckpt-20")
+    put(tmp_path / "best", "ckpt-10")
+    assert checkpoints.choose(tmp_path, wanted) == tmp_path / expected
+
+
+def test_a_checkpoint_elsewhere_is_chosen_by_its_path(tmp_path: Path) -> None:
+    put(tmp_path / "run", "ckpt-7")
+    put(tmp_path / "other", "ckpt-9")
+    assert checkpoints.choose(tmp_path / "run", tmp_path / "other" / "ckpt-9") == (
+        tmp_path / "other" / "ckpt-9"
+    )
+
+
+def test_without_a_best_checkpoint_it_is_said_how_one_comes_about(tmp_path: Path) -> None:
+    put(tmp_path, "ckpt-7")
+    with pytest.raises(CheckpointError, match="--no_evaluate"):
+        checkpoints.choose(tmp_path, "best")

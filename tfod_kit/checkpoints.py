@@ -1,9 +1,12 @@
-"""Which checkpoints a folder holds, found without TensorFlow."""
+"""Which checkpoints a folder holds, found without TensorFlow; the best one among them."""
 
 import re
 from pathlib import Path
 
 from tfod_kit.errors import CheckpointError
+
+LATEST = "latest"
+BEST = "best"  # the name to ask for it by, and the folder in the run where it lies
 
 _INDEX = ".index"
 
@@ -44,6 +47,40 @@ def resolve(path: Path) -> Path:
     if not _has_data(prefix):
         raise _missing(prefix, f"no {prefix.name}.data-*: it was not copied", prefix.parent)
     return prefix
+
+
+def choose(run: Path, wanted: str | Path | None = None) -> Path:
+    """The checkpoint of a run that is meant by "latest", "best", a name or a path.
+
+    Args:
+      run: a run folder, or whatever `resolve` takes.
+      wanted: "latest" (as None), "best" (the one that `tfod train` kept by its metric), the name of
+        a checkpoint in the run ("ckpt-1000") or its number, or a prefix anywhere else.
+
+    Raises:
+      CheckpointError: there is none; what there is instead is named.
+    """
+    if wanted is None or str(wanted) == LATEST:
+        return resolve(run)
+    if str(wanted) == BEST:
+        return _best(run)
+    text = str(wanted)
+    name = f"ckpt-{text}" if text.isdecimal() else text
+    if len(Path(name).parts) == 1 and (run / f"{name}{_INDEX}").is_file():
+        return resolve(run / name)
+    return resolve(Path(wanted))
+
+
+def _best(run: Path) -> Path:
+    found = latest(run / BEST)
+    if found is None:
+        raise CheckpointError(
+            "The run has no best checkpoint.",
+            where=run / BEST,
+            expected="the checkpoint with the highest metric, which `tfod train` keeps there",
+            fix="Train with evaluation (without --no_evaluate), or ask for `latest`.",
+        )
+    return found
 
 
 def number(prefix: Path) -> int:
