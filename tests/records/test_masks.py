@@ -50,6 +50,22 @@ def test_masks_are_cocos_to_the_pixel(together: int) -> None:
     assert filled > 250
 
 
+@pytest.mark.parametrize("size", [(48, 65), (1, 1), (20, 300), (200, 31)])
+@pytest.mark.parametrize("digits", [0, 1, 15])
+def test_outlines_of_any_shape_are_cocos(size: tuple[int, int], digits: int) -> None:
+    dice, (height, width) = random.Random(digits), size
+    far = 2 * max(size)
+    drawn = [
+        Polygons(
+            [round(dice.uniform(-far / 2, far), digits) for _ in range(2 * dice.randrange(3, 12))]
+            for _ in range(dice.randrange(1, 3))
+        )
+        for _ in range(100)
+    ]
+    for mask, png in zip(drawn, masks.to_pngs(drawn, height, width), strict=True):
+        assert np.array_equal(_pixels(png), _drawn(mask, height, width)), mask
+
+
 @pytest.mark.parametrize(
     "ring",
     [
@@ -93,6 +109,7 @@ def test_large_images_go_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = [_random_polygons(seed) for seed in range(20)]
     at_once = masks.to_pngs(drawn, HEIGHT, WIDTH)
     monkeypatch.setattr(bits, "_BATCH_BYTES", 1)
+    assert bits.per_batch(HEIGHT, WIDTH) == 1
     assert masks.to_pngs(drawn, HEIGHT, WIDTH) == at_once
 
 
