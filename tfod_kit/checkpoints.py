@@ -71,6 +71,13 @@ def choose(run: Path, wanted: str | Path | None = None) -> Path:
     return resolve(Path(wanted))
 
 
+def parts(prefix: Path) -> list[Path]:
+    """The files of a checkpoint: its index and its data, as far as they are there."""
+    index = prefix.with_name(prefix.name + _INDEX)
+    data = sorted(prefix.parent.glob(f"{prefix.name}.data-*"))
+    return [*data, index] if index.is_file() else data
+
+
 def _best(run: Path) -> Path:
     found = latest(run / BEST)
     if found is None:

@@ -77,6 +77,27 @@ class History:
 _KINDS: dict[str, type[TrainPoint] | type[EvalPoint]] = {"train": TrainPoint, "eval": EvalPoint}
 
 
+def eval_point(
+    step: int, split: str, metrics: Mapping[str, float], classes: Mapping[str, Any]
+) -> EvalPoint:
+    """A point from an evaluation's figures.
+
+    Args:
+      step: the checkpoint's.
+      split: what was measured on.
+      metrics: by name.
+      classes: by name, a dataclass each; of its fields the numbers are kept.
+    """
+    return EvalPoint(
+        step, split, dict(metrics), {name: _numbers(figures) for name, figures in classes.items()}
+    )
+
+
+def _numbers(figures: Any) -> dict[str, float]:
+    values = {one.name: getattr(figures, one.name) for one in dataclasses.fields(figures)}
+    return {name: value for name, value in values.items() if isinstance(value, int | float)}
+
+
 def read(folder: Path) -> History:
     """The history of a run folder; empty where there is none.
 

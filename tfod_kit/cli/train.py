@@ -1,19 +1,21 @@
 """`tfod train RUN`: trains what `tfod configure` wrote, and measures it on the way."""
 
 import argparse
+import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfod_kit import check, pipeline_config
+from tfod_kit import best, check, history, pipeline_config, runs
 from tfod_kit.check.findings import Level
-from tfod_kit.cli import evaluate
+from tfod_kit.cli import evaluate, train_levers
 from tfod_kit.cli.check import show
 from tfod_kit.cli.shared import config_path, count
 from tfod_kit.errors import UsageError
-from tfod_kit.evaluate import METRICS
 
 if TYPE_CHECKING:
     from tfod_kit.engine.detector import Detector
+    from tfod_kit.engine.train import TrainResult
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -22,53 +24,128 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=count, help="stop at this step (default: the config's)")
     parser.add_argument(
+        "--resume",
+        choices=("auto", "never", "must"),
+        default="auto",
+        help="auto: go on from the newest checkpoint where there is one; never: set what is there "
+        "aside and start anew; must: fail where there is none",
+    )
+    parser.add_argument(
+        "--allow_changed",
+        action="store_true",
+        help="resume although the model, the classes or the optimiser are no longer the same",
+    )
+    parser.add_argument(
         "--checkpoint_every", type=count, default=1000, help="steps between checkpoints"
     )
-    parser.add_argument("--keep", type=count, default=5, help="how many checkpoints stay")
     parser.add_argument(
-        "--summary_every", type=count, default=20, help="steps between points in TensorBoard"
+        "--checkpoint_minutes",
+        type=_positive,
+        default=10.0,
+        help="the longest time between checkpoints",
     )
     parser.add_argument(
-        "--no_evaluate",
+        "--keep", type=count, default=5, help="how many checkpoints stay, the best one apart"
+    )
+    parser.add_argument(
+        "--summary_every",
+        type=count,
+        default=20,
+        help="steps between points in TensorBoard and in history.jsonl",
+    )
+    parser.add_argument(
+        "--skip_bad_records",
         action="store_true",
-        help="do not measure each checkpoint on the val records",
+        help="pass over damaged records and pictures, and count them, instead of stopping",
     )
     parser.add_argument(
         "--no_check", action="store_true", help="do not look for what would fail first"
     )
     parser.add_argument("--tpu", metavar="NAME", help="train on this Cloud TPU")
+    _register_measuring(parser.add_argument_group("measuring", "on the val records"))
+    train_levers.register(parser)
+
+
+def _register_measuring(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--evaluate_every",
+        type=_every,
+        metavar="500|1epoch",
+        help="steps or epochs between evaluations (default: at each checkpoint)",
+    )
+    group.add_argument("--no_evaluate", action="store_true", help="do not measure checkpoints")
+    group.add_argument(
+        "--best_metric",
+        default=best.DEFAULT_METRIC,
+        metavar="NAME",
+        help="the metric by which the best checkpoint is kept, in RUN/best",
+    )
+    group.add_argument(
+        "--patience",
+        type=count,
+        metavar="N",
+        help="end when N evaluations in a row bring no rise of that metric",
+    )
+    group.add_argument(
+        "--min_delta",
+        type=_not_negative,
+        default=0.0,
+        metavar="X",
+        help="a rise of no more than this is none",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     path = config_path(args.run)
-    if not args.no_check:
+    if not args.no_check and not args.skip_bad_records:
         _check(path)
     paths = [] if args.no_evaluate else evaluate.configured_records(pipeline_config.load(path))
+    every = args.evaluate_every
     print(f"Training {path.parent} (loading TensorFlow takes some seconds)", flush=True)
-    from tfod_kit.engine.train import TrainOptions, train
+    from tfod_kit.engine.train import Every, TrainOptions, train
 
-    def measure(detector: "Detector") -> None:
-        result = evaluate.measure(detector, paths, evaluate.DEFAULT_SPLIT, path.parent / "eval")
-        average, at_half = (result.metrics[name] for name in METRICS[:2])
-        print(f"Step {detector.step:,}: mAP {average:.3f}, mAP@.50IOU {at_half:.3f}", flush=True)
+    def measure(detector: "Detector") -> history.EvalPoint:
+        split = evaluate.DEFAULT_SPLIT
+        result = evaluate.measure(detector, paths, split, path.parent / "eval")
+        return history.eval_point(detector.step or 0, split, result.metrics, result.classes)
 
     options = TrainOptions(
         steps=args.steps,
         checkpoint_every=args.checkpoint_every,
+        checkpoint_minutes=args.checkpoint_minutes,
         keep=args.keep,
         summary_every=args.summary_every,
         tpu=args.tpu,
+        resume=args.resume,
+        allow_changed=args.allow_changed,
+        evaluate_every=Every(*every) if every else None,
+        best_metric=args.best_metric,
+        patience=args.patience,
+        min_delta=args.min_delta,
+        skip_bad_records=args.skip_bad_records,
+        levers=train_levers.from_args(args),
+        command=tuple(sys.argv[1:]),
     )
-    result = train(path, options, measure if paths else None)
+    _summarise(train(path, options, measure if paths else None), args.run)
+    return 0
+
+
+def _summarise(result: "TrainResult", run: Path) -> None:
+    verb = {runs.FINISHED: "Finished", runs.EARLY: "Stopped early", runs.STOPPED: "Stopped"}
     done = result.last_step - result.first_step
-    verb = "Stopped" if result.stopped else "Finished"
     loss = f", loss {result.loss:.4g}" if result.loss is not None else ""
     spent = f"{done:,} steps in {result.seconds:.0f} s"
-    print(f"{verb} at step {result.last_step:,}: {spent}{loss}")
+    print(f"{verb[result.ended]} at step {result.last_step:,}: {spent}{loss}")
+    if result.skipped_records:
+        print(f"Passed over: {result.skipped_records:,} bad records; `tfod check` lists them")
     print(f"Checkpoint:  {result.checkpoint}")
-    print(f"Next:        tfod evaluate {args.run}")
-    print(f"Curves:      tensorboard --logdir {args.run}")
-    return 0
+    if result.best is not None:
+        name = result.best.metric.rpartition("/")[2]
+        print(
+            f"Best:        {run / 'best' / result.best.checkpoint} ({name} {result.best.value:.3f})"
+        )
+    print(f"Next:        tfod evaluate {run}")
+    print(f"Curves:      tensorboard --logdir {run}")
 
 
 def _check(path: Path) -> None:
@@ -87,3 +164,30 @@ def _check(path: Path) -> None:
             fix=f"Mend them; `tfod check {path.parent}` looks at every record. "
             "--no_check trains all the same.",
         )
+
+
+def _every(text: str) -> tuple[float, str]:
+    """An argparse type: "500" or "500steps", "1epoch", "0.5epochs"."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(steps?|epochs?)?", text)
+    if found is None or float(found[1]) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither steps (500) nor epochs (1epoch)")
+    if (found[2] or "step").startswith("epoch"):
+        return float(found[1]), "epochs"
+    return float(count(found[1])), "steps"
+
+
+def _positive(text: str) -> float:
+    number = _not_negative(text)
+    if not number:
+        raise argparse.ArgumentTypeError("0 is not above 0")
+    return number
+
+
+def _not_negative(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
+    return number

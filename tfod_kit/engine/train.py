@@ -1,24 +1,22 @@
 """Training a run folder: what to train stands in its pipeline.config, how in TrainOptions."""
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from tfod_kit import checkpoints, pipeline_config
-from tfod_kit.engine import runtime
-from tfod_kit.engine.detector import Detector
-from tfod_kit.engine.inputs import check_records
-from tfod_kit.engine.trainer import Trainer, TrainOptions, TrainResult
-from tfod_kit.errors import CheckpointError, ConfigError
+from tfod_kit import checkpoints, pipeline_config, runs
+from tfod_kit.engine import levers, runtime
+from tfod_kit.engine.inputs import check_records, count_readable
+from tfod_kit.engine.judge import Judge, Measure
+from tfod_kit.engine.trainer import Every, Trainer, TrainOptions, TrainResult
+from tfod_kit.errors import CheckpointError, ConfigError, UsageError
 
-__all__ = ["TrainOptions", "TrainResult", "train"]
+__all__ = ["Every", "TrainOptions", "TrainResult", "train"]
 
 _DEFAULTS = TrainOptions()
 
 
 def train(
-    config_path: Path,
-    options: TrainOptions = _DEFAULTS,
-    at_checkpoint: Callable[[Detector], None] | None = None,
+    config_path: Path, options: TrainOptions = _DEFAULTS, measure: Measure | None = None
 ) -> TrainResult:
     """Trains the model of `config_path` and saves checkpoints in the config's folder.
 
@@ -28,14 +26,17 @@ def train(
     Args:
       config_path: the pipeline.config.
       options: how to train.
-      at_checkpoint: called after each checkpoint with the model as it stands, to measure it.
+      measure: measures a model; called with it as it stands after a checkpoint was saved.
 
     Raises:
-      ConfigError: the config is wrong, or the loss stopped being a number.
+      ConfigError: the config is wrong, the folder was trained with another, or the loss stopped
+        being a number.
       DataError: the records are absent, empty or damaged.
-      CheckpointError: a checkpoint does not fit the model.
+      CheckpointError: a checkpoint does not fit the model, or there is none and there must be.
+      UsageError: the options contradict each other.
     """
-    config = pipeline_config.load(config_path)
+    written = pipeline_config.load(config_path)
+    config = levers.applied(options.levers, written)
     steps = options.steps or config.train_config.num_steps
     if steps < 1:
         raise ConfigError(
@@ -44,13 +45,64 @@ def train(
             expected="train_config { num_steps: N } with N of 1 or more",
             fix="Say `tfod train --steps N`, or write the config anew with `tfod configure`.",
         )
-    check_records(config.train_input_reader)
+    reader = config.train_input_reader
+    records = (count_readable if options.skip_bad_records else check_records)(reader)
+    resumed = _start(config_path.parent, config, options)
+    levers.prepare(options.levers)
     strategy = runtime.strategy(options.tpu)
-    resumed = newest_whole(config_path.parent)
+    judge = _judge(config_path.parent, options, measure)
+    every = options.evaluate_every
+    images = config.train_config.batch_size * options.levers.accumulate
     with strategy.scope():
-        trainer = Trainer(config, config_path, strategy, options, at_checkpoint)
+        trainer = Trainer(
+            config,
+            config_path,
+            strategy,
+            options,
+            judge,
+            every.steps(records, images) if every is not None else None,
+        )
         trainer.restore(resumed)
         return trainer.run(steps)
+
+
+def _judge(folder: Path, options: TrainOptions, measure: Measure | None) -> Judge | None:
+    if measure is not None:
+        return Judge(folder, measure, options.best_metric, options.patience, options.min_delta)
+    if options.patience is not None or options.evaluate_every is not None:
+        raise UsageError(
+            "To end early, or to measure at all, the training needs records to measure on.",
+            where=folder,
+            expected=f"an eval_input_reader in {pipeline_config.FILE_NAME}, and no --no_evaluate",
+            fix="Convert the data set with a val split, or leave --patience and --evaluate_every "
+            "away.",
+        )
+    return None
+
+
+def _start(folder: Path, config: Any, options: TrainOptions) -> Path | None:
+    """The checkpoint to go on from, if any; the folder's state is seen to fit the config."""
+    if options.resume == "never":
+        moved = runs.set_aside(folder)
+        if moved is not None:
+            print(f"The training that was here is set aside in {moved}", flush=True)
+        return None
+    resumed = newest_whole(folder)
+    if resumed is None:
+        if options.resume == "must":
+            raise CheckpointError(
+                "There is nothing to resume.",
+                where=folder,
+                expected="a checkpoint, since --resume must asks for one",
+                fix="Train without --resume, or name the folder that holds the training.",
+            )
+        return None
+    changes = runs.compare(folder, config)
+    if changes.refused and not options.allow_changed:
+        raise runs.refusal(folder, changes)
+    for change in (*changes.refused, *changes.allowed):
+        print(f"Changed since this run was last trained: {change}", flush=True)
+    return resumed
 
 
 def newest_whole(folder: Path) -> Path | None:
