@@ -25,6 +25,7 @@ VERBS = {
     "evaluate": "COCO metrics of a checkpoint or exported model on records",
     "export": "write a trained model for use elsewhere",
     "predict": "detect objects in pictures: draws boxes and writes JSON",
+    "serve": "detect objects in pictures that come over HTTP",
     "doctor": "check this environment: versions, devices, patches",
     "run": "run an upstream program, such as model_main_tf2, as it is",
     "demo": "draw a small data set to try everything on",

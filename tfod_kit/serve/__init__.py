@@ -1,0 +1,1 @@
+"""The HTTP service over a detector: pictures in, detections out (`tfod serve`)."""
