@@ -9,7 +9,7 @@ from samples import encoded
 from small_records import write_records
 
 from tfod_kit import check
-from tfod_kit.records import example, shards
+from tfod_kit.records import example, messages, shards
 
 _SEED = 20
 _RECORDS = 1500
@@ -57,7 +57,7 @@ def test_a_picture_cut_at_every_place(tmp_path: Path, kind: str) -> None:
     whole = encoded(kind, 20, 16, orientation=6)
     folder = write_records(tmp_path / "records", train=1, val=0)
     (record,) = shards.read(folder / TRAIN)
-    message = example._example_class().FromString(record)
+    message = messages.kind("Example").FromString(record)
     value = message.features.feature[example.ENCODED].bytes_list.value
 
     def cut() -> list[bytes]:

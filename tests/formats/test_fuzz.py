@@ -24,7 +24,7 @@ from tfod_kit.errors import TfodKitError
 from tfod_kit.formats import FORMATS
 from tfod_kit.formats.findings import Findings
 from tfod_kit.formats.repair import fitted
-from tfod_kit.records import example, images, shards
+from tfod_kit.records import example, images, messages, shards
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PICTURES = (".png", ".jpg")
@@ -176,7 +176,7 @@ def _framed(data: bytes, rng: random.Random) -> bytes:
 def _feature(data: bytes, rng: random.Random) -> bytes:
     """A record with one feature's list changed."""
     try:
-        record = example._example_class().FromString(data)
+        record = messages.kind("Example").FromString(data)
     except DecodeError:  # damaged by an earlier step
         return data
     feature = record.features.feature

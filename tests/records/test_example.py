@@ -9,7 +9,7 @@ from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Po
 from tfod_kit.boxes import Box
 from tfod_kit.errors import ConfigError, DataError
 from tfod_kit.labels import LabelMap
-from tfod_kit.records import example, images, masks, shards
+from tfod_kit.records import example, images, masks, messages, shards
 
 LABELS = LabelMap({"cat": 1, "großer Hund": 3})
 # Values that float32 holds exactly, so that they can be compared exactly.
@@ -67,7 +67,7 @@ def test_keypoints_come_back(image: images.EncodedImage) -> None:
 
 
 def test_records_without_names_need_the_label_map(image: images.EncodedImage) -> None:
-    message = example._example_class().FromString(
+    message = messages.kind("Example").FromString(
         example.encode(_annotation(Path("a.jpg")), image, LABELS)
     )
     del message.features.feature[example.CLASS_TEXT]

@@ -8,13 +8,14 @@ to make it from, it need not be written again.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
 
 from tfod_kit import __version__, files
-from tfod_kit.annotations import ImageAnnotation, Polygons
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
 from tfod_kit.errors import DataError
 from tfod_kit.formats.findings import Findings
 from tfod_kit.formats.repair import fitted
@@ -22,6 +23,8 @@ from tfod_kit.labels import LabelMap
 from tfod_kit.records import embedded, example, images, masks, shards
 
 NOTE_SUFFIX = ".done.json"
+
+_values = attrgetter(*(each.name for each in fields(ObjectAnnotation)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ def finished(shard: Shard) -> Written | None:
     except (OSError, msgspec.DecodeError):
         return None
     whole = written.bytes == shard.path.stat().st_size
-    return written if whole and written.made_from == _made_from(shard) else None
+    same = whole and written.made_from == _made_from(shard, _digest(shard))
+    return written if same else None
 
 
 def write(shard: Shard, advance: Callable[[], None]) -> Written:
@@ -106,7 +110,8 @@ def write(shard: Shard, advance: Callable[[], None]) -> Written:
     """
     tally = _Tally(Findings(shard.on_error))
     # Before the images are read: one that changes meanwhile makes the next run write this anew.
-    made_from = _made_from(shard)
+    said = _digest(shard)
+    made_from = _made_from(shard, said)
     size, crc = shards.write(shard.path, _records(shard, tally, advance))
     if not tally.images:
         shard.path.unlink()
@@ -126,7 +131,7 @@ def write(shard: Shard, advance: Callable[[], None]) -> Written:
         findings=tally.findings.as_dict(),
         bytes=size,
         crc32c=f"{crc:08x}",
-        annotations=_digest(shard),
+        annotations=said,
         pixels=tally.pixels.hexdigest(),
         made_from=made_from,
     )
@@ -166,8 +171,14 @@ def _records(shard: Shard, tally: _Tally, advance: Callable[[], None]) -> Iterab
 
 
 def _without_masks(annotation: ImageAnnotation) -> ImageAnnotation:
-    bare = tuple(replace(item, mask=None) for item in annotation.objects)
-    return replace(annotation, objects=bare)
+    return replace(annotation, objects=tuple(map(_without_mask, annotation.objects)))
+
+
+def _without_mask(item: ObjectAnnotation) -> ObjectAnnotation:
+    if item.mask is None:
+        return item
+    label, box, _, *others = _values(item)  # `replace` takes four times as long
+    return ObjectAnnotation(label, box, None, *others)
 
 
 def _image(
@@ -222,9 +233,9 @@ def _digest(shard: Shard) -> str:
     return hashlib.sha256(msgspec.msgpack.encode(said, enc_hook=_name)).hexdigest()
 
 
-def _made_from(shard: Shard) -> str:
+def _made_from(shard: Shard, said: str) -> str:
     """SHA-256 of the digest and of each image file's size and time, which `make` too goes by."""
-    digest = hashlib.sha256(_digest(shard).encode())
+    digest = hashlib.sha256(said.encode())
     for annotation in shard.annotations:
         try:
             holder = embedded.holder(annotation.path)

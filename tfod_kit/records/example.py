@@ -1,13 +1,11 @@
 """One annotated image <-> one serialised tf.train.Example; the only list of feature keys.
 
-The keys are those that upstream's TfExampleDecoder reads. The messages are built here from their
-field numbers (tensorflow/core/example/{example,feature}.proto) in a descriptor pool of their own,
-so that neither TensorFlow is imported nor its own registration of the same names disturbed.
+The keys are those that upstream's TfExampleDecoder reads.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation
 from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.labels import LabelMap
-from tfod_kit.records import masks
+from tfod_kit.records import masks, messages
 from tfod_kit.records.images import EncodedImage
 
 ENCODED = "image/encoded"
@@ -54,13 +52,7 @@ _FLAGS = {
     GROUP_OF: "group_of",
 }
 _EDGES = {YMIN: "ymin", XMIN: "xmin", YMAX: "ymax", XMAX: "xmax"}
-
-# Feature's oneof: the list type, its field number in Feature, and the type of its values.
-_KINDS = {
-    "bytes_list": ("BytesList", 1),
-    "float_list": ("FloatList", 2),
-    "int64_list": ("Int64List", 3),
-}
+_flags, _edges = attrgetter(*_FLAGS.values()), attrgetter(*_EDGES.values())
 
 
 def keypoint_names(annotations: Iterable[ImageAnnotation]) -> tuple[str, ...]:
@@ -91,9 +83,8 @@ def encode(
     Raises:
       ConfigError: the label map lacks a class.
     """
-    example = _example_class()()
-    put = _Writer(example.features.feature)
-    put.bytes(ENCODED, [image.data])
+    features = messages.kind("Features")()
+    put = _Writer(features.feature)
     put.bytes(FORMAT, [image.format.encode()])
     put.bytes(FILENAME, [annotation.path.name.encode()])
     put.bytes(SOURCE_ID, [annotation.source_id.encode()])
@@ -104,7 +95,8 @@ def encode(
     _put_objects(put, annotation.objects, label_map)
     _put_masks(put, annotation.objects, image)
     _put_keypoints(put, annotation.objects, keypoints or keypoint_names([annotation]))
-    return example.SerializeToString(deterministic=True)
+    others = features.SerializeToString(deterministic=True)
+    return messages.example(ENCODED, image.data, others)
 
 
 def decode(
@@ -188,12 +180,12 @@ class _Reader:
 
 
 def _put_objects(put: _Writer, objects: Sequence[ObjectAnnotation], label_map: LabelMap) -> None:
-    for key, edge in _EDGES.items():
-        put.floats(key, [getattr(item.box, edge) for item in objects])
+    for key, edges in _columns(_EDGES, _edges, [item.box for item in objects]):
+        put.floats(key, edges)
     put.bytes(CLASS_TEXT, [item.label.encode() for item in objects])
     put.ints(CLASS_LABEL, [label_map.id_of(item.label) for item in objects])
-    for key, flag in _FLAGS.items():
-        put.ints(key, [int(getattr(item, flag)) for item in objects])
+    for key, flags in _columns(_FLAGS, _flags, objects):
+        put.ints(key, list(map(int, flags)))
     if any(item.area is not None for item in objects):
         # Upstream's evaluation takes the box's area where it reads 0.
         put.floats(AREA, [item.area or 0.0 for item in objects])
@@ -201,6 +193,14 @@ def _put_objects(put: _Writer, objects: Sequence[ObjectAnnotation], label_map: L
         put.bytes(VIEW, [item.view.encode() for item in objects])
     if any(item.weight != 1.0 for item in objects):
         put.floats(WEIGHT, [item.weight for item in objects])
+
+
+def _columns(
+    keys: Iterable[str], values: Callable[[Any], tuple[Any, ...]], items: Sequence[object]
+) -> Iterable[tuple[str, Sequence[Any]]]:
+    """Each key with its values of all items; asking item by item would take twice as long."""
+    columns = zip(*map(values, items), strict=True) if items else ((),) * len(tuple(keys))
+    return zip(keys, columns, strict=True)
 
 
 def _put_masks(put: _Writer, objects: Sequence[ObjectAnnotation], image: EncodedImage) -> None:
@@ -229,7 +229,7 @@ def _parse(serialized: bytes) -> _Reader:
     from google.protobuf.message import DecodeError
 
     try:
-        example = _example_class().FromString(serialized)
+        example = messages.kind("Example").FromString(serialized)
     except DecodeError as error:
         raise DataError(
             "A record is no tf.train.Example.",
@@ -302,66 +302,3 @@ def _keypoints(get: _Reader, objects: int) -> list[tuple[Keypoint, ...]]:
     groups = [tuple(points[start * each : (start + 1) * each]) for start in range(objects)]
     # All unlabelled: the padding of an object that has none beside one that has.
     return [group if any(point.visibility for point in group) else () for group in groups]
-
-
-@cache
-def _example_class() -> Any:
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(_file_descriptor(descriptor_pb2))
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tfod_kit.example.Example"))
-
-
-def _file_descriptor(pb: Any) -> Any:
-    """message Example { Features features = 1; } and what hangs on it."""
-    field = pb.FieldDescriptorProto
-    package = ".tfod_kit.example."
-    file = pb.FileDescriptorProto(name="tfod_kit/example.proto", package="tfod_kit.example")
-    file.syntax = "proto3"  # repeated numbers are packed, as TensorFlow's parser expects
-    values = {
-        "BytesList": field.TYPE_BYTES,
-        "FloatList": field.TYPE_FLOAT,
-        "Int64List": field.TYPE_INT64,
-    }
-    for name, kind in values.items():
-        file.message_type.add(name=name).field.add(
-            name="value", number=1, type=kind, label=field.LABEL_REPEATED
-        )
-    feature = file.message_type.add(name="Feature")
-    feature.oneof_decl.add(name="kind")
-    for name, (kind, number) in _KINDS.items():
-        feature.field.add(
-            name=name,
-            number=number,
-            type=field.TYPE_MESSAGE,
-            type_name=package + kind,
-            label=field.LABEL_OPTIONAL,
-            oneof_index=0,
-        )
-    features = file.message_type.add(name="Features")
-    entry = features.nested_type.add(name="FeatureEntry")
-    entry.options.map_entry = True
-    entry.field.add(name="key", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
-    entry.field.add(
-        name="value",
-        number=2,
-        type=field.TYPE_MESSAGE,
-        type_name=package + "Feature",
-        label=field.LABEL_OPTIONAL,
-    )
-    features.field.add(
-        name="feature",
-        number=1,
-        type=field.TYPE_MESSAGE,
-        type_name=package + "Features.FeatureEntry",
-        label=field.LABEL_REPEATED,
-    )
-    file.message_type.add(name="Example").field.add(
-        name="features",
-        number=1,
-        type=field.TYPE_MESSAGE,
-        type_name=package + "Features",
-        label=field.LABEL_OPTIONAL,
-    )
-    return file

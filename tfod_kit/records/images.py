@@ -12,6 +12,7 @@ then follow the stored pixels, and the tag alone is removed.
 
 import hashlib
 import io
+import os
 import struct
 import warnings
 from dataclasses import dataclass, field
@@ -292,8 +293,11 @@ def _target(size: tuple[int, int], max_side: int | None) -> tuple[int, int] | No
 
 def _content(path: Path) -> bytes:
     try:
-        if embedded.holder(path) is not None or path.stat().st_size <= MAX_BYTES:
+        if embedded.holder(path) is not None:
             return embedded.read(path)
+        with path.open("rb", buffering=0) as stream:
+            if os.fstat(stream.fileno()).st_size <= MAX_BYTES:
+                return stream.readall()
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
     raise _unusable(path, f"a file of over {MAX_BYTES >> 20} MiB")

@@ -1,0 +1,118 @@
+"""The messages of tf.train.Example, without TensorFlow.
+
+They are built from their field numbers (tensorflow/core/example/{example,feature}.proto) in a
+descriptor pool of their own, so that neither TensorFlow is imported nor its own registration of the
+same names disturbed.
+"""
+
+from functools import cache
+from typing import Any
+
+_PACKAGE = "tfod_kit.example"
+
+# Feature's oneof: the list type, its field number in Feature, and the type of its values.
+_KINDS = {
+    "bytes_list": ("BytesList", 1),
+    "float_list": ("FloatList", 2),
+    "int64_list": ("Int64List", 3),
+}
+
+
+@cache
+def kind(name: str) -> Any:
+    """The class of a message: "Example" or "Features"."""
+    from google.protobuf import message_factory
+
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+
+
+def example(key: str, data: bytes, others: bytes) -> bytes:
+    """The Example of one feature of bytes, and before it in sorted order of none, and others.
+
+    protobuf would copy the bytes, a whole picture, four times. A message is its fields one after
+    another, each a tag and a length before its content.
+
+    Args:
+      key, data: of the feature.
+      others: a serialised Features.
+    """
+    value = _head(1, len(data))
+    inner = _head(1, len(value) + len(data))
+    name = _head(1, len(key)) + key.encode()
+    entry = name + _head(2, len(inner) + len(value) + len(data)) + inner + value
+    feature = _head(1, len(entry) + len(data)) + entry
+    features = _head(1, len(feature) + len(data) + len(others))
+    return b"".join((features, feature, data, others))
+
+
+def _head(field: int, length: int) -> bytes:
+    """The tag and the length, a varint, of a field of bytes or of a message."""
+    head = bytearray((field << 3 | 2,))
+    while length > 127:
+        head.append(length & 127 | 128)
+        length >>= 7
+    head.append(length)
+    return bytes(head)
+
+
+@cache
+def _pool() -> Any:
+    from google.protobuf import descriptor_pb2, descriptor_pool
+
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(_file_descriptor(descriptor_pb2))
+    return pool
+
+
+def _file_descriptor(pb: Any) -> Any:
+    """message Example { Features features = 1; } and what hangs on it."""
+    field = pb.FieldDescriptorProto
+    package = f".{_PACKAGE}."
+    file = pb.FileDescriptorProto(name="tfod_kit/example.proto", package=_PACKAGE)
+    file.syntax = "proto3"  # repeated numbers are packed, as TensorFlow's parser expects
+    values = {
+        "BytesList": field.TYPE_BYTES,
+        "FloatList": field.TYPE_FLOAT,
+        "Int64List": field.TYPE_INT64,
+    }
+    for name, kind in values.items():
+        file.message_type.add(name=name).field.add(
+            name="value", number=1, type=kind, label=field.LABEL_REPEATED
+        )
+    feature = file.message_type.add(name="Feature")
+    feature.oneof_decl.add(name="kind")
+    for name, (kind, number) in _KINDS.items():
+        feature.field.add(
+            name=name,
+            number=number,
+            type=field.TYPE_MESSAGE,
+            type_name=package + kind,
+            label=field.LABEL_OPTIONAL,
+            oneof_index=0,
+        )
+    features = file.message_type.add(name="Features")
+    entry = features.nested_type.add(name="FeatureEntry")
+    entry.options.map_entry = True
+    entry.field.add(name="key", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
+    entry.field.add(
+        name="value",
+        number=2,
+        type=field.TYPE_MESSAGE,
+        type_name=package + "Feature",
+        label=field.LABEL_OPTIONAL,
+    )
+    features.field.add(
+        name="feature",
+        number=1,
+        type=field.TYPE_MESSAGE,
+        type_name=package + "Features.FeatureEntry",
+        label=field.LABEL_REPEATED,
+    )
+    file.message_type.add(name="Example").field.add(
+        name="features",
+        number=1,
+        type=field.TYPE_MESSAGE,
+        type_name=package + "Features",
+        label=field.LABEL_OPTIONAL,
+    )
+    return file
