@@ -69,13 +69,20 @@ def layout(model: Any) -> dict[str, Variable]:
     Args:
       model: upstream's DetectionModel, its variables made (by a first call).
     """
+    return {
+        name + VALUE: Variable(tuple(variable.shape), variable.dtype.name)
+        for name, variable in named_variables(model)
+    }
+
+
+def named_variables(model: Any) -> Iterator[tuple[str, Any]]:
+    """Each variable of a model, its variables made, with its name in a checkpoint: model/..."""
     import tensorflow as tf
 
-    return {
-        name: Variable(tuple(variable.shape), variable.dtype.name)
-        for name, variable in _variables(tf.train.Checkpoint(model=model))
-        if name != f"save_counter{VALUE}"
-    }
+    for full_name, variable in _variables(tf.train.Checkpoint(model=model)):
+        name = full_name.removesuffix(VALUE)
+        if name != "save_counter":
+            yield name, variable
 
 
 def restored(model: Any, prefix: Path, kind: str = "full") -> Restored:
@@ -98,12 +105,9 @@ def restored(model: Any, prefix: Path, kind: str = "full") -> Restored:
     asked = {id(variable) for _, variable in _variables(root)}
     matched, anew, missing = {}, {}, {}
     other: dict[str, tuple[Shape, Shape]] = {}
-    for full_name, variable in _variables(tf.train.Checkpoint(model=model)):
-        name = full_name.removesuffix(VALUE)
+    for name, variable in named_variables(model):
         shape = tuple(variable.shape)
         key = keys.get(id(variable))
-        if name == "save_counter":
-            continue
         if id(variable) not in asked:
             anew[name] = shape
         elif key is None or key not in there:

@@ -151,7 +151,9 @@ class Trainer:
         self._live: LiveDetector | None = None
         self._skipped = Skipped() if options.skip_bad_records else None
         with skipping(self._skipped):
-            self._step = TrainingStep(config, config_path, strategy, tpu=options.tpu is not None)
+            self._step = TrainingStep(
+                config, config_path, strategy, options.levers, tpu=options.tpu is not None
+            )
         self._manager = self._tf.train.CheckpointManager(
             self._step.checkpoint, str(self._folder), max_to_keep=options.keep
         )
@@ -189,8 +191,8 @@ class Trainer:
             print(f"Nothing to do: the run is at step {first:,} of {steps:,}", flush=True)
             return self._result(first, began, runs.FINISHED)
         print(
-            f"Training {steps - first:,} steps of batch size "
-            f"{self._config.train_config.batch_size} on {runtime.describe_devices()}",
+            f"Training {steps - first:,} steps of {self._step.images} "
+            f"on {runtime.describe_devices()}",
             flush=True,
         )
         options = self._options
@@ -316,7 +318,7 @@ class Trainer:
         """Measures the model that was just saved; returns whether to give up."""
         if self._judge is None:
             return False
-        with bar.paused():
+        with bar.paused(), self._step.averaged():
             verdict = self._judge.judge(self._detector(step, prefix), prefix)
             history.write_tables(self._folder)
         bar.say(f"Step {step:,}: {verdict}")
