@@ -1,20 +1,32 @@
 """Writes trained models for use elsewhere: TARGETS names what for, `export` does it.
 
-A target is one module beside this one with
-`write(config, checkpoint, folder, input_type) -> None`, and one line here.
+A target is one module beside this one and one line here. The module has `write(job) -> None`, which
+writes into `job.folder`. Where the artefact runs in something that `engine.detector.load` does not
+know (a browser), it also has `opened(folder)`, a context manager that gives a detector.
 """
 
 import importlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from tfod_kit import __version__, checkpoints, files, labels, pipeline_config
-from tfod_kit.errors import UsageError, did_you_mean
+from tfod_kit import __version__, files, labels, pipeline_config
+from tfod_kit.errors import CheckpointError, UsageError, did_you_mean
+from tfod_kit.export import parity
+from tfod_kit.export.job import Job, Source, Wishes, require
+from tfod_kit.export.parity import EXACT, Parity, Tolerance
 
-CONFIG = pipeline_config.FILE_NAME
+if TYPE_CHECKING:
+    from tfod_kit.engine.detector import Detector
+
 LABEL_MAP = labels.FILE_NAME
 INFO = "model.json"
+FLOAT32 = "float32"
+PICTURES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +37,22 @@ class Target:
       module: where its `write` is.
       summary: what it is for, in a few words.
       input_types: what the exported model can take; the first is the default.
+      quantise: the ways to keep its numbers, and how far each may be from the checkpoint; the
+        first is the default.
+      io: the types that a quantised model's input can have; the first is the default.
+      architectures: the models it can take, as pipeline.config names them; empty for all.
+      packages: what must be importable to write it.
+      extra: the extra of tfod_kit that brings them.
     """
 
     module: str
     summary: str
-    input_types: tuple[str, ...]
+    input_types: tuple[str, ...] = ("image_tensor",)
+    quantise: Mapping[str, Tolerance] = field(default_factory=lambda: {FLOAT32: EXACT})
+    io: tuple[str, ...] = (FLOAT32,)
+    architectures: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    extra: str = ""
 
 
 TARGETS = {
@@ -46,54 +69,159 @@ TARGETS = {
 }
 
 
-def export(
-    run: Path,
-    out: Path,
-    *,
-    target: str = "saved_model",
-    checkpoint: Path | None = None,
-    input_type: str | None = None,
-) -> Path:
-    """Writes the model of a run folder to `out`, whole or not at all; returns the checkpoint used.
-
-    Beside the model lie its config, its label map and model.json with what it is.
-
-    Args:
-      run: the folder with pipeline.config and checkpoints.
-      out: the folder to write; replaced if it is there.
-      target: a name in TARGETS.
-      checkpoint: the prefix to take instead of the newest.
-      input_type: what the exported model shall take; the target's default when None.
+def chosen(name: str) -> Target:
+    """The target of that name.
 
     Raises:
-      UsageError: no such target or input type, or `out` is something else's folder.
-      ConfigError, CheckpointError: the run is not complete.
+      UsageError: there is none; the nearest is offered.
     """
-    if target not in TARGETS:
-        raise UsageError(f"There is no target {target!r}.", fix=did_you_mean(target, TARGETS))
-    chosen = TARGETS[target]
-    kind = input_type or chosen.input_types[0]
-    if kind not in chosen.input_types:
-        raise UsageError(
-            f"The target {target!r} has no input type {kind!r}.",
-            fix=did_you_mean(kind, chosen.input_types),
-        )
-    _refuse_foreign(out)
-    config = pipeline_config.load(run / CONFIG)
-    prefix = checkpoints.resolve(checkpoint or run)
-    label_map = labels.load(pipeline_config.label_map_path(config, run))
+    if name not in TARGETS:
+        raise UsageError(f"There is no target {name!r}.", fix=did_you_mean(name, TARGETS))
+    return TARGETS[name]
+
+
+def export(
+    source: Source,
+    out: Path,
+    target: str = "saved_model",
+    wishes: Wishes | None = None,
+    *,
+    pictures: int = PICTURES,
+) -> Parity | None:
+    """Writes a model to `out`, whole or not at all, and proves that it detects the same.
+
+    Beside the model lie its label map, model.json with what it is, and parity.json.
+
+    Args:
+      source: the trained model, from `job.open_source`.
+      out: the folder to write; replaced if it is there and an export.
+      target: a name in TARGETS.
+      wishes: what is asked of the target.
+      pictures: how many of the records' pictures to compare on; 0 leaves the proof out.
+
+    Returns:
+      The proof's figures; None when it was left out, or there are no records to take pictures from.
+
+    Raises:
+      UsageError: no such target, the target cannot do that, or `out` is something else's folder.
+      SetupError: a package is absent.
+      CheckpointError: the checkpoint is another model's, or the artefact does not detect the same.
+    """
+    wishes = wishes or Wishes()
+    check(out, target, wishes)
+    check_source(source, target, wishes)
+    kind = chosen(target)
+    module = importlib.import_module(kind.module)
     with files.atomic_folder(out) as folder:
-        importlib.import_module(chosen.module).write(config, prefix, folder, kind)
-        labels.save(label_map, folder / LABEL_MAP)
-        info = {
-            "tfod_kit": __version__,
-            "target": target,
-            "input_type": kind,
-            "checkpoint": prefix.name,
-            "classes": dict(label_map.ids),
-        }
-        files.write_text(folder / INFO, json.dumps(info, indent=2, ensure_ascii=False) + "\n")
-    return prefix
+        job = Job(
+            source,
+            folder,
+            **_settled(target, wishes),
+            calibration=wishes.calibration,
+            any_batch=wishes.any_batch,
+        )
+        module.write(job)
+        labels.save(source.label_map, folder / LABEL_MAP)
+        _write_json(folder / INFO, _info(job, target))
+        if not pictures or not source.records or job.input_type == "tf_example":
+            return None
+        with _opened(module, folder) as artefact:
+            proved = parity.prove(source, artefact, kind.quantise[job.quantise], pictures)
+        _write_json(folder / parity.FILE, {"target": target} | proved.as_dict())
+        if not proved.holds:
+            raise _differs(target, job, proved)
+    return proved
+
+
+def check(out: Path, target: str, wishes: Wishes | None = None) -> None:
+    """Finds what is wrong with an order, whatever the model. Raises as `export`."""
+    kind = chosen(target)
+    _settled(target, wishes or Wishes())
+    _refuse_foreign(out)
+    require(target, kind.packages, kind.extra)
+
+
+def check_source(source: Source, target: str, wishes: Wishes | None = None) -> None:
+    """Finds what is wrong with a target for this model. Raises as `export`."""
+    able = [
+        name
+        for name, kind in TARGETS.items()
+        if not kind.architectures
+        or pipeline_config.architecture(source.config) in kind.architectures
+    ]
+    if target not in able:
+        raise UsageError(
+            f"The target {target!r} cannot take this model.",
+            where=source.run,
+            expected=f"one of {', '.join(chosen(target).architectures)}",
+            found=pipeline_config.architecture(source.config),
+            fix=f"Export it to one of {', '.join(able)}.",
+        )
+    if _settled(target, wishes or Wishes())["quantise"] == "int8" and not source.records:
+        raise UsageError(
+            "There are no records to calibrate int8 on.",
+            where=source.run,
+            fix="Name the folder that `tfod convert` wrote with --records.",
+        )
+
+
+def _settled(target: str, wishes: Wishes) -> dict[str, str]:
+    """The wishes that are a choice, with the target's defaults."""
+    kind = chosen(target)
+    return {
+        "input_type": _one_of(target, "input type", wishes.input_type, kind.input_types),
+        "quantise": _one_of(target, "way to quantise", wishes.quantise, tuple(kind.quantise)),
+        "io": _one_of(target, "type of input numbers", wishes.io, kind.io),
+    }
+
+
+def _one_of(target: str, what: str, wanted: str | None, known: tuple[str, ...]) -> str:
+    if wanted is None:
+        return known[0]
+    if wanted not in known:
+        raise UsageError(
+            f"The target {target!r} has no {what} {wanted!r}.", fix=did_you_mean(wanted, known)
+        )
+    return wanted
+
+
+def _info(job: Job, target: str) -> dict[str, Any]:
+    return {
+        "tfod_kit": __version__,
+        "target": target,
+        "input_type": job.input_type,
+        "quantise": job.quantise,
+        "checkpoint": job.source.prefix.name,
+        "classes": dict(job.source.label_map.ids),
+    }
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    files.write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _opened(module: ModuleType, folder: Path) -> "AbstractContextManager[Detector]":
+    if hasattr(module, "opened"):
+        return module.opened(folder)
+    from tfod_kit.engine import detector
+
+    return nullcontext(detector.load(folder))
+
+
+def _differs(target: str, job: Job, proved: Parity) -> CheckpointError:
+    allowed = proved.tolerance
+    expected = (
+        f"IoU {allowed.iou} or more, scores within {allowed.score:g}"
+        if allowed.iou is not None
+        else f"a loss of mAP of at most {allowed.map_drop}"
+    )
+    return CheckpointError(
+        "The exported model does not detect what the checkpoint detects; nothing was written.",
+        where=f"{job.source.prefix} as {target}, {job.quantise}",
+        expected=expected,
+        found=str(proved),
+        fix="Export with another --quantise, or with --no_parity if that is good enough.",
+    )
 
 
 def _refuse_foreign(out: Path) -> None:

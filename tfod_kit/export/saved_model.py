@@ -3,15 +3,17 @@
 import contextlib
 import io
 import tempfile
-from pathlib import Path
 from typing import Any
 
 from tfod_kit.engine import runtime
-from tfod_kit.errors import CheckpointError
+from tfod_kit.export.job import Job, does_not_fit
 
 
-def write(config: Any, checkpoint: Path, folder: Path, input_type: str) -> None:
-    """Writes saved_model/, checkpoint/ and pipeline.config into `folder`.
+def write(job: Job) -> None:
+    """Writes saved_model/, checkpoint/ and pipeline.config.
+
+    Upstream's image_tensor takes one image at a time; with `any_batch` it takes any number of one
+    size. The other input types always do.
 
     Raises:
       CheckpointError: the checkpoint is not this model's.
@@ -19,16 +21,40 @@ def write(config: Any, checkpoint: Path, folder: Path, input_type: str) -> None:
     tf = runtime.start()
     from object_detection import exporter_lib_v2
 
+    prefix = job.source.prefix
     with tempfile.TemporaryDirectory() as named:
         # Upstream takes a folder's newest checkpoint; this folder says which one that is.
-        tf.compat.v1.train.update_checkpoint_state(named, str(checkpoint.resolve()))
+        tf.compat.v1.train.update_checkpoint_state(named, str(prefix.resolve()))
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                exporter_lib_v2.export_inference_graph(input_type, config, named, str(folder))
+            with contextlib.redirect_stdout(io.StringIO()), _modules(job):
+                exporter_lib_v2.export_inference_graph(
+                    job.input_type, job.source.config, named, str(job.folder)
+                )
         except (AssertionError, ValueError, tf.errors.OpError) as error:
-            raise CheckpointError(
-                "The checkpoint does not fit the model of its config.",
-                where=checkpoint,
-                found=str(error).splitlines()[0],
-                fix="Use the pipeline.config that this checkpoint was trained with.",
-            ) from error
+            raise does_not_fit(prefix, error) from error
+
+
+@contextlib.contextmanager
+def _modules(job: Job) -> Any:
+    """Upstream's table of input types, with one for any number of images where that is wished."""
+    from object_detection import exporter_lib_v2
+
+    table = exporter_lib_v2.DETECTION_MODULE_MAP
+    before = dict(table)
+    if job.any_batch and job.input_type == "image_tensor":
+        table["image_tensor"] = _any_batch
+    try:
+        yield
+    finally:
+        table.update(before)
+
+
+def _any_batch(model: Any, *side_inputs: Any) -> Any:
+    """Upstream's module for uint8 images [1, height, width, 3], with any number of them."""
+    import tensorflow as tf
+    from object_detection import exporter_lib_v2
+
+    module = exporter_lib_v2.DetectionFromImageModule(model)
+    spec = tf.TensorSpec([None, None, None, 3], tf.uint8, "input_tensor")
+    module.__call__ = tf.function(module.__call__.python_function, input_signature=[spec])
+    return module
