@@ -1,0 +1,1 @@
+"""The runtimes that detectors run on, a module each; `engine.detector` holds their table."""

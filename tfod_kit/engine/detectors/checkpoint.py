@@ -1,0 +1,133 @@
+"""A run folder's model, with the weights of one of its checkpoints or of a training that runs."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tfod_kit import checkpoints, pipeline_config
+from tfod_kit.engine import model as models
+from tfod_kit.engine import runtime
+from tfod_kit.engine.detectors import classes
+from tfod_kit.engine.detectors.base import BatchDetector, Prepared
+from tfod_kit.engine.detectors.objects import OUTPUTS
+from tfod_kit.errors import CheckpointError
+
+EXPECTED = f"a folder with {pipeline_config.FILE_NAME} and checkpoints"
+
+_STEP = "step/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def find(path: Path) -> Path | None:
+    """The run folder itself."""
+    return path if (path / pipeline_config.FILE_NAME).is_file() else None
+
+
+def load(
+    found: Path, *, label_map: Path | None = None, checkpoint: Path | str | None = None
+) -> "CheckpointDetector":
+    """Builds the model and restores it.
+
+    Raises:
+      CheckpointError: the checkpoint is absent or another model's.
+    """
+    prefix = checkpoints.choose(found, checkpoint)
+    return CheckpointDetector(found / pipeline_config.FILE_NAME, prefix, label_map)
+
+
+class LiveDetector(BatchDetector):
+    """A model in training, or one just built: detects with the weights it has at the moment.
+
+    Images are resized one by one, as the config's image_resizer has it, and then batched: pictures
+    of mixed sizes share a batch, and one graph of one shape serves them all. The resizing and the
+    model are upstream's own operations, so the detections are its own too.
+    """
+
+    def __init__(
+        self, model: Any, config: Any, folder: Path, label_map: Path | None = None
+    ) -> None:
+        self.label_map = classes.of_config(label_map, config, folder)
+        self.source = folder
+        self._resize, self._detect = _graphs(model)
+
+    def prepare(self, image: Any) -> Prepared:
+        pixels, shape = self._resize(image)
+        rows, columns, channels = shape.numpy().tolist()
+        return Prepared(pixels.numpy(), (rows, columns, channels), image.shape[:2])
+
+    def _run(self, pixels: Any, true_shapes: Any) -> Mapping[str, Any]:
+        found = self._detect(pixels, true_shapes)
+        return {name: value.numpy() for name, value in found.items()}
+
+
+class CheckpointDetector(LiveDetector):
+    """A run folder's model with the weights of one of its checkpoints."""
+
+    def __init__(self, config_path: Path, prefix: Path, label_map: Path | None) -> None:
+        config, _ = pipeline_config.load_foreign(config_path)
+        tf = runtime.start()
+        model = models.build(config, is_training=False, where=config_path)
+        with _matched(model, prefix):
+            super().__init__(model, config, config_path.parent, label_map)
+        self.source = prefix
+        reader = tf.train.load_checkpoint(str(prefix))
+        self.step = int(reader.get_tensor(_STEP)) if reader.has_tensor(_STEP) else None
+
+
+def _graphs(model: Any) -> tuple[Any, Any]:
+    """Upstream's detection in two parts: the resizing of one image, and the rest for a batch.
+
+    Building them makes the model's variables, so a restore that waits for them takes place.
+
+    Returns:
+      uint8 [height, width, 3] -> float32 [H, W, C] and int32 [3], its shape without padding; and
+      float32 [batch, H, W, C] and int32 [batch, 3] -> the outputs that are read.
+    """
+    tf = runtime.start()
+    from object_detection import exporter_lib_v2
+
+    # Upstream's train step turns both on while it is traced, and leaves them so.
+    model._is_training = False
+    tf.keras.backend.set_learning_phase(False)
+    module = exporter_lib_v2.DetectionInferenceModule(model)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
+    def resize(image: Any) -> Any:
+        images, shapes = model.preprocess(tf.cast(image, tf.float32)[tf.newaxis])
+        return images[0], shapes[0]
+
+    resized = resize.get_concrete_function()
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, *resized.structured_outputs[0].shape], tf.float32),
+            tf.TensorSpec([None, 3], tf.int32),
+        ]
+    )
+    def detect(images: Any, true_shapes: Any) -> Any:
+        found = module._run_inference_on_images(images, true_shapes)
+        return {name: value for name, value in found.items() if name in OUTPUTS}
+
+    return resized, detect.get_concrete_function()
+
+
+@contextmanager
+def _matched(model: Any, prefix: Path) -> Iterator[None]:
+    """Restores a checkpoint into the model; at the end every variable of it must have been found.
+
+    Raises:
+      CheckpointError: the checkpoint lacks variables, or they have other shapes.
+    """
+    tf = runtime.start()
+    try:
+        status = tf.train.Checkpoint(model=model).restore(str(prefix)).expect_partial()
+        yield
+        status.assert_existing_objects_matched()
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        raise CheckpointError(
+            "The checkpoint does not fit the model of its config.",
+            where=prefix,
+            found=str(error).splitlines()[0],
+            fix="Use the pipeline.config that this checkpoint was trained with; if the file is "
+            "damaged, name an earlier one with --checkpoint.",
+        ) from error

@@ -1,0 +1,86 @@
+"""An exported SavedModel: tfod_kit's, upstream's exporter's, or the zoo's."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tfod_kit.engine import runtime
+from tfod_kit.engine.detectors import classes
+from tfod_kit.engine.detectors.base import BatchDetector
+from tfod_kit.engine.detectors.objects import OUTPUTS
+from tfod_kit.errors import CheckpointError, UsageError
+
+EXPECTED = "a folder with a SavedModel"
+
+FOLDER = "saved_model"
+_SIGNATURE = "serving_default"
+
+
+def find(path: Path) -> Path | None:
+    """The folder that holds saved_model.pb."""
+    for folder in (path, path / FOLDER):
+        if (folder / "saved_model.pb").is_file():
+            return folder
+    return None
+
+
+def load(
+    found: Path, *, label_map: Path | None = None, checkpoint: Path | str | None = None
+) -> "SavedModelDetector":
+    """Loads it. Its label map lies beside the folder.
+
+    Raises:
+      CheckpointError: it is damaged or no SavedModel of TensorFlow 2.
+      UsageError: it takes no images.
+    """
+    return SavedModelDetector(found, classes.of_folder(label_map, found.parent))
+
+
+class SavedModelDetector(BatchDetector):
+    """Runs the SavedModel's serving signature. It resizes by itself, so only images of one size
+    go through together; upstream's uint8 exports take them one by one."""
+
+    def __init__(self, folder: Path, label_map: Any) -> None:
+        self.source = folder
+        self.label_map = label_map
+        tf = runtime.start()
+        try:
+            self._model = tf.saved_model.load(str(folder))
+            self._signature = self._model.signatures[_SIGNATURE]
+        except (OSError, KeyError, ValueError) as error:
+            raise CheckpointError(
+                "The SavedModel cannot be loaded.",
+                where=folder,
+                expected=f"a SavedModel with a {_SIGNATURE} signature",
+                found=str(error).splitlines()[0],
+                fix="Export it again (`tfod export`).",
+            ) from error
+        ((_, arguments),) = [self._signature.structured_input_signature]
+        ((self._input, spec),) = arguments.items()
+        self.largest_batch = spec.shape[0]
+        feed = _feeds(tf).get((spec.dtype, spec.shape.rank))
+        if feed is None:
+            raise UsageError(
+                "This SavedModel takes no images.",
+                where=folder,
+                expected="an export with input type image_tensor, float_image_tensor or "
+                "encoded_image_string_tensor",
+                found=f"{self._input}: {spec.dtype.name}{spec.shape}",
+                fix="Export it with `tfod export --input_type image_tensor`.",
+            )
+        self._feed = feed
+
+    def _run(self, pixels: Any, true_shapes: Any) -> Mapping[str, Any]:
+        found = self._signature(**{self._input: self._feed(pixels)})
+        return {name: value.numpy() for name, value in found.items() if name in OUTPUTS}
+
+
+def _feeds(tf: Any) -> dict[Any, Callable[[Any], Any]]:
+    """(dtype, rank) of an export's input -> how a uint8 batch is given to it."""
+    return {
+        (tf.uint8, 4): tf.constant,
+        (tf.float32, 4): lambda images: tf.cast(images, tf.float32),
+        (tf.string, 1): lambda images: tf.stack(
+            [tf.io.encode_png(image, compression=0) for image in images]
+        ),
+    }
