@@ -92,7 +92,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
     """The parts of the data set in a folder, or in one JSON file; none when it is not COCO's."""
     if root.is_file():
         return (Source(root.stem, None, (root,)),) if _is_coco(root) else ()
-    named = [path for path in context.images.files(root) if path.suffix.lower() == ".json"]
+    named = context.images.of_kind(root, ".json")
     files = which(named, _is_coco)
     best = [path for path in files if not path.name.startswith(_OTHER_TASKS)]
     keypoints = [path for path in files if path.name.startswith("person_keypoints")]

@@ -41,11 +41,7 @@ class _Frame:
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
     """The files below a folder by their subsets, or the one file; none when it is not CVAT's."""
-    files = (
-        [root]
-        if root.is_file()
-        else [p for p in context.images.files(root) if p.suffix.lower() == ".xml"]
-    )
+    files = [root] if root.is_file() else context.images.of_kind(root, ".xml")
     return tuple(
         Source(context.name(path.with_suffix("")), split, (path,))
         for path in which(files, _is_cvat)

@@ -24,7 +24,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
     """The parts of the data set below a folder; none when its text files are no KITTI rows."""
     if root.is_file():
         return (Source(root.stem, None, (root,)),) if _is_kitti(root) else ()
-    files = [path for path in context.images.files(root) if path.suffix.lower() == ".txt"]
+    files = context.images.of_kind(root, ".txt")
     folders = {path.parent for path in files[:_LOOKED_AT] if _is_kitti(path)}
     folders |= {path.parent for path in files if path.parent.name.startswith("label_")}
     if not any(_is_kitti(path) for path in files if path.parent in folders):

@@ -44,11 +44,7 @@ class _Task(msgspec.Struct):
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
     """The files below a folder, or the one file; none when it is not Label Studio's."""
-    files = (
-        [root]
-        if root.is_file()
-        else [p for p in context.images.files(root) if p.suffix.lower() == ".json"]
-    )
+    files = [root] if root.is_file() else context.images.of_kind(root, ".json")
     return tuple(
         Source(context.name(path.with_suffix("")), split_of_path(path, root), (path,))
         for path in which(files, _is_label_studio)

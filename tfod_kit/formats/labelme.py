@@ -48,11 +48,7 @@ class _File(msgspec.Struct):
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
     """The parts of the data set below a folder, or the one file; none when it is not LabelMe's."""
-    files = (
-        [root]
-        if root.is_file()
-        else [p for p in context.images.files(root) if p.suffix.lower() == ".json"]
-    )
+    files = [root] if root.is_file() else context.images.of_kind(root, ".json")
     parts: dict[str | None, list[Path]] = {}
     for path in which(files, _is_labelme):
         parts.setdefault(split_of_path(path.parent / "_", root), []).append(path)

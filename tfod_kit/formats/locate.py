@@ -76,6 +76,7 @@ class ImageIndex:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._files: dict[Path, tuple[Path, ...]] = {}
+        self._kinds: dict[Path, dict[str, list[Path]]] = {}
 
     def files(self, folder: Path) -> tuple[Path, ...]:
         """Every file below a folder, as `walk` finds them; read once, whoever asks."""
@@ -83,10 +84,19 @@ class ImageIndex:
             self._files[folder] = tuple(walk(folder))
         return self._files[folder]
 
+    def of_kind(self, folder: Path, extension: str) -> list[Path]:
+        """The files below a folder whose names end so (".json"), in any case, in sorted order."""
+        if folder not in self._kinds:
+            kinds: dict[str, list[Path]] = {}
+            for path in self.files(folder):
+                kinds.setdefault(os.path.splitext(path.name)[1].lower(), []).append(path)  # noqa: PTH122 a tenth of Path's cost
+            self._kinds[folder] = kinds
+        return list(self._kinds[folder].get(extension, ()))
+
     @cached_property
     def paths(self) -> tuple[Path, ...]:
         """Every image file, sorted."""
-        return tuple(p for p in self.files(self.root) if p.suffix.lower() in EXTENSIONS)
+        return tuple(p for p in self.files(self.root) if p.name.lower().endswith(EXTENSIONS))
 
     def by_name(self, wanted: str, near: Path, split: str | None = None) -> list[Path]:
         """The images of that file name that fit best: none, one, or several that fit as well.

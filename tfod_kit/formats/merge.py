@@ -35,11 +35,14 @@ def _renamed(read: Read, rename: Callable[[Source, ImageAnnotation], str]) -> Re
     for _, part in read:
         for annotation in part:
             owners.setdefault(annotation.source_id, set()).add(annotation.path)
+    several = {name for name, paths in owners.items() if len(paths) > 1}
+    if not several:
+        return read
     return [
         (
             source,
             [
-                replace(a, source_id=rename(source, a)) if len(owners[a.source_id]) > 1 else a
+                replace(a, source_id=rename(source, a)) if a.source_id in several else a
                 for a in part
             ],
         )

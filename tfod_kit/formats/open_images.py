@@ -24,11 +24,7 @@ _EDGES = ("ymin", "xmin", "ymax", "xmax")
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
     """The box files below a folder, or the one file; none when there is none."""
-    paths = (
-        [root]
-        if root.is_file()
-        else [p for p in context.images.files(root) if p.suffix.lower() == ".csv"]
-    )
+    paths = [root] if root.is_file() else context.images.of_kind(root, ".csv")
     found = [path for path in paths if tables.header(path, _BOXES)]
     for path in paths:
         if found and path not in found and tables.header(path, _IMAGE_LABELS):
@@ -74,8 +70,8 @@ def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
 def _descriptions(path: Path, context: Context) -> Mapping[str, str]:
     """Code -> class name, of the class-descriptions files below the data set's folder."""
     names: dict[str, str] = {}
-    for found in context.images.files(context.root):
-        if found.suffix.lower() == ".csv" and "class-descriptions" in found.name:
+    for found in context.images.of_kind(context.root, ".csv"):
+        if "class-descriptions" in found.name:
             text = reading.text(found, context) or ""
             rows = (row for row in csv.reader(text.splitlines()) if len(row) == 2)
             names.update((code, reading.name(name)) for code, name in rows if code[:1] == "/")

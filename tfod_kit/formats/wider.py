@@ -23,11 +23,7 @@ _INVALID, _OCCLUSION = 7, 8
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
     """The lists below a folder, or the one file; none when there is none."""
-    files = (
-        [root]
-        if root.is_file()
-        else [p for p in context.images.files(root) if p.suffix.lower() == ".txt"]
-    )
+    files = [root] if root.is_file() else context.images.of_kind(root, ".txt")
     return tuple(
         Source(context.name(path.with_suffix("")), split_of_path(path, root), (path,))
         for path in which(files, _is_wider)

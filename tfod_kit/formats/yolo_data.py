@@ -43,7 +43,10 @@ class Data:
 
 def load(context: Context) -> Data:
     """What the files below the data set's folder declare; nothing where there are none."""
-    files = sorted(context.images.files(context.root), key=lambda path: (len(path.parts), path))
+    ends = (*YAML, ".names", *_LISTS)
+    # Only those that may be meant are sorted: taking a path apart costs more than its name's end.
+    found = [p for p in context.images.files(context.root) if p.name.lower().endswith(ends)]
+    files = sorted(found, key=lambda path: (len(path.parts), path))
     for path in files:
         if path.suffix.lower() in YAML:
             content = _yaml(path, context)
