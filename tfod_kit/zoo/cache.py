@@ -17,14 +17,15 @@ OFFLINE = "TFOD_OFFLINE"
 _RETRY_S = 0.2
 
 
-def folder() -> Path:
-    """The folder of downloaded models: below $TFOD_CACHE, else $XDG_CACHE_HOME, else ~/.cache."""
+def folder(part: str = "zoo") -> Path:
+    """A part of the cache, downloaded models unless told: below $TFOD_CACHE, else
+    $XDG_CACHE_HOME, else ~/.cache."""
     own = os.environ.get(CACHE)
     if own:
-        return Path(own).expanduser() / "zoo"
+        return Path(own).expanduser() / part
     shared = os.environ.get("XDG_CACHE_HOME")  # by its specification only absolute paths count
     root = Path(shared) if shared and Path(shared).is_absolute() else Path.home() / ".cache"
-    return root / "tfod_kit" / "zoo"
+    return root / "tfod_kit" / part
 
 
 def is_offline() -> bool:
