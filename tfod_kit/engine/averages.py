@@ -33,6 +33,7 @@ def deployed(prefix: Path) -> Iterator[Path]:
     if not are_in(prefix):
         yield prefix
         return
+    print(f"Taking the averages (EMA) that {prefix} has of its weights", flush=True)
     import tensorflow as tf
 
     reader = tf.train.load_checkpoint(str(prefix))

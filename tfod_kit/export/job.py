@@ -73,16 +73,17 @@ class Source:
 
     @cached_property
     def _loaded(self) -> "tuple[Any, Detector]":
+        from tfod_kit.engine import averages, runtime
         from tfod_kit.engine import model as models
-        from tfod_kit.engine import runtime
         from tfod_kit.engine.detector import LiveDetector
 
         tf = runtime.start()
         model = models.build(self.config, is_training=False, where=self.run / CONFIG)
         try:
-            status = tf.train.Checkpoint(model=model).restore(str(self.prefix)).expect_partial()
-            detector = LiveDetector(model, self.config, self.run)
-            status.assert_existing_objects_matched()
+            with averages.deployed(self.prefix) as weights:
+                status = tf.train.Checkpoint(model=model).restore(str(weights)).expect_partial()
+                detector = LiveDetector(model, self.config, self.run)
+                status.assert_existing_objects_matched()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise does_not_fit(self.prefix, error) from error
         return model, detector

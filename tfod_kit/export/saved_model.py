@@ -5,7 +5,7 @@ import io
 import tempfile
 from typing import Any
 
-from tfod_kit.engine import runtime
+from tfod_kit.engine import averages, runtime
 from tfod_kit.export.job import Job, does_not_fit
 
 
@@ -22,9 +22,9 @@ def write(job: Job) -> None:
     from object_detection import exporter_lib_v2
 
     prefix = job.source.prefix
-    with tempfile.TemporaryDirectory() as named:
+    with tempfile.TemporaryDirectory() as named, averages.deployed(prefix) as weights:
         # Upstream takes a folder's newest checkpoint; this folder says which one that is.
-        tf.compat.v1.train.update_checkpoint_state(named, str(prefix.resolve()))
+        tf.compat.v1.train.update_checkpoint_state(named, str(weights.resolve()))
         try:
             with contextlib.redirect_stdout(io.StringIO()), _modules(job):
                 exporter_lib_v2.export_inference_graph(

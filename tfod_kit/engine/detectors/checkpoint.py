@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit import checkpoints, pipeline_config
+from tfod_kit.engine import averages, runtime
 from tfod_kit.engine import model as models
-from tfod_kit.engine import runtime
 from tfod_kit.engine.detectors import classes
 from tfod_kit.engine.detectors.base import BatchDetector, Prepared
 from tfod_kit.engine.detectors.objects import OUTPUTS
@@ -48,7 +48,8 @@ class LiveDetector(BatchDetector):
     ) -> None:
         self.label_map = classes.of_config(label_map, config, folder)
         self.source = folder
-        self._resize, self._detect = _graphs(model)
+        self.largest_batch = 1 if _wants_known_batch(model) else None
+        self._resize, self._detect = _graphs(model, self.largest_batch)
 
     def prepare(self, image: Any) -> Prepared:
         pixels, shape = self._resize(image)
@@ -74,10 +75,23 @@ class CheckpointDetector(LiveDetector):
         self.step = int(reader.get_tensor(_STEP)) if reader.has_tensor(_STEP) else None
 
 
-def _graphs(model: Any) -> tuple[Any, Any]:
+def _wants_known_batch(model: Any) -> bool:
+    """Whether upstream can only detect with a batch size that the graph states.
+
+    CenterNet's keypoints of one class among several (_get_instance_indices) are found so.
+    """
+    tasks = getattr(model, "_kp_params_dict", None) or {}
+    return len(tasks) > 1 or (len(tasks) == 1 and model.num_classes > 1)
+
+
+def _graphs(model: Any, batch: int | None) -> tuple[Any, Any]:
     """Upstream's detection in two parts: the resizing of one image, and the rest for a batch.
 
     Building them makes the model's variables, so a restore that waits for them takes place.
+
+    Args:
+      model: upstream's.
+      batch: its size, where it is always the same.
 
     Returns:
       uint8 [height, width, 3] -> float32 [H, W, C] and int32 [3], its shape without padding; and
@@ -100,8 +114,8 @@ def _graphs(model: Any) -> tuple[Any, Any]:
 
     @tf.function(
         input_signature=[
-            tf.TensorSpec([None, *resized.structured_outputs[0].shape], tf.float32),
-            tf.TensorSpec([None, 3], tf.int32),
+            tf.TensorSpec([batch, *resized.structured_outputs[0].shape], tf.float32),
+            tf.TensorSpec([batch, 3], tf.int32),
         ]
     )
     def detect(images: Any, true_shapes: Any) -> Any:
@@ -120,9 +134,10 @@ def _matched(model: Any, prefix: Path) -> Iterator[None]:
     """
     tf = runtime.start()
     try:
-        status = tf.train.Checkpoint(model=model).restore(str(prefix)).expect_partial()
-        yield
-        status.assert_existing_objects_matched()
+        with averages.deployed(prefix) as weights:
+            status = tf.train.Checkpoint(model=model).restore(str(weights)).expect_partial()
+            yield
+            status.assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         raise CheckpointError(
             "The checkpoint does not fit the model of its config.",
