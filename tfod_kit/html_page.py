@@ -43,7 +43,7 @@ th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid var(-
 th { color: var(--faint); font-weight: 600; }
 th:first-child, td:first-child, .text td, .text th { text-align: left; }
 .text td { white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(440px, 100%), 1fr));
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(440px, 100%), 1fr));
   gap: 1rem; align-items: start; }
 .chart { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: .75rem; }
@@ -56,6 +56,8 @@ figure img { display: block; width: 100%; height: auto; border-radius: 6px;
 figcaption { font-size: .82rem; padding-top: .25rem; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem;
   overflow-x: auto; font-size: .85rem; }
+details { margin: .5rem 0; }
+summary { cursor: pointer; color: var(--accent); }
 footer { margin-top: 3rem; color: var(--faint); font-size: .85rem; }
 """
 
@@ -123,6 +125,12 @@ class Page:
     def code(self, text: str) -> None:
         """Text as it is, such as a config."""
         self._parts.append(f"<pre>{_text(text)}</pre>")
+
+    def details(self, summary: str, text: str) -> None:
+        """Text as it is, folded away below a line that opens it."""
+        self._parts.append(
+            f"<details><summary>{_text(summary)}</summary><pre>{_text(text)}</pre></details>"
+        )
 
     def html(self, footer: str = "") -> str:
         """The whole page."""

@@ -22,7 +22,9 @@ _INK = "#1f2328"  # stands for the page's own text colour in an SVG
 _GRID = "#8c959f"
 _PER_BAR = 0.32  # inches
 _TEXT = 9.0
+_WIDE = 1e5  # highest to lowest of a logarithmic axis, beyond which only powers of ten are written
 _FEW_POINTS = 1000  # up to here each is drawn; above, the density
+_CELLS_WRITTEN = 900  # of a matrix; in more, the numbers would not be legible
 
 
 def bars(
@@ -146,6 +148,11 @@ def lines(
     xlabel: str = "",
     ylabel: str = "",
     logarithmic: bool = False,
+    smoothing: float = 0.0,
+    shares: str = "",
+    diagonal: bool = False,
+    logarithmic_across: bool = False,
+    marks: Mapping[str, tuple[float, float]] | None = None,
 ) -> "Figure":
     """Curves, a colour each.
 
@@ -153,14 +160,75 @@ def lines(
       series: name -> (x, y).
       title, xlabel, ylabel: what it shows.
       logarithmic: the y axis.
+      smoothing: in [0, 1): how much of the mean so far each point keeps; the points themselves
+        then stand faintly behind. As TensorBoard has it, free of the bias to 0 at the start.
+      shares: axes that run from 0 to 1, whatever the values: "", "x", "y" or "xy".
+      diagonal: draws where x and y are equal.
+      logarithmic_across: the x axis.
+      marks: name -> (x, y) of points to be seen.
     """
     figure, axes = _figure(title)
+    if diagonal:
+        axes.plot([0, 1], [0, 1], "--", color=_GRID, lw=0.8)
     for place, (name, (across, up)) in enumerate(series.items()):
+        colour = _colour(place)
+        # Beyond the colours, dashes tell curves apart.
+        style = ("-", "--", ":")[place // len(COLOURS) % 3]
         mark = "o" if len(across) < 3 else None  # a line of one point would not show
-        axes.plot(across, up, color=_colour(place), lw=1.6, marker=mark, label=name)
+        if smoothing and len(up) > 2:
+            axes.plot(across, up, color=colour, lw=0.8, alpha=0.3)
+            up = _smoothed(up, smoothing)
+        axes.plot(across, up, style, color=colour, lw=1.6, marker=mark, ms=4, label=_short(name))
     if logarithmic:
         _logarithmic(axes, "y")
-    _finish(axes, xlabel=xlabel, ylabel=ylabel, legend=len(series) > 1, grid="both")
+    if logarithmic_across:
+        _logarithmic(axes, "x")
+    for place, (name, (at, height)) in enumerate((marks or {}).items(), start=len(series)):
+        axes.plot(at, height, "o", color=_colour(place), ms=7, label=name)
+    if all(isinstance(value, int) for across, _ in series.values() for value in across):
+        axes.locator_params(axis="x", integer=True)  # there is no step 22.5
+    for axis in shares:
+        axes.set(**{f"{axis}lim": (-0.01, 1.02)})
+    legend = len(series) + len(marks or {}) > 1
+    _finish(axes, xlabel=xlabel, ylabel=ylabel, legend=legend, grid="both")
+    return figure
+
+
+def matrix(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Sequence[Sequence[float]],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+) -> "Figure":
+    """Counts as a table, each cell the darker the larger its share of its row.
+
+    Args:
+      rows, columns: the names, from the top and from the left.
+      values: a row for each of `rows`, a count for each of `columns`.
+      title, xlabel, ylabel: what it shows.
+    """
+    import numpy as np
+
+    numbers = np.asarray(values, np.float64).reshape(len(rows), len(columns))
+    shares = numbers / numbers.sum(axis=1, keepdims=True).clip(1)
+    side = min(8.0, max(3.2, 1.4 + 0.42 * len(rows)))
+    figure, axes = _figure(title, height=side)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    if numbers.size <= _CELLS_WRITTEN:
+        for (row, column), number in np.ndenumerate(numbers):
+            if number:
+                text = axes.text(
+                    column, row, _number(number), ha="center", va="center", fontsize=_TEXT - 1
+                )
+                text.set_gid("cell")
+                # Not the page's ink: what lies below does not follow the page.
+                text.set_color("white" if shares[row, column] > 0.5 else "#1f2329")
+    axes.set_xticks(range(len(columns)), [_short(name, 16) for name in columns], rotation=90)
+    axes.set_yticks(range(len(rows)), [_short(name, 24) for name in rows])
+    _finish(axes, xlabel=xlabel, ylabel=ylabel)
     return figure
 
 
@@ -226,18 +294,25 @@ def _finish(
     if grid:
         axes.grid(axis=grid, color=_GRID, alpha=0.25, lw=0.6)
     for text in axes.texts:
-        text.set_color(_INK)
+        if text.get_gid() != "cell":
+            text.set_color(_INK)
     if legend:
-        axes.legend(frameon=False, fontsize=_TEXT, labelcolor=_INK, loc="best")
+        # Among bars there is no room; above them there always is.
+        place: Any = {"loc": "best"}
+        if drawn := len(axes.containers):
+            place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": drawn}
+        axes.legend(frameon=False, fontsize=_TEXT, labelcolor=_INK, **place)
 
 
 def _logarithmic(axes: "Axes", which: Literal["x", "y"]) -> None:
-    """A logarithmic axis with plain numbers at 1, 2, 5, 10, ..., as far as there is room."""
+    """A logarithmic axis with plain numbers at 1, 2, 5, 10, ... as far as there is room."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    low, high = axis.get_view_interval()
+    subs = (1.0,) if high > _WIDE * low else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
     axis.set_major_formatter(FuncFormatter(_plain))
     axis.set_minor_formatter(NullFormatter())
 
@@ -248,6 +323,15 @@ def _plain(value: float, _: object) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def _smoothed(values: Sequence[float], weight: float) -> list[float]:
+    """The exponential moving mean of the values up to each, corrected for its start at 0."""
+    smooth, last = [], 0.0
+    for count, value in enumerate(values, start=1):
+        last = weight * last + (1 - weight) * value
+        smooth.append(last / (1 - weight**count))
+    return smooth
 
 
 def _colour(place: int) -> str:

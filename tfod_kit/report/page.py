@@ -1,0 +1,227 @@
+"""The page of a run: all that is known of it, in one file that needs no network."""
+
+import os
+import platform
+import time
+
+from tfod_kit import __version__, hardware, plots, results
+from tfod_kit.html_page import Page
+from tfod_kit.report import RunData
+from tfod_kit.report.charts import CHARTS
+
+_TRAINING = ("loss", "learning_rate", "map", "speed")
+_QUALITY = ("classes", "pr", "f1", "calibration")
+_GIB = 2**30
+
+
+def html(run: RunData) -> str:
+    """The page."""
+    page = Page(f"Training run: {run.name}", _under(run))
+    _tiles(page, run)
+    _training(page, run)
+    _evaluation(page, run)
+    _errors(page, run)
+    _pictures(page, run)
+    _data(page, run)
+    _environment(page, run)
+    return page.html(f"Written by tfod_kit {__version__}, tfod report.")
+
+
+def _under(run: RunData) -> str:
+    told = [str(run.folder)]
+    if run.record is not None and run.record.starts:
+        told.append(f"last started {_when(run.record.starts[-1].time)}")
+        told.append(run.record.ended or "under way, or killed")
+    return " · ".join(told)
+
+
+def _tiles(page: Page, run: RunData) -> None:
+    tiles = {}
+    points = run.history.train
+    if points:
+        tiles["steps"] = f"{points[-1].step:,}"
+        if "Loss/total_loss" in points[-1].losses:
+            tiles["last loss"] = f"{points[-1].losses['Loss/total_loss']:.4g}"
+    found = run.results
+    if found is not None:
+        for name, told in _headline(found).items():
+            tiles[f"{name} ({_title(found)})"] = told
+        if found.best.f1 != results.NOT_MEASURED:
+            tiles[f"best F1, at score {found.best.threshold:.2f}"] = f"{found.best.f1:.3f}"
+    if run.best is not None:
+        short = run.best.metric.rpartition("/")[2]
+        tiles[f"best {short} in training, step {run.best.step:,}"] = f"{run.best.value:.3f}"
+    skipped = points[-1].skipped_records if points else 0
+    if skipped:
+        tiles["bad records passed over"] = f"{skipped:,}"
+    page.tiles(tiles, warn=["bad records passed over"])
+
+
+def _headline(found: results.Results) -> dict[str, str]:
+    """mAP and mAP@.50 of each task that was measured."""
+    chosen = {}
+    for name, value in found.metrics.items():
+        kind, _, short = name.partition("_Precision/")
+        if short in ("mAP", "mAP@.50IOU") and value != results.NOT_MEASURED:
+            chosen[f"{kind.removeprefix('Detection').lower()} {short}"] = f"{value:.3f}"
+    return chosen
+
+
+def _training(page: Page, run: RunData) -> None:
+    charts = _charts(run, _TRAINING)
+    if charts:
+        page.heading("Training")
+        page.charts(charts)
+        page.text("Faint lines are the points themselves, strong ones their mean.", faint=True)
+
+
+def _evaluation(page: Page, run: RunData) -> None:
+    found = run.results
+    if found is None:
+        page.heading("Evaluation")
+        page.text(f"Not measured yet: tfod evaluate {run.folder}")
+        return
+    page.heading("Evaluation")
+    documents = run.evaluations.values()
+    names = list(dict.fromkeys(name for document in documents for name in document.metrics))
+    page.table(
+        ["", *map(_title, documents)],
+        [
+            ["pictures", *(f"{document.images:,}" for document in documents)],
+            ["detections", *(f"{document.detections:,}" for document in documents)],
+            *(
+                [name, *(_figure(d.metrics.get(name, results.NOT_MEASURED)) for d in documents)]
+                for name in names
+            ),
+        ],
+    )
+    page.text("n/a: there is no ground truth of that class or size to measure on.", faint=True)
+    for document in documents:
+        if len(run.evaluations) > 1:
+            page.text(f"Classes on {document.split}")
+        _class_table(page, document)
+        for told in document.not_measured:
+            page.text(told, faint=True)
+        if document is found:
+            page.charts(_charts(run, _QUALITY))
+
+
+def _title(document: results.Results) -> str:
+    return document.split + ("" if document.step is None else f", step {document.step:,}")
+
+
+def _class_table(page: Page, found: results.Results) -> None:
+    head = ["class", "objects", "AP@.50", "AP@.50:.95", "small", "medium", "large", "recall",
+            "best threshold", "precision there", "recall there"]  # fmt: skip
+    rows = [
+        [
+            name,
+            f"{row.ground_truth:,}",
+            *map(_figure, (row.ap50, row.ap, row.ap_small, row.ap_medium, row.ap_large)),
+            *map(_figure, (row.recall, row.best.threshold, row.best.precision, row.best.recall)),
+        ]
+        for name, row in found.classes.items()
+    ]
+    page.table(head, rows)
+
+
+def _errors(page: Page, run: RunData) -> None:
+    found = run.results
+    if found is None or not found.errors:
+        return
+    page.heading("What goes wrong")
+    rows = [
+        [name, f"{found.errors[name].count:,}", f"{100 * found.errors[name].loss:.1f}", told]
+        for name, told in results.ERROR_TYPES.items()
+        if name in found.errors
+    ]
+    page.table(["error", "how many", "points of mAP it costs", "that is"], rows, text=True)
+    page.charts(_charts(run, ("errors", "confusion")))
+    page.text(
+        "Types as in TIDE (Bolya and others, 2020): a point of mAP is what would be won without "
+        "that error, one type at a time.",
+        faint=True,
+    )
+
+
+def _pictures(page: Page, run: RunData) -> None:
+    found = run.results
+    if found is None:
+        return
+    pictures = []
+    for worst in found.worst:
+        drawn = run.eval_folder / worst.drawn
+        # A document's own name for a file never leads out of its folder.
+        if not worst.drawn or not drawn.resolve().is_relative_to(run.eval_folder.resolve()):
+            continue
+        if drawn.is_file():
+            told = f"{worst.file or worst.source_id}: {worst.found:,} found, "
+            told += f"{worst.missed:,} missed, {worst.false:,} false"
+            pictures.append((drawn.read_bytes(), told))
+    if pictures:
+        page.heading("The pictures with the most errors")
+        page.text("Ground truth at the left, detections at the right.", faint=True)
+        page.pictures(pictures)
+
+
+def _data(page: Page, run: RunData) -> None:
+    splits = run.data.get("splits", {})
+    if not splits:
+        return
+    page.heading("Data set")
+    names = list(splits)
+    rows = [
+        [what, *(f"{splits[name].get(key, 0):,}" for name in names)]
+        for what, key in (
+            ("images", "images"),
+            ("without objects", "negatives"),
+            ("objects", "objects"),
+        )
+    ]
+    page.table(["", *names], rows)
+    counts = {name: splits[name].get("classes", {}) for name in names}
+    if any(counts.values()):
+        page.charts([plots.svg(plots.bars(counts, title="Objects of each class", unit="objects"))])
+    findings = run.data.get("findings", {})
+    if findings:
+        page.table(
+            ["count", "what convert repaired or left out"],
+            [[f"{one.get('count', 0):,}", str(one.get("text", ""))] for one in findings.values()],
+            text=True,
+        )
+
+
+def _environment(page: Page, run: RunData) -> None:
+    page.heading("How it was made")
+    memory = hardware.memory()
+    rows = [
+        ["this machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+         + (f", {memory / _GIB:.0f} GiB" if memory else "")],
+        ["Python", platform.python_version()],
+    ]  # fmt: skip
+    starts = run.record.starts if run.record is not None else ()
+    if starts:
+        rows += [[name, version] for name, version in starts[-1].versions.items()]
+        rows.append(["seed", "drawn by lot" if starts[-1].seed is None else str(starts[-1].seed)])
+    page.table(["", ""], rows, text=True)
+    if starts:
+        page.table(
+            ["started", "at step", "command"],
+            [[_when(one.time), f"{one.step:,}", "tfod " + " ".join(one.command)] for one in starts],
+            text=True,
+        )
+    if run.config:
+        page.details("pipeline.config", run.config)
+
+
+def _charts(run: RunData, names: tuple[str, ...]) -> list[str]:
+    drawn = [CHARTS[name].draw([run]) for name in names]
+    return [plots.svg(figure) for figure in drawn if figure is not None]
+
+
+def _figure(value: float) -> str:
+    return "n/a" if value == results.NOT_MEASURED else f"{value:.3f}"
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
