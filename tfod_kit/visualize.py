@@ -1,16 +1,16 @@
-"""Draws annotations on pictures: boxes with class names and scores, in a colour per class."""
+"""Draws annotations on pictures: boxes, masks and keypoints, in a colour per class, with names."""
 
 import colorsys
 import hashlib
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfod_kit import boxes
-from tfod_kit.annotations import ObjectAnnotation
+from tfod_kit.annotations import ObjectAnnotation, Polygons, Rle
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # The golden angle's share of a circle: hues stepped by it stay far apart however many there are.
 _GOLDEN = 0.618033988749895
 _LIGHTNESS = (0.5, 0.65, 0.38)
+_MASK = 0.45  # how much of a mask's colour covers the picture
+_HIDDEN, _VISIBLE = 1, 2  # a keypoint's visibility
 
 Colour = tuple[int, int, int]
 
@@ -27,10 +29,11 @@ def draw(
     objects: Iterable[ObjectAnnotation],
     colours: Mapping[str, Colour] = MappingProxyType({}),
 ) -> "Image.Image":
-    """A copy of the picture with each object's box, name and score drawn on it.
+    """A copy of the picture with each object's mask, box, keypoints, name and score drawn on it.
 
     Line and text sizes follow the picture's size. Objects with low scores are drawn first, so
-    that what is sure lies on top; a name stands above its box, or inside it where there is no room.
+    that what is sure lies on top. A name stands above its box, or where else at the box it covers
+    no other; keypoints that are hidden, or guessed, are rings.
 
     Args:
       image: any mode; the copy is RGB.
@@ -39,20 +42,24 @@ def draw(
     """
     from PIL import ImageDraw
 
-    drawn = image.convert("RGB")
+    ordered = sorted(objects, key=lambda item: item.score if item.score is not None else 1.0)
+    grounds = [colours.get(item.label) or colour(item.label) for item in ordered]
+    drawn = _with_masks(image.convert("RGB"), ordered, grounds)
     pen = ImageDraw.Draw(drawn)
     size = max(drawn.size)
-    letters = font(max(11, round(size / 45)))
+    letters = max(11, round(size / 45))
     line = max(2, round(size / 320))
-    ordered = sorted(objects, key=lambda item: item.score if item.score is not None else 1.0)
-    for item in ordered:
-        corners = boxes.to_pixels(item.box, width=drawn.width, height=drawn.height)
-        ground = colours.get(item.label) or colour(item.label)
-        pen.rectangle(_drawable(corners), outline=ground, width=line)
-    for item in ordered:
-        corners = boxes.to_pixels(item.box, width=drawn.width, height=drawn.height)
-        ground = colours.get(item.label) or colour(item.label)
-        _draw_name(pen, drawn.size, letters, item, corners, ground)
+    corners = [
+        boxes.to_pixels(item.box, width=drawn.width, height=drawn.height) for item in ordered
+    ]
+    for corner, ground in zip(corners, grounds, strict=True):
+        pen.rectangle(_drawable(corner), outline=ground, width=line)
+    for item, ground in zip(ordered, grounds, strict=True):
+        _draw_keypoints(pen, drawn.size, item, ground, 2 * line)
+    texts = [_text(item) for item in ordered]
+    places = _name_places(texts, corners, drawn.size, letters)
+    for text, place, ground in zip(texts, places, grounds, strict=True):
+        _draw_name(pen, text, place, letters, ground)
     return drawn
 
 
@@ -83,23 +90,140 @@ def side_by_side(left: "Image.Image", right: "Image.Image") -> "Image.Image":
     return both
 
 
-def _draw_name(
+def _with_masks(
+    image: "Image.Image", objects: Sequence[ObjectAnnotation], grounds: Sequence[Colour]
+) -> "Image.Image":
+    """A copy with the masks laid over it, half transparent, each with its edge."""
+    from PIL import Image
+
+    if all(item.mask is None for item in objects):
+        return image.copy()
+    import numpy as np
+
+    pixels = np.array(image)
+    for item, ground in zip(objects, grounds, strict=True):
+        if item.mask is None:
+            continue
+        inside = _mask_pixels(item.mask, image.size)
+        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+        if not rows.size:
+            continue
+        part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        shape, below = inside[part], pixels[part]
+        below[shape] = (below[shape] * (1 - _MASK) + np.array(ground) * _MASK).astype(np.uint8)
+        below[_edge(shape)] = ground
+    return Image.fromarray(pixels)
+
+
+def _mask_pixels(mask: Polygons | Rle, size: tuple[int, int]) -> Any:
+    """bool [height, width] in a picture of a size (width, height) in px."""
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    if isinstance(mask, Polygons):
+        canvas = Image.new("1", size)
+        for ring in mask.rings:
+            ImageDraw.Draw(canvas).polygon(ring, fill=1)
+        return np.asarray(canvas)
+    from pycocotools import mask as coco_mask
+
+    whole = coco_mask.decode([{"counts": mask.counts, "size": [mask.height, mask.width]}])[:, :, 0]
+    if (mask.width, mask.height) == size:
+        return whole.astype(bool)
+    return np.asarray(Image.fromarray(whole).resize(size, Image.Resampling.NEAREST)).astype(bool)
+
+
+def _edge(inside: Any) -> Any:
+    """The pixels of a mask that have a neighbour outside of it."""
+    import numpy as np
+
+    fenced = np.pad(inside, 1)
+    core = fenced[:-2, 1:-1] & fenced[2:, 1:-1] & fenced[1:-1, :-2] & fenced[1:-1, 2:]
+    return inside & ~core
+
+
+def _draw_keypoints(
     pen: "ImageDraw.ImageDraw",
     size: tuple[int, int],
-    font: "ImageFont.FreeTypeFont",
     item: ObjectAnnotation,
-    corners: tuple[float, float, float, float],
+    ground: Colour,
+    radius: int,
+) -> None:
+    rim = _ink(ground)
+    for point in item.keypoints:
+        if point.visibility not in (_HIDDEN, _VISIBLE):
+            continue
+        x, y = point.x * size[0], point.y * size[1]
+        around = (x - radius, y - radius, x + radius, y + radius)
+        if point.visibility == _VISIBLE:
+            pen.ellipse(around, fill=ground, outline=rim, width=max(1, radius // 3))
+        else:
+            pen.ellipse(around, outline=ground, width=max(1, radius // 2))
+
+
+def _text(item: ObjectAnnotation) -> str:
+    return item.label if item.score is None else f"{item.label} {item.score:.0%}"
+
+
+def _name_places(
+    texts: Sequence[str],
+    corners: Sequence[tuple[float, float, float, float]],
+    size: tuple[int, int],
+    letters: int,
+) -> list[tuple[float, float, float, float]]:
+    """Where each name stands, (left, top, right, bottom) in px; the last has the first choice.
+
+    A name that finds no free place stands above its box all the same, under the surer ones.
+    """
+    taken: list[tuple[float, float, float, float]] = []
+    for text, (left, top, right, bottom) in reversed(list(zip(texts, corners, strict=True))):
+        _, _, width, height = _name_size(text, letters)
+        tries = (
+            (left, top - height if top >= height else top),  # above, or inside at the top
+            (left, bottom),
+            (left, top),
+            (left, bottom - height),
+            (right - width, top - height),
+            (right - width, bottom),
+        )
+        places = [_kept_inside(x, y, width, height, size) for x, y in tries]
+        free = (each for each in places if not any(_overlap(each, other) for other in taken))
+        taken.append(next(free, places[0]))
+    return taken[::-1]
+
+
+def _kept_inside(
+    x: float, y: float, width: float, height: float, size: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    x = min(max(x, 0), max(size[0] - width, 0))
+    y = min(max(y, 0), max(size[1] - height, 0))
+    return x, y, x + width, y + height
+
+
+def _overlap(
+    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
+) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+@lru_cache(maxsize=4096)
+def _name_size(text: str, letters: int) -> tuple[float, float, float, float]:
+    """Where a name's ink begins from its place (x, y), and the size of the ground under it, px."""
+    left, top, right, bottom = font(letters).getbbox(text)
+    pad = max(2, round(letters / 6))
+    return pad - left, pad - top, right - left + 2 * pad, bottom - top + 2 * pad
+
+
+def _draw_name(
+    pen: "ImageDraw.ImageDraw",
+    text: str,
+    place: tuple[float, float, float, float],
+    letters: int,
     ground: Colour,
 ) -> None:
-    text = item.label if item.score is None else f"{item.label} {item.score:.0%}"
-    left, top, right, bottom = font.getbbox(text)
-    pad = max(2, round(font.size / 6))
-    width, height = right - left + 2 * pad, bottom - top + 2 * pad
-    x = min(max(corners[0], 0), max(size[0] - width, 0))
-    above = corners[1] - height
-    y = above if above >= 0 else min(max(corners[1], 0), max(size[1] - height, 0))
-    pen.rectangle((x, y, x + width, y + height), fill=ground)
-    pen.text((x + pad - left, y + pad - top), text, fill=_ink(ground), font=font)
+    x, y, _, _ = _name_size(text, letters)
+    pen.rectangle(place, fill=ground)
+    pen.text((place[0] + x, place[1] + y), text, fill=_ink(ground), font=font(letters))
 
 
 def _ink(ground: Colour) -> str:
