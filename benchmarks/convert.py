@@ -36,11 +36,17 @@ import sys
 from pathlib import Path
 from tfod_kit import convert
 from tfod_kit.formats.findings import Findings
-findings = Findings()
-loaded = convert._loaded((Path(sys.argv[1]),), "auto", None, None, None, findings, 0)
-groups, _ = convert._groups(loaded, None, 0, findings)
-plan = convert._plan(groups, Path("out"), loaded.classes, None, 0, "fix", None, True)
-print(sum(len(shard.annotations) for shard in plan), "images,", len(plan), "record files")
+
+def plan(source):
+    findings = Findings()
+    with convert._collected_later():
+        loaded = convert._loaded((source,), "auto", None, None, None, findings, 0)
+        groups, _ = convert._groups(loaded, None, 0, findings)
+        return convert._plan(groups, Path("out"), loaded.classes, None, 0, "fix", None, True)
+
+shards = plan(Path(sys.argv[1]))
+print(sum(len(shard.annotations) for shard in shards), "images,", len(shards), "record files")
+del shards
 """
 OPEN = "import sys\nfrom pycocotools.coco import COCO\nCOCO(sys.argv[1])"
 

@@ -4,9 +4,11 @@ A data set is an iterable of `ImageAnnotation`. A detection is an `ObjectAnnotat
 Class ids do not occur here: records carry class names, and ids live in `labels.LabelMap` alone.
 """
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -126,6 +128,42 @@ class ObjectAnnotation:
     weight: float = 1.0
 
 
+class Deferred(Sequence[ObjectAnnotation], ABC):
+    """Objects of an image that are made when they are asked for, each time anew.
+
+    Objects take ten times the room and the time of what they are made from, and to plan a
+    conversion only their classes count. They stand for a tuple, and have no keypoints.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def labels(self) -> Iterable[str]:
+        """The class of each, none of them made."""
+
+    @property
+    @abstractmethod
+    def content(self) -> bytes:
+        """All that they are made from, to tell whether it changed."""
+
+    @abstractmethod
+    def made(self, findings: Any = None) -> tuple[ObjectAnnotation, ...]:
+        """The objects; `findings` (formats.findings) takes what is found wrong with them."""
+
+    def __iter__(self) -> Iterator[ObjectAnnotation]:
+        return iter(self.made())
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.made()[place]
+
+    def __eq__(self, other: object) -> bool:
+        return self.made() == (other.made() if isinstance(other, Deferred) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.made())
+
+
 @dataclass(frozen=True, slots=True)
 class ImageAnnotation:
     """One image and what is in it.
@@ -134,7 +172,8 @@ class ImageAnnotation:
       path: the image's file.
       width, height: px, as stored in the file.
       source_id: unique in the data set; evaluation joins ground truth and detections by it.
-      objects: an empty tuple means looked at and empty: a negative, which is kept.
+      objects: an empty tuple means looked at and empty: a negative, which is kept. In `convert`
+        they may be Deferred.
     """
 
     path: Path
@@ -142,3 +181,11 @@ class ImageAnnotation:
     height: int
     source_id: str
     objects: tuple[ObjectAnnotation, ...] = ()
+
+    @property
+    def labels(self) -> Iterable[str]:
+        """The class of each object."""
+        objects: Sequence[ObjectAnnotation] = self.objects
+        if isinstance(objects, Deferred):
+            return objects.labels
+        return [item.label for item in objects]

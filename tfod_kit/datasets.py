@@ -63,6 +63,7 @@ def load(
     selection: Selection | None = None,
     findings: Findings,
     origin: int = 0,
+    deferring: bool = False,
 ) -> Loaded:
     """Reads all annotations.
 
@@ -77,6 +78,7 @@ def load(
       selection: the classes to keep, rename and merge.
       findings: takes whatever is skipped or repaired.
       origin: the number of the first pixel in formats that may count from 0 or from 1.
+      deferring: whether objects may be annotations.Deferred.
 
     Raises:
       UsageError: a path, name or option is wrong.
@@ -85,13 +87,16 @@ def load(
     paths = (sources,) if isinstance(sources, Path) else tuple(sources)
     if images_folder is not None and not images_folder.is_dir():
         raise UsageError("The image folder is not there.", where=images_folder, fix="Correct it.")
+    # Others look at each object, and what they find wrong with one is to be said once.
+    alone = deferring and not selection and len(paths) == 1
     names: list[str] = []
     reads: list[merge.Read] = []
     ids: list[Part] = []
     known_by: list[str] = []
     for path, wanted in zip(paths, _formats(format, len(paths)), strict=True):
         root = root_of(path)
-        context = Context(root, ImageIndex(images_folder or root), findings, origin, given)
+        index = ImageIndex(images_folder or root)
+        context = Context(root, index, findings, origin, given, deferring=alone)
         name, read, parts = _read(path, wanted, context)
         names.append(name)
         reads.append(read)
@@ -100,7 +105,9 @@ def load(
     joined = reads[0] if len(reads) == 1 else _joined(paths, reads, findings)
     joined, ids = _selected(selection or Selection(), joined, ids, findings)
     classes = given or merge.label_map(ids, joined, findings)
-    known = [(source, merge.known(part, classes, findings)) for source, part in joined]
+    known = joined
+    if given is not None:  # one that was made of the data knows all
+        known = [(source, merge.known(part, classes, findings)) for source, part in joined]
     roots = _roots(paths, images_folder)
     return Loaded(tuple(names), known, classes, roots, "; ".join(known_by))
 

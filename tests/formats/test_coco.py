@@ -1,3 +1,5 @@
+import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,11 +7,19 @@ import rich_samples
 from samples import coco as coco_file
 from samples import context, picture
 
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
+from tfod_kit.annotations import (
+    Deferred,
+    ImageAnnotation,
+    Keypoint,
+    ObjectAnnotation,
+    Polygons,
+    Rle,
+)
 from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.formats import coco
 from tfod_kit.formats.base import Context, Part
+from tfod_kit.formats.findings import Findings
 
 IMAGE = {"id": 7, "file_name": "a.jpg", "width": 40, "height": 30}
 ITEM = {"id": 1, "image_id": 7, "category_id": 3, "bbox": [4, 3, 16, 12]}
@@ -272,3 +282,44 @@ def test_keypoints_that_are_no_triples_cost_themselves_alone(tmp_path: Path) -> 
     item = _one(tmp_path, {"keypoints": [4, 3, 2, 0]}, at)
     assert item == ObjectAnnotation("dog", Box(0.1, 0.1, 0.5, 0.5))
     assert at.findings.counts == {"keypoints_ignored": 1}
+
+
+def _deferred(root: Path, items: list[dict]) -> ImageAnnotation:
+    picture(root / "a.jpg")
+    coco_file(root / "a.json", [IMAGE], items)
+    (annotation,) = _part(root, replace(context(root), deferring=True)).images
+    return annotation
+
+
+def test_deferred_objects_are_those_that_are_read_at_once(tmp_path: Path) -> None:
+    items = [
+        ITEM | {"segmentation": [[4, 3, 20, 3, 20, 15]], "area": 96, "attributes": {"view": "Up"}},
+        ITEM | {"id": 2, "category_id": 1, "segmentation": [[1, 2]]},
+    ]
+    annotation = _deferred(tmp_path, items)
+    (at_once,) = _part(tmp_path).images
+    objects = annotation.objects
+    assert isinstance(objects, Deferred)
+    assert isinstance(at_once.objects, tuple)
+    assert annotation.labels == at_once.labels == ["dog", "cat"]
+    assert objects.made() == at_once.objects
+    assert (annotation, len(objects), objects[1]) == (at_once, 2, at_once.objects[1])
+    assert pickle.loads(pickle.dumps(annotation)) == at_once
+    findings = Findings()
+    objects.made(findings)
+    assert findings.counts == {"mask_ignored": 1}
+    other = _deferred(tmp_path, [items[0], items[1] | {"area": 5}]).objects
+    assert isinstance(other, Deferred)
+    assert other.content != objects.content
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"category_id": 9}, {"id": 1}, {"bbox": [1, 2, 3]}, {"bbox": None}, {"keypoints": [1, 2, 2]}],
+)
+def test_what_may_be_wrong_is_looked_at_while_planning(tmp_path: Path, changed: dict) -> None:
+    at = replace(context(tmp_path, "skip"), deferring=True)
+    picture(tmp_path / "a.jpg")
+    coco_file(tmp_path / "a.json", [IMAGE], [ITEM, ITEM | {"id": 2} | changed])
+    (annotation,) = _part(tmp_path, at).images
+    assert isinstance(annotation.objects, tuple)

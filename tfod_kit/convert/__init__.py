@@ -92,10 +92,13 @@ def convert(
     """
     sources = _checked(source, out, shard_range)
     findings = Findings(on_error)
-    loaded = _loaded(sources, format, images_folder, label_map, selection, findings, origin)
-    groups, told = _groups(loaded, split, seed, findings)
-    with staging.opened(out, shared=shard_range is not None) as folder:
+    shared = shard_range is not None
+    with _collected_later():
+        loaded = _loaded(sources, format, images_folder, label_map, selection, findings, origin)
+        groups, told = _groups(loaded, split, seed, findings)
+        folder = staging.folder_of(out)
         plan = _plan(groups, folder, loaded.classes, num_shards, seed, on_error, max_side, masks)
+    with _out_of_collection(), staging.opened(out, shared=shared):
         done = _write(plan, shard_range, workers, runner)
         made = report(loaded.format, told, seed, loaded.classes, plan, done, findings)
         made = replace(made, known_by=loaded.known_by)
@@ -113,23 +116,40 @@ def _loaded(
     findings: Findings,
     origin: int,
 ) -> datasets.Loaded:
-    # The collector would look through millions of new objects again and again, and none of them
-    # can be in a circle: that took a third of the time of reading a large data set.
+    return datasets.load(
+        sources,
+        format=format,
+        images_folder=images_folder,
+        given=None if label_map is None else load_label_map(label_map),
+        selection=selection,
+        findings=findings,
+        origin=origin,
+        deferring=True,
+    )
+
+
+@contextmanager
+def _collected_later() -> Iterator[None]:
+    """Turns the collector of circular objects off. It would look through millions of new objects
+    again and again, and none of them can be in a circle: a third of the time that a plan takes."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return datasets.load(
-            sources,
-            format=format,
-            images_folder=images_folder,
-            given=None if label_map is None else load_label_map(label_map),
-            selection=selection,
-            findings=findings,
-            origin=origin,
-        )
+        yield
     finally:
         if collecting:
             gc.enable()
+
+
+@contextmanager
+def _out_of_collection() -> Iterator[None]:
+    """Keeps what there is already out of the collector's sight: it stays as long as the block, and
+    a look at it would copy the memory that worker processes share."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _groups(

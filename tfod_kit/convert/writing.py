@@ -7,7 +7,7 @@ to make it from, it need not be written again.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tfod_kit import __version__, files
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
+from tfod_kit.annotations import Deferred, ImageAnnotation, ObjectAnnotation, Polygons
 from tfod_kit.errors import DataError
 from tfod_kit.formats.findings import Findings
 from tfod_kit.formats.repair import fitted
@@ -158,8 +158,9 @@ class _Tally:
 
 
 def _records(shard: Shard, tally: _Tally, advance: Callable[[], None]) -> Iterable[bytes]:
-    for annotation in shard.annotations:
-        image = _image(annotation, shard.max_side, tally.findings)
+    for planned in shard.annotations:
+        image = _image(planned, shard.max_side, tally.findings)
+        annotation = _made(planned, tally.findings)
         if not shard.masks:
             annotation = _without_masks(annotation)
         kept = None if image is None else _fitted(annotation, image, tally.findings)
@@ -168,6 +169,13 @@ def _records(shard: Shard, tally: _Tally, advance: Callable[[], None]) -> Iterab
             tally.pixels.update(image.sha256)
             tally.add(kept)
             yield example.encode(kept, image, shard.label_map, shard.keypoints)
+
+
+def _made(annotation: ImageAnnotation, findings: Findings) -> ImageAnnotation:
+    objects: Sequence[ObjectAnnotation] = annotation.objects
+    if not isinstance(objects, Deferred):
+        return annotation
+    return replace(annotation, objects=objects.made(findings))
 
 
 def _without_masks(annotation: ImageAnnotation) -> ImageAnnotation:
@@ -251,4 +259,6 @@ def _name(value: object) -> object:
         return value.name
     if isinstance(value, Polygons):
         return value.compact
+    if isinstance(value, Deferred):
+        return value.content
     raise NotImplementedError(type(value))

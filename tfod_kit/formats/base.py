@@ -35,6 +35,7 @@ class Context:
       findings: takes whatever is skipped or repaired.
       origin: the number of the first pixel in formats that may count from 0 or from 1.
       label_map: names the classes where annotations hold numbers alone.
+      deferring: whether objects may be annotations.Deferred.
     """
 
     root: Path
@@ -42,6 +43,7 @@ class Context:
     findings: Findings
     origin: int = 0
     label_map: LabelMap | None = None
+    deferring: bool = False
 
     def name(self, path: Path) -> str:
         """The path as messages show it: relative to the root where it lies below."""

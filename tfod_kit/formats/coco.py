@@ -18,6 +18,7 @@ import msgspec
 
 from tfod_kit import boxes
 from tfod_kit.annotations import (
+    Deferred,
     ImageAnnotation,
     Keypoint,
     ObjectAnnotation,
@@ -29,6 +30,7 @@ from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.formats import coco_write, reading, rle
 from tfod_kit.formats.base import DETAILS, Context, Format, Part, Source
+from tfod_kit.formats.findings import Findings
 from tfod_kit.formats.locate import split_of_path, which
 
 # What COCO ships beside its instances; read only where there is nothing better.
@@ -72,6 +74,7 @@ class _Class(NamedTuple):
 
 _HIGHEST_ID = (1 << 31) - 1  # a label map's ids are int32
 _NULL, _BRACE = b"n{"  # how a segmentation begins that is null, or run lengths
+_encode = msgspec.json.Encoder().encode
 _decode_run_lengths = msgspec.json.Decoder(_RunLengths).decode
 
 
@@ -188,6 +191,7 @@ def _ids(classes: Mapping[_Id, _Class]) -> dict[str, int]:
 def _images(
     content: _File, classes: Mapping[_Id, _Class], source: Source, context: Context
 ) -> Iterator[ImageAnnotation]:
+    plain = _is_plain(content.annotations, classes)
     by_image: dict[_Id, list[_Annotation]] = defaultdict(list)
     for item in content.annotations:
         by_image[item.image_id].append(item)
@@ -195,6 +199,7 @@ def _images(
     content.annotations.clear()
     path = source.annotations[0]
     file = context.name(path)
+    defer = context.deferring and plain
     seen: set[_Id] = set()
     for record in content.images:
         where = f"{file}, image {record.id!r}"
@@ -208,19 +213,58 @@ def _images(
         size = reading.size(record.width, record.height, image, where, context)
         if size is None:
             continue
-        yield ImageAnnotation(
-            path=image,
-            width=size[0],
-            height=size[1],
-            source_id=str(record.id),
-            objects=tuple(_objects(by_image.pop(record.id, ()), classes, size, file, context)),
-        )
+        own = by_image.pop(record.id, ())
+        objects: Any = _Plain(own, classes, size, file) if own and defer else ()
+        if own and not defer:
+            objects = tuple(_objects(own, classes, size, file, context.findings))
+        yield ImageAnnotation(image, size[0], size[1], str(record.id), objects)
     for image_id in [known for known in by_image if known not in seen]:
         orphans = by_image[image_id]
         where = f"{file}, annotation {orphans[0].id!r}"
         context.findings.add(
             "annotation_of_absent_image", where, f"image {image_id!r}", count=len(orphans)
         )
+
+
+def _is_plain(annotations: Sequence[_Annotation], classes: Mapping[_Id, _Class]) -> bool:
+    """Whether nothing but outlines can be wrong with the annotations, and none has keypoints."""
+    return (
+        {item.category_id for item in annotations} <= classes.keys()
+        and len({item.id for item in annotations}) == len(annotations)
+        and all(item.bbox is not None and len(item.bbox) == 4 for item in annotations)
+        and not any(item.keypoints for item in annotations)
+    )
+
+
+class _Plain(Deferred):
+    """Objects as the file has them; of annotations that `_is_plain` says yes to."""
+
+    __slots__ = ("_classes", "_file", "_items", "_size")
+
+    def __init__(
+        self,
+        items: Sequence[_Annotation],
+        classes: Mapping[_Id, _Class],
+        size: tuple[int, int],
+        file: str,
+    ) -> None:
+        self._items, self._classes, self._size, self._file = items, classes, size, file
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def labels(self) -> list[str]:
+        classes = self._classes
+        return [classes[item.category_id].name for item in self._items]
+
+    @property
+    def content(self) -> bytes:
+        return _encode((self.labels, self._items))
+
+    def made(self, findings: Findings | None = None) -> tuple[ObjectAnnotation, ...]:
+        taken = Findings("skip") if findings is None else findings
+        return tuple(_objects(self._items, self._classes, self._size, self._file, taken))
 
 
 def _image_file(record: _Image, where: str, source: Source, context: Context) -> Path | None:
@@ -239,30 +283,30 @@ def _objects(
     classes: Mapping[_Id, _Class],
     size: tuple[int, int],
     file: str,
-    context: Context,
+    findings: Findings,
 ) -> Iterator[ObjectAnnotation]:
     seen: dict[_Id, _Annotation] = {}
     for item in annotations:
         where = f"{file}, annotation {item.id!r}"
         first = item if item.id is None else seen.setdefault(item.id, item)
         if first is not item and first == item:
-            context.findings.add("annotation_twice", where)
+            findings.add("annotation_twice", where)
             continue
         kind = classes.get(item.category_id)
         if kind is None:
             found = f"category_id {item.category_id!r}"
-            context.findings.add("class_missing", where, found)
+            findings.add("class_missing", where, found)
             continue
-        mask = _mask(item.segmentation, size, where, context)
-        box = _box(item, mask, size, where, context)
+        mask = _mask(item.segmentation, size, where, findings)
+        box = _box(item, mask, size, where, findings)
         if box is None:
-            context.findings.add("box_missing", where, f"bbox {item.bbox}")
+            findings.add("box_missing", where, f"bbox {item.bbox}")
             continue
         yield ObjectAnnotation(
             label=kind.name,
             box=box,
             mask=mask,
-            keypoints=_keypoints(item, kind, size, where, context),
+            keypoints=_keypoints(item, kind, size, where, findings),
             is_crowd=bool(item.iscrowd),
             area=item.area if item.area and item.area > 0 else None,
             score=item.score,
@@ -293,7 +337,7 @@ def _box(
     mask: Polygons | Rle | None,
     size: tuple[int, int],
     where: str,
-    context: Context,
+    findings: Findings,
 ) -> Box | None:
     width, height = size
     if item.bbox is not None and len(item.bbox) == 4:
@@ -301,12 +345,12 @@ def _box(
         return boxes.from_xywh(x, y, w, h, width=width, height=height)
     if item.bbox or not isinstance(mask, Polygons):
         return None
-    context.findings.add("box_from_mask", where)
+    findings.add("box_from_mask", where)
     return reading.around(mask, width, height)
 
 
 def _mask(
-    segmentation: msgspec.Raw, size: tuple[int, int], where: str, context: Context
+    segmentation: msgspec.Raw, size: tuple[int, int], where: str, findings: Findings
 ) -> Polygons | Rle | None:
     """The mask, or None where there is none or it cannot be read."""
     text = memoryview(segmentation)
@@ -317,13 +361,13 @@ def _mask(
             return _rle(_decode_run_lengths(segmentation))
         rings = decode_rings(segmentation)
     except (msgspec.MsgspecError, ValueError) as error:
-        context.findings.add("mask_ignored", where, error)
+        findings.add("mask_ignored", where, error)
         return None
     usable = tuple(ring for ring in rings if len(ring) >= 6 and len(ring) % 2 == 0)
     if len(usable) == len(rings):
         return Polygons.from_json(segmentation) if rings else None
     if not usable and any(rings):
-        context.findings.add("mask_ignored", where, "an outline of fewer than 3 points")
+        findings.add("mask_ignored", where, "an outline of fewer than 3 points")
     return Polygons(usable) if usable else None
 
 
@@ -336,13 +380,13 @@ def _rle(stored: _RunLengths) -> Rle:
 
 
 def _keypoints(
-    item: _Annotation, kind: _Class, size: tuple[int, int], where: str, context: Context
+    item: _Annotation, kind: _Class, size: tuple[int, int], where: str, findings: Findings
 ) -> tuple[Keypoint, ...]:
     flat = item.keypoints
     if not flat:
         return ()
     if len(flat) % 3:
-        context.findings.add("keypoints_ignored", where, f"{len(flat)} numbers")
+        findings.add("keypoints_ignored", where, f"{len(flat)} numbers")
         return ()
     width, height = size
     names = kind.keypoints if len(kind.keypoints) == len(flat) // 3 else ("",) * (len(flat) // 3)

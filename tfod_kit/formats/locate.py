@@ -46,11 +46,16 @@ def root_of(source: Path) -> Path:
 
 def walk(root: Path) -> Iterator[Path]:
     """Every file below a folder, in sorted order, hidden ones left out."""
+    return (path for path, _ in _walk(root))
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, str]]:
+    """As `walk`, with the names: to ask a path for its own takes longer than all else here."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith("."):
-                yield Path(folder, name)
+                yield Path(folder, name), name
 
 
 def which(paths: Sequence[Path], fits: Callable[[Path], bool]) -> list[Path]:
@@ -75,28 +80,40 @@ class ImageIndex:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._files: dict[Path, tuple[Path, ...]] = {}
+        self._files: dict[Path, tuple[tuple[Path, ...], tuple[str, ...]]] = {}
         self._kinds: dict[Path, dict[str, list[Path]]] = {}
 
     def files(self, folder: Path) -> tuple[Path, ...]:
         """Every file below a folder, as `walk` finds them; read once, whoever asks."""
+        return self._found(folder)[0]
+
+    def _found(self, folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+        """The files, and their names."""
         if folder not in self._files:
-            self._files[folder] = tuple(walk(folder))
+            pairs = list(_walk(folder))
+            self._files[folder] = tuple(path for path, _ in pairs), tuple(name for _, name in pairs)
         return self._files[folder]
 
     def of_kind(self, folder: Path, extension: str) -> list[Path]:
         """The files below a folder whose names end so (".json"), in any case, in sorted order."""
         if folder not in self._kinds:
             kinds: dict[str, list[Path]] = {}
-            for path in self.files(folder):
-                kinds.setdefault(os.path.splitext(path.name)[1].lower(), []).append(path)  # noqa: PTH122 a tenth of Path's cost
+            for path, name in zip(*self._found(folder), strict=True):
+                extension_ = os.path.splitext(name)[1].lower()  # noqa: PTH122 a tenth of Path's cost
+                kinds.setdefault(extension_, []).append(path)
             self._kinds[folder] = kinds
         return list(self._kinds[folder].get(extension, ()))
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
         """Every image file, sorted."""
-        return tuple(p for p in self.files(self.root) if p.name.lower().endswith(EXTENSIONS))
+        return tuple(path for path, _ in self._images)
+
+    @cached_property
+    def _images(self) -> list[tuple[Path, str]]:
+        """Every image file and its name, in lower case."""
+        lower = ((path, name.lower()) for path, name in zip(*self._found(self.root), strict=True))
+        return [pair for pair in lower if pair[1].endswith(EXTENSIONS)]
 
     def by_name(self, wanted: str, near: Path, split: str | None = None) -> list[Path]:
         """The images of that file name that fit best: none, one, or several that fit as well.
@@ -107,8 +124,10 @@ class ImageIndex:
           split: the annotations' split; an image in a folder of that name is preferred, one in a
             folder of another comes last.
         """
-        parts = PurePosixPath(wanted.strip().replace("\\", "/")).parts
-        if not parts:
+        plain = wanted.strip().replace("\\", "/")
+        # Nearly every name has no folder, and taking one apart takes longer than finding it.
+        parts = PurePosixPath(plain).parts if "/" in plain or plain == "." else (plain,)
+        if not parts or not plain:
             return []
         return _best(self._names.get(parts[-1].lower(), []), parts, near, split)
 
@@ -119,15 +138,15 @@ class ImageIndex:
     @cached_property
     def _names(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = {}
-        for path in self.paths:
-            found.setdefault(path.name.lower(), []).append(path)
+        for path, name in self._images:
+            found.setdefault(name, []).append(path)
         return found
 
     @cached_property
     def _stems(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = {}
-        for path in self.paths:
-            found.setdefault(path.stem.lower(), []).append(path)
+        for path, name in self._images:
+            found.setdefault(name.rpartition(".")[0], []).append(path)
         return found
 
 

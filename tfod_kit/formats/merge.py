@@ -31,6 +31,8 @@ def unique(read: Read, context: Context) -> Read:
 
 def _renamed(read: Read, rename: Callable[[Source, ImageAnnotation], str]) -> Read:
     """The annotations, with new source ids where several images have one."""
+    if len({a.source_id for _, part in read for a in part}) == sum(len(part) for _, part in read):
+        return read
     owners: dict[str, set[Path]] = {}
     for _, part in read:
         for annotation in part:
@@ -52,6 +54,8 @@ def _renamed(read: Read, rename: Callable[[Source, ImageAnnotation], str]) -> Re
 
 def _once(source: Source, part: list[ImageAnnotation], context: Context) -> list[ImageAnnotation]:
     """The annotations less the second of one image."""
+    if len({annotation.source_id for annotation in part}) == len(part):
+        return part
     kept: dict[str, ImageAnnotation] = {}
     for annotation in part:
         if annotation.source_id in kept:
@@ -63,8 +67,12 @@ def _once(source: Source, part: list[ImageAnnotation], context: Context) -> list
 
 def note_unannotated(read: Read, context: Context) -> None:
     """Counts the images below the data set's folder that nothing annotates."""
-    annotated = {annotation.path for _, part in read for annotation in part}
-    for path in context.images.paths:
+    paths = [annotation.path for _, part in read for annotation in part]
+    # Most are the very objects that the index found: to compare paths by their text takes longer.
+    same = set(map(id, paths))
+    others = [path for path in context.images.paths if id(path) not in same]
+    annotated = set(paths) if others else set()
+    for path in others:
         if path not in annotated:
             context.findings.add("image_without_annotation", context.name(path))
 
@@ -74,7 +82,7 @@ def label_map(parts: Sequence[Part], read: Read, findings: Findings) -> LabelMap
 
     Ids are numbered anew where parts contradict each other, and shifted to start at 1 or above.
     """
-    names = {item.label for _, part in read for a in part for item in a.objects}
+    names = {label for _, part in read for a in part for label in a.labels}
     declared = {pair for part in parts for pair in part.ids.items()}
     own = dict(sorted(declared, key=lambda pair: (pair[1], pair[0])))
     if not own and not names:
@@ -100,7 +108,10 @@ def known(
     """The annotations less the objects whose class the label map lacks."""
     result = []
     for annotation in part:
-        unknown = [item.label for item in annotation.objects if item.label not in classes]
+        unknown = [label for label in annotation.labels if label not in classes]
+        if not unknown:
+            result.append(annotation)
+            continue
         for label in unknown:
             findings.add(
                 "class_unknown",
@@ -109,5 +120,5 @@ def known(
                 fix=f"{did_you_mean(label, classes)} Add it to the label map, or rename it.",
             )
         kept = tuple(item for item in annotation.objects if item.label in classes)
-        result.append(replace(annotation, objects=kept) if unknown else annotation)
+        result.append(replace(annotation, objects=kept))
     return result

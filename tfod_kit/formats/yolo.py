@@ -85,12 +85,13 @@ FORMAT = Format(
 def _label_files(context: Context) -> dict[Path, Path]:
     """Image -> its text file, for the images that have one: beside it, or below labels/."""
     known: dict[tuple[str, str], Path] = {}
-    for path in context.images.files(context.root):
-        stem, extension = os.path.splitext(path.name)  # noqa: PTH122 a tenth of Path's cost
-        if extension.lower() == ".txt":
-            known[os.path.dirname(path), stem] = path  # noqa: PTH120
+    for path in context.images.of_kind(context.root, ".txt"):
+        # A tenth of what Path takes.
+        known[os.path.dirname(path), os.path.splitext(path.name)[0]] = path  # noqa: PTH120, PTH122
     homes: dict[str, tuple[str, ...]] = {}
     found: dict[Path, Path] = {}
+    if not known:
+        return found
     for image in context.images.paths:
         folder = os.path.dirname(image)  # noqa: PTH120
         stem = os.path.splitext(image.name)[0]  # noqa: PTH122
