@@ -35,7 +35,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--quantise",
         help=f"how numbers are kept: {_known('quantise')} (default: the first that the target has)",
     )
-    parser.add_argument("--io", help=f"the input of a quantised model: {_known('io')}")
+    parser.add_argument("--io", help=f"the input of an int8 model, or input/output: {_known('io')}")
     parser.add_argument(
         "--calibration", type=count, default=100, help="pictures that int8 is calibrated on"
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tfod_kit.engine.detectors import checkpoint as _checkpoint
 from tfod_kit.engine.detectors import saved_model as _saved_model
+from tfod_kit.engine.detectors import tflite as _tflite
 from tfod_kit.engine.detectors.base import BatchDetector, Detector, Runtime
 from tfod_kit.engine.detectors.checkpoint import LiveDetector
 from tfod_kit.engine.detectors.objects import as_objects
@@ -28,6 +29,7 @@ __all__ = [
 # holds a SavedModel and the checkpoint it was made from: the SavedModel is meant.
 RUNTIMES: dict[str, Runtime] = {
     "saved_model": _saved_model,
+    "tflite": _tflite,
     "checkpoint": _checkpoint,
 }
 

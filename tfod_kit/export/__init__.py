@@ -1,8 +1,9 @@
 """Writes trained models for use elsewhere: TARGETS names what for, `export` does it.
 
 A target is one module beside this one and one line here. The module has `write(job) -> None`, which
-writes into `job.folder`. Where the artefact runs in something that `engine.detector.load` does not
-know (a browser), it also has `opened(folder)`, a context manager that gives a detector.
+writes into `job.folder`, and may have `check(source)`, which refuses a model beforehand. Where the
+artefact runs in something that `engine.detector.load` does not know (a browser), it also has
+`opened(folder)`, a context manager that gives a detector.
 """
 
 import importlib
@@ -39,7 +40,8 @@ class Target:
       input_types: what the exported model can take; the first is the default.
       quantise: the ways to keep its numbers, and how far each may be from the checkpoint; the
         first is the default.
-      io: the types that a quantised model's input can have; the first is the default.
+      io: the types that an int8 model's input can have, and after a slash those of its output
+        where they are no floats; the first is the default.
       architectures: the models it can take, as pipeline.config names them; empty for all.
       packages: what must be importable to write it.
       extra: the extra of tfod_kit that brings them.
@@ -65,6 +67,16 @@ TARGETS = {
             "encoded_image_string_tensor",
             "tf_example",
         ),
+    ),
+    "serving": Target(
+        "tfod_kit.export.serving",
+        "TensorFlow Serving's folder, which takes pixels or encoded pictures, any number at once",
+        packages=("tensorflow_serving",),
+        extra="serving",
+    ),
+    "tfjs": Target(
+        "tfod_kit.export.tfjs",
+        "a web page that detects in pictures and before the camera, with TensorFlow.js",
     ),
 }
 
@@ -157,6 +169,9 @@ def check_source(source: Source, target: str, wishes: Wishes | None = None) -> N
             found=pipeline_config.architecture(source.config),
             fix=f"Export it to one of {', '.join(able)}.",
         )
+    module = importlib.import_module(chosen(target).module)
+    if hasattr(module, "check"):
+        module.check(source)
     if _settled(target, wishes or Wishes())["quantise"] == "int8" and not source.records:
         raise UsageError(
             "There are no records to calibrate int8 on.",
@@ -168,6 +183,10 @@ def check_source(source: Source, target: str, wishes: Wishes | None = None) -> N
 def _settled(target: str, wishes: Wishes) -> dict[str, str]:
     """The wishes that are a choice, with the target's defaults."""
     kind = chosen(target)
+    if wishes.io not in (None, FLOAT32) and wishes.quantise != "int8":
+        raise UsageError(
+            "Only an int8 model takes whole numbers.", where="--io", fix="Add --quantise int8."
+        )
     return {
         "input_type": _one_of(target, "input type", wishes.input_type, kind.input_types),
         "quantise": _one_of(target, "way to quantise", wishes.quantise, tuple(kind.quantise)),

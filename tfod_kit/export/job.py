@@ -27,7 +27,7 @@ class Wishes:
     Attributes:
       input_type: what the model shall take; the target's default when None.
       quantise: how numbers are kept: float32, or one of the target's other ways; its first if None.
-      io: the type of a quantised model's input: float32, uint8 or int8.
+      io: the type of an int8 model's input, such as uint8; "uint8/uint8" for its output too.
       calibration: pictures that int8 is calibrated on.
       any_batch: whether the model shall take several images at once, where there is a choice.
     """

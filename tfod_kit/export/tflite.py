@@ -1,0 +1,171 @@
+"""The TensorFlow Lite target: one file for phones and edge boards, that says what it needs."""
+
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from tfod_kit import files, pipeline_config
+from tfod_kit.engine import averages, runtime
+from tfod_kit.engine.detectors.tflite import FILE
+from tfod_kit.engine.detectors.tflite_metadata import UNUSED, Metadata, embed
+from tfod_kit.errors import ConfigError, SetupError
+from tfod_kit.export.job import Job, Source, does_not_fit
+from tfod_kit.export.quiet import quiet
+from tfod_kit.labels import LabelMap
+
+_SIGNATURE = "serving_default"
+
+
+def check(source: Source) -> None:
+    """Finds what the target cannot do, before anything slow begins.
+
+    Raises:
+      ConfigError: the model's input has no fixed size.
+    """
+    resizer = pipeline_config.model_of(source.config).image_resizer
+    kind = resizer.WhichOneof("image_resizer_oneof")
+    if kind != "fixed_shape_resizer" or resizer.fixed_shape_resizer.convert_to_grayscale:
+        raise ConfigError(
+            "TensorFlow Lite needs a model with an input of one size, in colour.",
+            where=f"{source.run}, image_resizer",
+            expected="fixed_shape_resizer { height: ... width: ... }",
+            found=kind,
+            fix="Train with a fixed_shape_resizer (`tfod configure MODEL --set ...`), or export to "
+            "saved_model, onnx or openvino.",
+        )
+
+
+def write(job: Job) -> None:
+    """Writes model.tflite with its postprocessing, its labels and its normalisation inside.
+
+    Raises:
+      CheckpointError: the checkpoint is not this model's.
+      SetupError: TensorFlow's converter fails.
+    """
+    tf = runtime.start()
+    with tempfile.TemporaryDirectory() as folder:
+        mean, std = _normalisation(job.source)
+        with quiet():
+            module = _module(job)
+            concrete = module.inference_fn.get_concrete_function(
+                tf.TensorSpec(module.input_shape(), tf.float32, name="input")
+            )
+            tf.saved_model.save(module, folder, signatures=concrete)
+        model = _converted(job, folder)
+    told = f"Detects {', '.join(job.source.label_map)}. Made by tfod_kit ({job.quantise})."
+    metadata = Metadata(_label_lines(job.source.label_map), mean, std, told)
+    files.write_bytes(job.folder / FILE, embed(model, metadata))
+
+
+def _module(job: Job) -> Any:
+    """Upstream's module for the converter, with as many detections as the model itself gives."""
+    from object_detection import export_tflite_graph_lib_tf2 as upstream
+
+    config = job.source.config
+    if pipeline_config.architecture(config) == "ssd":
+        most = config.model.ssd.post_processing.batch_non_max_suppression.max_total_detections
+        # Upstream's own suppression works class by class, which here is called regular.
+        return upstream.SSDModule(config, job.source.model, most, True)
+    tf = runtime.start()
+    own = pipeline_config.copy_of(config)
+    center = own.model.center_net
+    most = center.object_center_params.max_box_predictions
+    module = upstream.CenterNetModule(own, most, bool(center.keypoint_estimation_task))
+    try:
+        with averages.deployed(job.source.prefix) as weights:
+            root = tf.train.Checkpoint(model=module.get_model())
+            status = root.restore(str(weights)).expect_partial()
+            spec = tf.TensorSpec(module.input_shape(), tf.float32, name="input")
+            module.inference_fn.get_concrete_function(spec)
+            status.assert_existing_objects_matched()
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        raise does_not_fit(job.source.prefix, error) from error
+    return module
+
+
+def _converted(job: Job, folder: str) -> bytes:
+    """The .tflite file of a SavedModel of upstream's module."""
+    tf = runtime.start()
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
+    converter.allow_custom_ops = True  # TFLite_Detection_PostProcess, which every runtime has
+    operations = tf.lite.OpsSet
+    converter.target_spec.supported_ops = [operations.TFLITE_BUILTINS]
+    if job.quantise != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if job.quantise == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if job.quantise == "int8":
+        whole = operations.TFLITE_BUILTINS_INT8
+        converter.target_spec.supported_ops = [whole, operations.TFLITE_BUILTINS]
+        converter.representative_dataset = lambda: _calibration(job)
+        taken, _, given = job.io.partition("/")
+        converter.inference_input_type = tf.dtypes.as_dtype(taken)
+        converter.inference_output_type = tf.dtypes.as_dtype(given or "float32")
+    try:
+        with quiet():
+            return bytes(converter.convert())
+    except Exception as error:  # the converter raises its own kinds, and plain Exception
+        raise SetupError(
+            "TensorFlow Lite's converter cannot take this model.",
+            where=job.source.run,
+            found=str(error).strip().splitlines()[0] if str(error) else type(error).__name__,
+            fix="Try --quantise float32; or export to onnx or openvino.",
+        ) from error
+
+
+def _calibration(job: Job) -> Iterator[list[Any]]:
+    """Pictures of the records as the model's input."""
+    import numpy as np
+
+    raw = _takes_pixels(job.source)
+    for labelled in job.source.examples(job.calibration):
+        image = np.asarray(labelled.picture)
+        prepared = job.source.detector.prepare(image)  # type: ignore[attr-defined]
+        yield [_resized(job, image) if raw else prepared.pixels[None]]
+
+
+def _resized(job: Job, image: Any) -> Any:
+    from tfod_kit.engine.detectors.resize import bilinear
+
+    fixed = pipeline_config.model_of(job.source.config).image_resizer.fixed_shape_resizer
+    return bilinear(image, fixed.height, fixed.width)[None]
+
+
+def _takes_pixels(source: Source) -> bool:
+    """Whether upstream's module normalises by itself."""
+    return pipeline_config.architecture(source.config) == "center_net"
+
+
+def _normalisation(source: Source) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and std of each channel, found by giving the model's preprocessing plain pictures.
+
+    Raises:
+      ConfigError: the preprocessing does more than that.
+    """
+    import numpy as np
+
+    if _takes_pixels(source):
+        return (0.0,) * 3, (1.0,) * 3
+    tf = runtime.start()
+    fixed = pipeline_config.model_of(source.config).image_resizer.fixed_shape_resizer
+
+    def seen(*colour: float) -> Any:
+        plain = tf.broadcast_to(tf.constant(colour), [1, fixed.height, fixed.width, 3])
+        return source.model.preprocess(plain)[0].numpy()[0, 0, 0].astype(np.float64)
+
+    black, white, mixed = seen(0, 0, 0), seen(255, 255, 255), seen(20, 100, 200)
+    std = 255 / (white - black)
+    mean = -black * std
+    if not np.allclose(mixed, (np.array([20, 100, 200]) - mean) / std, atol=1e-4):
+        raise ConfigError(
+            "The model's preprocessing cannot be described as a mean and a deviation.",
+            where=source.run,
+            fix="Export to saved_model, onnx or openvino, which hold the preprocessing inside.",
+        )
+    return tuple(mean.round(6).tolist()), tuple(std.round(6).tolist())
+
+
+def _label_lines(label_map: LabelMap) -> tuple[str, ...]:
+    """A line for each id from 1 on."""
+    names = label_map.names
+    return tuple(names.get(number, UNUSED) for number in range(1, label_map.num_classes + 1))
