@@ -1,0 +1,53 @@
+"""Pictures as a detector needs them: upright and RGB, whatever the file holds."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfod_kit.errors import DataError
+from tfod_kit.records import images
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+
+# Pillow tries no other: each is one more decoder that a hostile file could reach.
+_KINDS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+
+# What Pillow turns into RGB without loss of what is seen; 16 bits it would cut off at 255.
+_PLAIN = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
+
+
+def open_image(path: Path) -> "Image.Image":
+    """The picture, upright (EXIF orientation applied) and in RGB.
+
+    Raises:
+      DataError: it is not a picture, is cut short, or is absurdly large.
+    """
+    from PIL import Image, ImageOps
+
+    Image.init()  # knows TIFF and WebP only then; the second call does nothing
+    try:
+        with Image.open(path, formats=_KINDS) as image:
+            if image.width * image.height > images.MAX_PIXELS:
+                raise ValueError(f"{image.width}x{image.height} pixels")
+            if image.mode not in _PLAIN:
+                return _converted(path)
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            return image.copy() if image.mode == "RGB" else image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(
+            "This is not a picture that can be read.",
+            where=path,
+            found=str(error),
+            fix="Open it in a viewer; save it anew as JPEG or PNG, or leave it out.",
+        ) from error
+
+
+def _converted(path: Path) -> "Image.Image":
+    """A picture of another depth, brought to 8 bits as `tfod convert` does it."""
+    from PIL import Image
+
+    return Image.open(io.BytesIO(images.load(path).data)).convert("RGB")
