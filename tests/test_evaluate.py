@@ -47,7 +47,8 @@ def test_all_found_is_one() -> None:
         ["cat", "dog"],
     )
     assert result.metrics[MAP] == pytest.approx(1.0)
-    assert result.classes["dog"] == evaluate.ClassMetrics(1, pytest.approx(1.0), pytest.approx(1.0))
+    dog = result.classes["dog"]
+    assert (dog.ground_truth, dog.ap, dog.ap50) == (1, pytest.approx(1.0), pytest.approx(1.0))
     assert (result.images, result.detections) == (2, 2)
 
 

@@ -1,18 +1,20 @@
-"""`tfod evaluate MODEL`: COCO metrics on records: printed, as JSON, and in TensorBoard."""
+"""`tfod evaluate MODEL`: how good a model is, on records; or any tool's detections, from JSON."""
 
 import argparse
 import dataclasses
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfod_kit import evaluate, files, pipeline_config, visualize
+from tfod_kit import evaluate, pipeline_config, results, visualize
 from tfod_kit.annotations import ObjectAnnotation
+from tfod_kit.cli import evaluation_text
 from tfod_kit.cli.shared import CONFIG, count
 from tfod_kit.errors import UsageError
+from tfod_kit.evaluate import worst
 from tfod_kit.progress import progress
 from tfod_kit.records import shards
+from tfod_kit.results import Results
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,11 +23,14 @@ if TYPE_CHECKING:
 
 _PICTURES = 8
 _DRAWN_FROM = 0.3
+_COCO = "coco"
 DEFAULT_SPLIT = "val"
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="a run folder, or an exported model")
+    parser.add_argument(
+        "model", type=Path, nargs="?", help="a run folder, a checkpoint's folder, an exported model"
+    )
     parser.add_argument(
         "--records",
         help="a folder that `tfod convert` wrote, or a pattern of record files (default: those of "
@@ -33,31 +38,79 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--split", help="the split to measure on, such as val or test")
     parser.add_argument(
-        "--checkpoint", type=Path, help="a run's checkpoint to measure (default: its newest)"
+        "--checkpoint",
+        help="a run's checkpoint to measure: latest, best, a step, or a prefix (default: latest)",
+    )
+    parser.add_argument(
+        "--metrics",
+        action="append",
+        default=[],
+        choices=(_COCO, *evaluate.PROTOCOLS),
+        help="measure by this as well as COCO's metrics; repeatable",
     )
     parser.add_argument("--label_map", type=Path, help="class names, where the model brings none")
     parser.add_argument("--batch_size", type=count, default=8, help="pictures detected at once")
     parser.add_argument("--out", type=Path, help="folder for the figures (default: MODEL/eval)")
+    given = parser.add_argument_group("any tool's detections", "in place of a model; no TensorFlow")
+    given.add_argument("--ground_truth", type=Path, metavar="JSON", help="a COCO JSON")
+    given.add_argument(
+        "--detections",
+        type=Path,
+        metavar="JSON",
+        help="COCO results, or what `tfod predict` writes",
+    )
+    given.add_argument("--images", type=Path, help="the pictures' folder, to draw the worst")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.ground_truth or args.detections:
+        return _run_on_json(args)
+    if args.model is None:
+        raise UsageError(
+            "There is nothing to evaluate.",
+            expected="a model, or --ground_truth and --detections",
+            fix="tfod evaluate RUN",
+        )
     paths, split = _records(args)
     out = args.out or (args.model if args.model.is_dir() else args.model.parent) / "eval"
     print(f"Evaluating {args.model} on {_pictures(paths):,} pictures ({split})", flush=True)
     from tfod_kit.engine import detector as detectors
 
     detector = detectors.load(args.model, label_map=args.label_map, checkpoint=args.checkpoint)
-    result = measure(detector, paths, split, out, batch_size=args.batch_size)
-    _print(result)
-    print(f"Figures:     {_figures(detector, split, out)}")
+    found = measure(
+        detector,
+        paths,
+        split,
+        out,
+        batch_size=args.batch_size,
+        protocols=_protocols(args),
+        draw_worst=True,
+    )
+    _print(found, results.path(out, split, detector.step))
     print(f"Curves:      tensorboard --logdir {out.parent}")
     return 0
 
 
 def measure(
-    detector: "Detector", paths: list[Path], split: str, out: Path, *, batch_size: int = 8
-) -> evaluate.Evaluation:
-    """Evaluates on record files; the figures go to `out` as JSON and into TensorBoard.
+    detector: "Detector",
+    paths: list[Path],
+    split: str,
+    out: Path,
+    *,
+    batch_size: int = 8,
+    protocols: Sequence[str] = (),
+    draw_worst: bool = False,
+) -> Results:
+    """Evaluates on record files; the figures go to `out` as a document and into TensorBoard.
+
+    Args:
+      detector: what is measured.
+      paths: the record files.
+      split: what to call them.
+      out: the folder.
+      batch_size: pictures detected at once.
+      protocols: of evaluate.PROTOCOLS, to measure by as well.
+      draw_worst: whether the pictures with most errors are drawn into `out`/worst.
 
     Raises:
       UsageError: the detector has no label map.
@@ -78,15 +131,26 @@ def measure(
                 pictures.append(_compared(labelled, found, colours))
             bar.advance()
 
-        result = evaluate.evaluate(
+        tables = evaluate.collect(
             detector,
             evaluate.read_examples(paths, detector.label_map),
             detector.label_map,
             batch_size=batch_size,
             seen=seen,
         )
-    _write(result, detector, split, out, pictures)
-    return result
+    measured = evaluate.measure(tables, protocols)
+    measured = dataclasses.replace(
+        measured, model=str(detector.source), step=detector.step, split=split
+    )
+    if draw_worst:
+        places = {image["source_id"]: place for place, image in enumerate(tables.images)}
+        wanted = {places[image.source_id] for image in measured.worst}
+        examples = evaluate.read_examples(paths, detector.label_map, only=wanted)
+        shown = ((each.truth.source_id, each.picture) for each in examples)
+        measured = worst.draw(measured, tables, shown, out)
+    results.save(measured, results.path(out, split, detector.step))
+    _summarise(measured, out / split, pictures)
+    return measured
 
 
 def configured_records(config: Any) -> list[Path]:
@@ -98,6 +162,36 @@ def configured_records(config: Any) -> list[Path]:
     readers = config.eval_input_reader
     patterns = [path for reader in readers for path in reader.tf_record_input_reader.input_path]
     return [path for pattern in patterns for path in shards.match(pattern)]
+
+
+def _run_on_json(args: argparse.Namespace) -> int:
+    """Measures a file of detections: no model, no TensorFlow."""
+    from tfod_kit.evaluate import from_json
+
+    if args.model is not None or not (args.ground_truth and args.detections):
+        raise UsageError(
+            "It is not clear what is to be measured.",
+            expected="either a model, or both --ground_truth and --detections",
+            fix="tfod evaluate --ground_truth instances.json --detections detections.json",
+        )
+    tables = from_json.read(args.ground_truth, args.detections)
+    print(f"Evaluating {args.detections} on {len(tables.images):,} pictures of {args.ground_truth}")
+    split = args.split or args.ground_truth.stem
+    out = args.out or args.detections.parent / "eval"
+    measured = dataclasses.replace(
+        evaluate.measure(tables, _protocols(args)), model=str(args.detections), split=split
+    )
+    if args.images is not None:
+        shown = worst.pictures_in(args.images, measured.worst)
+        measured = worst.draw(measured, tables, shown, out)
+    document = results.path(out, split, None)
+    results.save(measured, document)
+    _print(measured, document)
+    return 0
+
+
+def _protocols(args: argparse.Namespace) -> list[str]:
+    return [name for name in dict.fromkeys(args.metrics) if name != _COCO]
 
 
 def _pictures(paths: list[Path]) -> int:
@@ -147,46 +241,24 @@ def _compared(
     )
 
 
-def _print(result: evaluate.Evaluation) -> None:
-    width = max(map(len, [*result.classes, "class"]))
-    print(f"\n{'class':<{width}}  boxes  AP@.50  AP@.50:.95")
-    for name, row in result.classes.items():
-        print(f"{name:<{width}}  {row.ground_truth:5}  {_figure(row.ap50)}   {_figure(row.ap)}")
-    print()
-    for name, value in result.metrics.items():
-        print(f"{name:<41} {_figure(value)}")
-    if evaluate.NO_GROUND_TRUTH in result.metrics.values():
-        print("n/a: no ground truth of that class or size, so there is nothing to measure")
-    print()
+def _print(measured: Results, document: Path) -> None:
+    for line in evaluation_text.lines(measured):
+        print(line)
+    print(f"\nFigures:     {document}")
+    drawn = [image.drawn for image in measured.worst if image.drawn]
+    if drawn:
+        print(f"Most wrong:  {document.parent / Path(drawn[0]).parent} ({len(drawn)} pictures)")
 
 
-def _figure(value: float) -> str:
-    return "   n/a" if value == evaluate.NO_GROUND_TRUTH else f"{value:6.3f}"
-
-
-def _write(
-    result: evaluate.Evaluation,
-    detector: "Detector",
-    split: str,
-    out: Path,
-    pictures: list["Image.Image"],
-) -> None:
+def _summarise(measured: Results, folder: Path, pictures: list["Image.Image"]) -> None:
+    """The figures and pictures for TensorBoard."""
     from tfod_kit.engine import summaries
 
-    step = detector.step or 0
-    document = {"model": str(detector.source), "step": detector.step, "split": split}
-    files.write_text(
-        _figures(detector, split, out),
-        json.dumps(document | dataclasses.asdict(result), indent=2, ensure_ascii=False) + "\n",
-    )
-    measured = {
-        name: value for name, value in result.metrics.items() if value != evaluate.NO_GROUND_TRUTH
+    step = measured.step or 0
+    scalars = {
+        name: value for name, value in measured.metrics.items() if value != results.NOT_MEASURED
     }
-    per_class = {f"AP@.50IOU/{name}": row.ap50 for name, row in result.classes.items()}
-    with summaries.writer(out / split) as writer:
-        summaries.scalars(writer, step, measured | per_class)
+    scalars |= {f"AP@.50IOU/{name}": row.ap50 for name, row in measured.classes.items()}
+    with summaries.writer(folder) as writer:
+        summaries.scalars(writer, step, scalars)
         summaries.pictures(writer, step, "ground_truth_and_detections", pictures)
-
-
-def _figures(detector: "Detector", split: str, out: Path) -> Path:
-    return out / f"{split}-{detector.step or 0}.json"

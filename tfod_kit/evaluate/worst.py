@@ -1,0 +1,108 @@
+"""Draws the pictures with most errors: ground truth at the left, detections at the right, what was
+missed and what is false in red."""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfod_kit import files, predict, visualize
+from tfod_kit.annotations import ObjectAnnotation
+from tfod_kit.evaluate import matching
+from tfod_kit.evaluate.tables import Tables, objects
+from tfod_kit.results import Results, WorstImage
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FOLDER = "worst"
+_WRONG, _RIGHT, _APART = (214, 39, 40), (44, 140, 60), (120, 120, 120)
+_MISSED, _FALSE, _CROWD = "missed", "false", "crowd"
+
+
+def draw(
+    results: Results,
+    tables: Tables,
+    pictures: Iterable[tuple[str, "Image.Image"]],
+    out: Path,
+) -> Results:
+    """Draws the worst images into `out`/worst/SPLIT-STEP, and returns the results that name them.
+
+    Args:
+      results: of the tables.
+      tables: what was measured.
+      pictures: source ids with their pictures, in any order; images without one are not drawn.
+      out: where the results' document will lie.
+    """
+    name = f"{FOLDER}/{results.split}-{results.step or 0}"
+    places = {image.source_id: place for place, image in enumerate(results.worst)}
+    sides = _sides(tables, results, set(places))
+    worst = list(results.worst)
+    with files.atomic_folder(out / name) as folder:
+        for source_id, picture in pictures:
+            place = places[source_id]
+            stem = re.sub(r"[^\w.-]+", "_", Path(worst[place].file or source_id).stem)
+            file = f"{place + 1:02}-{stem}.jpg"
+            left, right = sides[source_id]
+            both = visualize.side_by_side(_drawn(picture, left), _drawn(picture, right))
+            both.save(folder / file, quality=92)
+            worst[place] = dataclasses.replace(worst[place], drawn=f"{name}/{file}")
+    return dataclasses.replace(results, worst=tuple(worst))
+
+
+def pictures_in(folder: Path, wanted: Sequence[WorstImage]) -> Iterator[tuple[str, "Image.Image"]]:
+    """The pictures of that name in a folder, searched to any depth where the path is not right.
+
+    Raises:
+      DataError: one cannot be read.
+    """
+    for image in wanted:
+        given = folder / image.file
+        found = given if given.is_file() else next(folder.rglob(Path(image.file).name), None)
+        if found is not None:
+            yield image.source_id, predict.open_image(found)
+
+
+def _sides(
+    tables: Tables, results: Results, wanted: set[str]
+) -> dict[str, tuple[list[ObjectAnnotation], list[ObjectAnnotation]]]:
+    """For each wanted image the objects and the detections above the threshold, labelled by what
+    became of them."""
+    matches = matching.match(tables)
+    threshold = results.confusion.threshold
+    above = (matches.score >= threshold).nonzero()[0].tolist()
+    found = {
+        int(matches.truth_row[matches.match[place]]) for place in above if matches.right[place]
+    }
+    chosen = {image["id"]: image for image in tables.images if image["source_id"] in wanted}
+    sides: dict[str, tuple[list[ObjectAnnotation], list[ObjectAnnotation]]] = {
+        image["source_id"]: ([], []) for image in chosen.values()
+    }
+    for place, row in enumerate(tables.truth):
+        if image := chosen.get(row["image_id"]):
+            mark = _CROWD if row["iscrowd"] else "" if place in found else _MISSED
+            sides[image["source_id"]][0].append(
+                _marked(objects([row], tables.names, image)[0], mark)
+            )
+    for place in above:
+        row = tables.found[matches.found_row[place]]
+        if image := chosen.get(row["image_id"]):
+            mark = "" if matches.right[place] else _CROWD if matches.ignored[place] else _FALSE
+            sides[image["source_id"]][1].append(
+                _marked(objects([row], tables.names, image)[0], mark)
+            )
+    return sides
+
+
+def _marked(item: ObjectAnnotation, mark: str) -> ObjectAnnotation:
+    return dataclasses.replace(item, label=f"{mark} {item.label}") if mark else item
+
+
+def _drawn(picture: "Image.Image", items: Sequence[ObjectAnnotation]) -> "Image.Image":
+    colours = {}
+    for item in items:
+        mark = item.label.partition(" ")[0]
+        wrong = mark in (_MISSED, _FALSE)
+        colours[item.label] = _WRONG if wrong else _APART if mark == _CROWD else _RIGHT
+    return visualize.draw(picture, items, colours)
