@@ -45,7 +45,9 @@ class SeesBrightness:
         self.go.set()
         self.batches: list[int] = []
 
-    def detect(self, images: Sequence[Any]) -> list[tuple[ObjectAnnotation, ...]]:
+    def detect(
+        self, images: Sequence[Any], *, min_score: float = 0.0
+    ) -> list[tuple[ObjectAnnotation, ...]]:
         assert self.go.wait(20)
         self.batches.append(len(images))
         if any(image.mean() == POISON for image in images):

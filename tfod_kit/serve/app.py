@@ -182,11 +182,10 @@ class Service:
         """What is in one picture, and the picture with that drawn on it if it is wanted."""
         async with self._room:
             picture = await self._in_pool(uploads.decode, file, self._limits)
-            found = await self._batcher.detect(np.asarray(picture))
-            sure = tuple(item for item in found if (item.score or 0.0) >= min_score)
-            drawn = await self._in_pool(self._drawn, picture, sure) if draw else b""
-        self.metrics.count_objects(sure)
-        return predict.Prediction(Path(file.name), picture.width, picture.height, sure), drawn
+            found = await self._batcher.detect(np.asarray(picture), min_score)
+            drawn = await self._in_pool(self._drawn, picture, found) if draw else b""
+        self.metrics.count_objects(found)
+        return predict.Prediction(Path(file.name), picture.width, picture.height, found), drawn
 
     async def _in_pool(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tfod_kit.annotations import ObjectAnnotation
@@ -14,6 +15,7 @@ Objects = tuple[ObjectAnnotation, ...]
 @dataclass(frozen=True, slots=True)
 class _Job:
     image: Any
+    min_score: float
     answer: "asyncio.Future[Objects]"
 
 
@@ -24,7 +26,7 @@ class Batcher:
     the model is idle the first picture waits `window_s` for company.
 
     Args:
-      detect: finds the objects in images [height, width, 3], RGB, uint8.
+      detect: a detector's: `detect(images, min_score=...)`.
       largest: the most pictures in a batch.
       window_s: how long an idle model waits for more, in seconds.
       observe: told the size of each batch.
@@ -32,7 +34,7 @@ class Batcher:
 
     def __init__(
         self,
-        detect: Callable[[Sequence[Any]], Sequence[Objects]],
+        detect: Callable[..., Sequence[Objects]],
         *,
         largest: int = 8,
         window_s: float = 0.005,
@@ -45,10 +47,13 @@ class Batcher:
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="detect")
 
-    async def detect(self, image: Any) -> Objects:
-        """The objects in one image; raises what the detector raised for it."""
+    async def detect(self, image: Any, min_score: float) -> Objects:
+        """The objects in one image [height, width, 3], RGB, uint8, that score `min_score` or more.
+
+        Raises what the detector raised for it.
+        """
         answer: asyncio.Future[Objects] = asyncio.get_running_loop().create_future()
-        self._jobs.put_nowait(_Job(image, answer))
+        self._jobs.put_nowait(_Job(image, min_score, answer))
         return await answer
 
     async def run(self) -> None:
@@ -76,11 +81,16 @@ class Batcher:
         """Answers every job; where a batch fails, each of its pictures is tried alone."""
         if not jobs:
             return
-        images = [job.image for job in jobs]
-        self._observe(len(images))
+        # The lowest score that any of them wants: below it nothing is worth the detector's work.
+        work = partial(
+            self._detect,
+            [job.image for job in jobs],
+            min_score=min(job.min_score for job in jobs),
+        )
+        self._observe(len(jobs))
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._thread, self._detect, images)
+            found = await loop.run_in_executor(self._thread, work)
         except Exception as error:  # whatever it is, the client must have an answer
             if len(jobs) == 1:
                 _settle(jobs[0], error)
@@ -89,7 +99,7 @@ class Batcher:
                     await self._work([job])
             return
         for job, objects in zip(jobs, found, strict=True):
-            _settle(job, objects)
+            _settle(job, tuple(o for o in objects if (o.score or 0.0) >= job.min_score))
 
 
 def _settle(job: _Job, outcome: Objects | Exception) -> None:
