@@ -27,6 +27,7 @@ VERBS = {
     "report": "one page with all there is to know of a run",
     "plot": "charts of one run, or of several side by side, as PNG or SVG",
     "export": "write a trained model for use elsewhere",
+    "benchmark": "latency, throughput, memory, size and mAP of models, side by side",
     "predict": "detect objects in pictures: draws boxes and writes JSON",
     "serve": "detect objects in pictures that come over HTTP",
     "doctor": "check this environment: versions, devices, patches",

@@ -8,6 +8,8 @@ for objects in detector.detect([pixels]):
 from pathlib import Path
 
 from tfod_kit.engine.detectors import checkpoint as _checkpoint
+from tfod_kit.engine.detectors import onnx as _onnx
+from tfod_kit.engine.detectors import openvino as _openvino
 from tfod_kit.engine.detectors import saved_model as _saved_model
 from tfod_kit.engine.detectors import tflite as _tflite
 from tfod_kit.engine.detectors.base import BatchDetector, Detector, Runtime
@@ -30,8 +32,12 @@ __all__ = [
 RUNTIMES: dict[str, Runtime] = {
     "saved_model": _saved_model,
     "tflite": _tflite,
+    "onnx": _onnx,
+    "openvino": _openvino,
     "checkpoint": _checkpoint,
 }
+
+_FROZEN = "frozen_inference_graph.pb"  # what TensorFlow 1's exporter wrote
 
 
 def load(
@@ -64,6 +70,15 @@ def runtime_of(path: Path) -> tuple[str, Path]:
         found = runtime.find(path)
         if found is not None:
             return kind, found
+    if path.name == _FROZEN or (path / _FROZEN).is_file():
+        raise UsageError(
+            "This is a frozen graph of TensorFlow 1.",
+            where=path,
+            expected="; or ".join(runtime.EXPECTED for runtime in RUNTIMES.values()),
+            found=_FROZEN,
+            fix="The saved_model folder that the same export wrote beside it runs as it is: name "
+            "that. Otherwise train a model of `tfod models` anew; records and label map stay.",
+        )
     raise UsageError(
         "There is no model here.",
         where=path,

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import checkpoints, pipeline_config
+from tfod_kit import checkpoint_index, checkpoints, pipeline_config
 from tfod_kit.engine import averages, runtime
 from tfod_kit.engine import model as models
 from tfod_kit.engine.detectors import classes
@@ -19,8 +19,9 @@ _STEP = "step/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def find(path: Path) -> Path | None:
-    """The run folder itself."""
-    return path if (path / pipeline_config.FILE_NAME).is_file() else None
+    """A run folder, the zoo's checkpoint/ beside its pipeline.config, or a prefix in either."""
+    known = path.is_dir() or path.with_name(path.name + ".index").is_file()
+    return path if known and _config_of(path) is not None else None
 
 
 def load(
@@ -29,10 +30,31 @@ def load(
     """Builds the model and restores it.
 
     Raises:
-      CheckpointError: the checkpoint is absent or another model's.
+      CheckpointError: the checkpoint is absent, TensorFlow 1's or another model's.
+      ConfigError: the config is none, or of a model that TensorFlow 2 has not.
     """
+    config = _config_of(found) or found / pipeline_config.FILE_NAME
     prefix = checkpoints.choose(found, checkpoint)
-    return CheckpointDetector(found / pipeline_config.FILE_NAME, prefix, label_map)
+    if checkpoint_index.OBJECT_GRAPH not in checkpoint_index.read(prefix):
+        raise CheckpointError(
+            "This is a checkpoint of TensorFlow 1.",
+            where=prefix,
+            expected="one that model_main_tf2 or `tfod train` wrote",
+            found="variables stored by name",
+            fix="Its exported SavedModel, if there is one, runs as it is: name that. Otherwise "
+            "train a model of `tfod models` anew; records and label map stay as they are.",
+        )
+    return CheckpointDetector(config, prefix, label_map)
+
+
+def _config_of(path: Path) -> Path | None:
+    """The pipeline.config of a folder or a prefix: in it or, of a checkpoint, a folder above."""
+    if not path.is_dir():
+        folders = [path.parent, path.parent.parent]
+    else:
+        folders = [path, path.parent] if checkpoints.latest(path) is not None else [path]
+    names = (folder / pipeline_config.FILE_NAME for folder in folders)
+    return next((name for name in names if name.is_file()), None)
 
 
 class LiveDetector(BatchDetector):
