@@ -19,7 +19,7 @@ from tfod_kit import __version__, files, labels, pipeline_config
 from tfod_kit.errors import CheckpointError, UsageError, did_you_mean
 from tfod_kit.export import parity
 from tfod_kit.export.job import Job, Source, Wishes, require
-from tfod_kit.export.parity import EXACT, Parity, Tolerance
+from tfod_kit.export.parity import EXACT, HALF, QUANTISED, Parity, Tolerance
 
 if TYPE_CHECKING:
     from tfod_kit.engine.detector import Detector
@@ -67,6 +67,27 @@ TARGETS = {
             "encoded_image_string_tensor",
             "tf_example",
         ),
+    ),
+    "tflite": Target(
+        "tfod_kit.export.tflite",
+        "TensorFlow Lite, for phones and edge boards",
+        quantise={FLOAT32: EXACT, "float16": HALF, "dynamic": QUANTISED, "int8": QUANTISED},
+        io=(FLOAT32, "uint8", "int8", "uint8/uint8", "int8/int8"),
+        architectures=("ssd", "center_net"),
+        packages=("ai_edge_litert",),
+    ),
+    "onnx": Target(
+        "tfod_kit.export.onnx",
+        "ONNX, for ONNX Runtime on servers and desktops",
+        packages=("onnx", "onnxruntime", "tf2onnx"),
+        extra="onnx",
+    ),
+    "openvino": Target(
+        "tfod_kit.export.openvino",
+        "OpenVINO, for Intel's processors",
+        quantise={FLOAT32: EXACT, "float16": HALF, "int8": QUANTISED},
+        packages=("openvino",),
+        extra="openvino",
     ),
     "serving": Target(
         "tfod_kit.export.serving",

@@ -2,6 +2,7 @@
 
 import importlib.util
 import itertools
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -87,6 +88,18 @@ class Source:
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise does_not_fit(self.prefix, error) from error
         return model, detector
+
+    @cached_property
+    def saved_model(self) -> Path:
+        """A SavedModel that takes uint8 images [batch, height, width, 3] and gives only what
+        detectors read, for converters to start from; lies in a folder that goes with this object.
+        """
+        from tfod_kit.export import graph
+
+        folder = tempfile.TemporaryDirectory(prefix="tfod_kit-")
+        graph.save(self, Path(folder.name))
+        object.__setattr__(self, "_kept", folder)
+        return Path(folder.name)
 
     def examples(self, count: int) -> Iterator[Example]:
         """The first labelled pictures of the records; fewer when there are not as many."""

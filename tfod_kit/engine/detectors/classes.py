@@ -1,5 +1,6 @@
 """Which label map names a model's classes."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,14 @@ def of_folder(given: Path | None, folder: Path) -> LabelMap | None:
     path = folder / pipeline_config.FILE_NAME
     config = pipeline_config.load_foreign(path)[0] if path.is_file() else None
     return of_config(given, config, folder)
+
+
+def told(text: str | None) -> LabelMap | None:
+    """The classes that a model file holds as JSON, name -> id; None where it holds none."""
+    try:
+        return LabelMap({str(name): int(number) for name, number in json.loads(text or "").items()})
+    except (ValueError, TypeError, AttributeError):
+        return None
 
 
 def of_config(given: Path | None, config: Any, folder: Path) -> LabelMap | None:

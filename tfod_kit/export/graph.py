@@ -1,0 +1,36 @@
+"""The model as one graph from pixels to detections, for converters that take a SavedModel."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfod_kit.engine import runtime
+from tfod_kit.engine.detectors.objects import OUTPUTS
+from tfod_kit.export.quiet import quiet
+
+if TYPE_CHECKING:
+    from tfod_kit.export.job import Source
+
+INPUT = "input_tensor"
+
+
+def save(source: "Source", folder: Path) -> None:
+    """Writes the SavedModel: uint8 [batch, height, width, 3] -> those of OUTPUTS that it has.
+
+    Any number of images go in at once, but for models that upstream can only run one by one.
+    """
+    tf = runtime.start()
+    from object_detection import exporter_lib_v2
+
+    with quiet():
+        upstream = exporter_lib_v2.DetectionFromFloatImageModule(source.model)
+        batch = getattr(source.detector, "largest_batch", None)
+        spec = tf.TensorSpec([batch, None, None, 3], tf.uint8, INPUT)
+
+        def detect(input_tensor: Any) -> Any:
+            images, shapes = upstream._preprocess_input(input_tensor, lambda image: image)
+            found = upstream._run_inference_on_images(images, shapes)
+            return {name: value for name, value in found.items() if name in OUTPUTS}
+
+        upstream.detect = tf.function(detect, input_signature=[spec])
+        concrete = upstream.detect.get_concrete_function()
+        tf.saved_model.save(upstream, str(folder), signatures=concrete)

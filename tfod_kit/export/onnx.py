@@ -1,0 +1,50 @@
+"""The ONNX target: one file that ONNX Runtime, and much else, can run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tfod_kit import files
+from tfod_kit.engine import runtime
+from tfod_kit.engine.detectors.onnx import FILE, LABELS
+from tfod_kit.errors import SetupError
+from tfod_kit.export.job import Job
+from tfod_kit.export.quiet import quiet
+
+# The newest that tf2onnx 1.17 knows.
+_OPSET = 18
+
+
+def write(job: Job) -> None:
+    """Writes model.onnx; its resizing and its postprocessing are inside, its classes too.
+
+    Raises:
+      CheckpointError: the checkpoint is not this model's.
+      SetupError: tf2onnx cannot convert the model.
+    """
+    folder = job.source.saved_model
+    try:
+        with quiet():
+            model = _converted(folder)
+    except Exception as error:  # tf2onnx raises whatever its parts raise
+        raise SetupError(
+            "tf2onnx cannot convert this model.",
+            where=job.source.run,
+            found=str(error).strip().splitlines()[0] if str(error) else type(error).__name__,
+            fix="Export it to saved_model or openvino.",
+        ) from error
+    classes = json.dumps(dict(job.source.label_map.ids), ensure_ascii=False)
+    model.metadata_props.add(key=LABELS, value=classes)
+    files.write_bytes(job.folder / FILE, model.SerializeToString())
+
+
+def _converted(folder: Path) -> Any:
+    """The ONNX model of a SavedModel."""
+    tf = runtime.start()
+    import tf2onnx
+
+    loaded = tf.saved_model.load(str(folder))
+    detect = loaded.detect
+    (spec,) = detect.input_signature
+    model, _ = tf2onnx.convert.from_function(detect, input_signature=[spec], opset=_OPSET)
+    return model
