@@ -15,8 +15,9 @@ from samples import picture, voc, voc_xml
 
 from tfod_kit import splits
 from tfod_kit.cli.main import main
-from tfod_kit.convert import convert, staging
+from tfod_kit.convert import convert, rewriting
 from tfod_kit.errors import DataError, UsageError
+from tfod_kit.formats import staging
 
 # Slow enough to be killed in the middle: each image takes a few milliseconds more.
 SLOW = """
@@ -208,6 +209,42 @@ def test_a_part_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str],
     data = voc(tmp_path / "data", 3)
     assert main(["convert", str(data), "--out", str(tmp_path / "o"), f"--shard_range={part}"]) == 2
     assert "0/4, 1/4, 2/4 and 3/4 for four jobs" in capsys.readouterr().err
+
+
+def test_what_a_killed_rewriting_left_behind_goes(tmp_path: Path) -> None:
+    data, out = voc(tmp_path / "data", 3), tmp_path / "out"
+    started = tmp_path / "started"
+    script = """
+import sys, time
+from tfod_kit.convert import rewriting
+from tfod_kit.records import images
+from pathlib import Path
+def stuck(*a, **k):
+    Path(sys.argv[3]).touch()
+    time.sleep(60)
+images.load = stuck
+rewriting.rewrite(Path(sys.argv[1]), Path(sys.argv[2]), "coco")
+"""
+    command = [sys.executable, "-c", script, str(data), str(out), str(started)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not started.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    started.unlink()
+    left = staging.folder_of(out)
+    assert left.is_dir()
+    (left / "half.jpg").write_bytes(b"half")
+    rewriting.rewrite(data, out, "coco")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out"]
+    assert not (out / "half.jpg").exists()
+    rewriting.rewrite(data, tmp_path / "whole", "coco")
+    names = [path.relative_to(out) for path in sorted(out.rglob("*")) if path.is_file()]
+    assert len(names) > 4
+    assert all(
+        (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in names
+    )
 
 
 def test_two_runs_do_not_write_one_output(tmp_path: Path) -> None:

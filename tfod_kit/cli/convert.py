@@ -248,7 +248,7 @@ def _runner(args: argparse.Namespace) -> Runner | None:
 
 def _part(report: "Report", out: Path) -> str:
     """What one of several jobs says in the end."""
-    from tfod_kit.convert import staging
+    from tfod_kit.formats import staging
 
     written = sum(len(part.files) for part in report.splits.values())
     total = written + report.unfinished

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from tfod_kit import datasets, files, labels, resources, splits, splitting
 from tfod_kit.annotations import ImageAnnotation
-from tfod_kit.convert import manifest, staging, writing
+from tfod_kit.convert import manifest, writing
 from tfod_kit.convert.manifest import MANIFEST
 from tfod_kit.convert.report import Report, SplitSummary, report
 from tfod_kit.convert.writing import Shard, Written
 from tfod_kit.errors import DataError, UsageError, did_you_mean
-from tfod_kit.formats import AUTO
+from tfod_kit.formats import AUTO, staging
 from tfod_kit.formats.findings import Findings
 from tfod_kit.labels import LabelMap
 from tfod_kit.progress import Progress, progress
@@ -98,7 +98,8 @@ def convert(
         groups, told = _groups(loaded, split, seed, findings)
         folder = staging.folder_of(out)
         plan = _plan(groups, folder, loaded.classes, num_shards, seed, on_error, max_side, masks)
-    with _out_of_collection(), staging.opened(out, shared=shared):
+    grown = staging.opened(out, shared=shared, finished=writing.notes)
+    with _out_of_collection(), grown:
         done = _write(plan, shard_range, workers, runner)
         made = report(loaded.format, told, seed, loaded.classes, plan, done, findings)
         made = replace(made, known_by=loaded.known_by)
@@ -197,7 +198,7 @@ def _finish(
     labels.save(LabelMap(made.label_map), folder / LABEL_MAP)
     files.write_text(folder / REPORT, json.dumps(said, indent=2, ensure_ascii=False))
     files.write_text(folder / MANIFEST, json.dumps(content, indent=2, ensure_ascii=False))
-    staging.finish(folder, plan, out)
+    staging.finish(folder, out, [shard.note for shard in plan])
 
 
 def _fix_all(findings: Findings) -> str:
@@ -306,7 +307,8 @@ def _write(
     """Writes every n-th shard that is not finished; returns what each shard of the plan holds."""
     part = shard_range or (0, 1)
     if shard_range is None:
-        staging.clean(plan[0].path.parent, plan)
+        wanted = [path.name for shard in plan for path in (shard.path, shard.note)]
+        staging.clean(plan[0].path.parent, wanted)
     written = {shard.path: writing.finished(shard) for shard in plan}
     missing = [shard for shard in plan[part[0] :: part[1]] if written[shard.path] is None]
     todo = sum(len(shard.annotations) for shard in missing)

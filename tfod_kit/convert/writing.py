@@ -84,6 +84,11 @@ class Written:
     made_from: str
 
 
+def notes(folder: Path) -> int:
+    """How many record files of a folder a later run may be able to use."""
+    return sum(path.name.endswith(NOTE_SUFFIX) for path in folder.iterdir())
+
+
 def finished(shard: Shard) -> Written | None:
     """What the shard holds, if an earlier run wrote it from the very same things; else None."""
     if not shard.path.is_file():

@@ -14,6 +14,7 @@ from pathlib import Path
 from tfod_kit import boxes, files, labels
 from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.errors import DataError, UsageError
+from tfod_kit.formats import staging
 from tfod_kit.formats.base import DETAILS, Format, Output
 from tfod_kit.formats.findings import Findings
 from tfod_kit.formats.repair import fitted
@@ -91,7 +92,8 @@ def write(
     listed = {split: list(part) for split, part in splits.items()}
     for part in listed.values():
         _check_ids(part)
-    with files.atomic_folder(out) as folder, files.explained(out):
+    with staging.opened(out) as folder, files.explained(out):
+        staging.clean(folder)
         placed = _placed(listed, _Pictures(folder, format, findings, link, max_side))
         if not placed:
             raise DataError(
@@ -103,6 +105,7 @@ def write(
         done = _summary(name, placed, names, folder, findings)
         text = json.dumps(asdict(done), indent=2, ensure_ascii=False)
         files.write_text(folder / REPORT, text)
+        staging.finish(folder, out)
     return done
 
 
@@ -254,6 +257,6 @@ def _summary(
             for split, part in placed.items()
         },
         files=written,
-        entries=(*sorted(path.name for path in folder.iterdir()), REPORT),
+        entries=(*staging.entries(folder), REPORT),
         findings=findings.as_dict(),
     )

@@ -81,12 +81,12 @@ def _rows(masks: Sequence[Polygons | Rle | None], height: int, width: int) -> li
 
 
 def from_png(data: bytes) -> Rle:
-    """The mask of a PNG: whatever is not 0."""
+    """The mask of a PNG: whatever is not 0. Any other format is refused, as upstream refuses it."""
     import numpy as np
     from PIL import Image
     from pycocotools import mask as coco_mask
 
-    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("L")) > 0
+    pixels = np.asarray(Image.open(io.BytesIO(data), formats=("PNG",)).convert("L")) > 0
     encoded = coco_mask.encode(np.asfortranarray(pixels, dtype=np.uint8))
     return Rle(encoded["counts"], *pixels.shape)
 

@@ -1,17 +1,16 @@
 """The hidden folder beside the output in which a conversion grows until it is whole.
 
-Its name is the same for every run, so that a run finds what a killed one finished, and so that
-several jobs can fill one. It becomes the output in one step.
+Its name is the same for every run, so that a run finds what a killed one finished or left behind,
+and so that several jobs can fill one. It becomes the output in one step.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from tfod_kit import files
-from tfod_kit.convert.writing import NOTE_SUFFIX, Shard
 from tfod_kit.errors import UsageError
 
 _LOCK = "lock"
@@ -23,7 +22,9 @@ def folder_of(out: Path) -> Path:
 
 
 @contextmanager
-def opened(out: Path, *, shared: bool = False) -> Iterator[Path]:
+def opened(
+    out: Path, *, shared: bool = False, finished: Callable[[Path], int] = lambda _: 0
+) -> Iterator[Path]:
     """Yields the folder, made if need be, and locked against other runs while the block lasts.
 
     When the block fails, the folder is removed unless it holds a finished record file.
@@ -31,6 +32,7 @@ def opened(out: Path, *, shared: bool = False) -> Iterator[Path]:
     Args:
       out: the output folder.
       shared: whether other runs with `shared` may write at the same time.
+      finished: how many record files in the folder a later run can use.
 
     Raises:
       UsageError: another run is writing, or the folder cannot be made.
@@ -48,7 +50,7 @@ def opened(out: Path, *, shared: bool = False) -> Iterator[Path]:
         try:
             yield folder
         except BaseException as error:
-            kept = _finished(folder)
+            kept = finished(folder)
             if kept:
                 files_ = f"{kept} finished record file{'s' if kept > 1 else ''}"
                 error.add_note(
@@ -60,21 +62,26 @@ def opened(out: Path, *, shared: bool = False) -> Iterator[Path]:
             raise
 
 
-def clean(folder: Path, plan: Sequence[Shard]) -> None:
-    """Removes what no shard of the plan needs: files of other plans, and of killed writers."""
-    wanted = {_LOCK} | {path.name for shard in plan for path in (shard.path, shard.note)}
+def clean(folder: Path, wanted: Iterable[str] = ()) -> None:
+    """Removes all but the files of these names: what is of other plans, and of killed writers."""
+    kept = {_LOCK, *wanted}
     for path in folder.iterdir():
-        if path.name not in wanted:
+        if path.name not in kept:
             path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
 
 
-def finish(folder: Path, plan: Sequence[Shard], out: Path) -> None:
-    """Makes the folder the output, which it replaces in one step.
+def entries(folder: Path) -> list[str]:
+    """The names of what the output will hold so far, sorted."""
+    return sorted(path.name for path in folder.iterdir() if path.name != _LOCK)
+
+
+def finish(folder: Path, out: Path, beside: Iterable[Path] = ()) -> None:
+    """Makes the folder the output, which it replaces in one step, less the files `beside` in it.
 
     Raises:
       UsageError: the output cannot be replaced.
     """
-    for path in (*(shard.note for shard in plan), folder / _LOCK):
+    for path in (*beside, folder / _LOCK):
         path.unlink(missing_ok=True)
     files.replace_folder(folder, out)
 
@@ -94,7 +101,3 @@ def _take(lock: IO[bytes], out: Path, shared: bool) -> None:
         ) from None
     except OSError:  # some network file systems have no locks
         return
-
-
-def _finished(folder: Path) -> int:
-    return sum(path.name.endswith(NOTE_SUFFIX) for path in folder.iterdir())
