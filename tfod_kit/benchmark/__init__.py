@@ -162,11 +162,13 @@ def latency(rows: Sequence[Row]) -> "Figure":
 
 
 def throughput(rows: Sequence[Row]) -> "Figure":
-    """Pictures a second over the batch size, a line a model."""
+    """Bars of the pictures a second at each batch size, a group a model."""
+    sizes = sorted({size for row in rows for size in row.throughput})
     series = {
-        row.model: (list(map(float, row.throughput)), list(row.throughput.values())) for row in rows
+        f"{size} at once": {row.model: row.throughput.get(size, 0.0) for row in rows}
+        for size in sizes
     }
-    return plots.lines(series, title="Throughput", xlabel="batch size", ylabel="pictures a second")
+    return plots.bars(series, title="Throughput", unit="pictures a second, on this machine")
 
 
 def _machine() -> dict[str, Any]:
