@@ -150,7 +150,7 @@ def _normalisation(source: Source) -> tuple[tuple[float, ...], tuple[float, ...]
     fixed = pipeline_config.model_of(source.config).image_resizer.fixed_shape_resizer
 
     def seen(*colour: float) -> Any:
-        plain = tf.broadcast_to(tf.constant(colour), [1, fixed.height, fixed.width, 3])
+        plain = tf.broadcast_to(tf.constant(colour, tf.float32), [1, fixed.height, fixed.width, 3])
         return source.model.preprocess(plain)[0].numpy()[0, 0, 0].astype(np.float64)
 
     black, white, mixed = seen(0, 0, 0), seen(255, 255, 255), seen(20, 100, 200)
