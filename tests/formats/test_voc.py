@@ -1,15 +1,20 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import rich_samples
+from PIL import Image
 from pycocotools import mask as coco_mask
 from samples import context, picture, voc_xml
 
-from tfod_kit.annotations import ImageAnnotation, Polygons, Rle
+from tfod_kit import formats
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
 from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.formats import voc
 from tfod_kit.formats.base import Context
+from tfod_kit.formats.findings import Findings
+from tfod_kit.records import masks
 
 BOX = (4, 3, 20, 15)  # in 40x30: ymin 0.1, xmin 0.1, ymax 0.5, xmax 0.5
 
@@ -252,3 +257,29 @@ def test_a_segmentation_that_does_not_fit_costs_the_masks_alone(
     ((annotation,),) = list(_read(tmp_path / "voc", at).values())
     assert [item.mask is None for item in annotation.objects] == [True, False]
     assert at.findings.counts == {"mask_ignored": 1}
+
+
+def test_masks_of_several_outlines_are_painted(tmp_path: Path) -> None:
+    pieces = Polygons([(4, 3, 12, 3, 12, 9), (20, 3, 30, 3, 30, 12)])
+    run_lengths = masks.to_rle(Polygons([(2, 18, 9, 18, 9, 29, 2, 29)]), 30, 40)
+    over_it = masks.to_rle(Polygons([(4, 19, 30, 19, 30, 28)]), 30, 40)
+    outline = Polygons([(1, 1, 30, 1, 30, 25)])
+    shapes = (pieces, outline, None, run_lengths, over_it)
+    objects = tuple(
+        ObjectAnnotation("cat", Box(0.1, 0.1, 0.9, 0.9), mask=shape) for shape in shapes
+    )
+    # A PNG has the name of its picture of masks.
+    annotation = ImageAnnotation(picture(tmp_path / "a.png"), 40, 30, "a", objects)
+    findings = Findings()
+    done = formats.write("voc", [annotation], tmp_path / "out", findings=findings)
+    assert findings.counts == {"lost_mask": 1}  # a pixel is one object's
+    assert done.files[-1] == "SegmentationObject"
+    assert "<segmented>1<" in (tmp_path / "out" / "Annotations" / "a.xml").read_text()
+    with Image.open(tmp_path / "out" / "SegmentationObject" / "a.png") as painted:
+        assert (painted.mode, painted.size) == ("P", (40, 30))
+        assert painted.getpalette()[3:9] == [128, 0, 0, 0, 128, 0]
+    again = Findings()
+    ((read),) = formats.read(tmp_path / "out", findings=again)
+    assert again.counts == {}
+    expected = [masks.to_rle(pieces, 30, 40), outline, None, run_lengths, None]
+    assert [item.mask for item in read.objects] == expected

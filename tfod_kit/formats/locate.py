@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
+_MASKS = {"SegmentationObject", "SegmentationClass"}  # Pascal VOC's pictures of masks
+
 _LOOKED_AT = 20  # files, to tell a format
 
 _SPLITS = {
@@ -113,7 +115,12 @@ class ImageIndex:
     def _images(self) -> list[tuple[Path, str]]:
         """Every image file and its name, in lower case."""
         lower = ((path, name.lower()) for path, name in zip(*self._found(self.root), strict=True))
-        return [pair for pair in lower if pair[1].endswith(EXTENSIONS)]
+        return [
+            (path, name)
+            for path, name in lower
+            if name.endswith(EXTENSIONS)
+            and not (name.endswith(".png") and _MASKS.intersection(path.parts[-2:-1]))
+        ]
 
     def by_name(self, wanted: str, near: Path, split: str | None = None) -> list[Path]:
         """The images of that file name that fit best: none, one, or several that fit as well.

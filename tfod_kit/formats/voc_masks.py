@@ -6,10 +6,12 @@ edges (VOC2012 development kit).
 
 import os
 from pathlib import Path
+from typing import Any, TypeGuard
 
-from tfod_kit.annotations import Rle
+from tfod_kit.annotations import ImageAnnotation, Polygons, Rle
 from tfod_kit.formats import rle
-from tfod_kit.formats.base import Context
+from tfod_kit.formats.base import Context, Output
+from tfod_kit.records import masks
 
 FOLDER = "SegmentationObject"
 _VOID = 255
@@ -71,3 +73,63 @@ def _masks(path: Path, objects: int, size: tuple[int, int]) -> list[Rle | None]:
         rle.from_pixels(pixels == number) if number in present else None
         for number in range(1, objects + 1)
     ]
+
+
+def is_outline(mask: Polygons | Rle | None) -> TypeGuard[Polygons]:
+    """Whether <polygon> can hold it, which has one outline."""
+    return isinstance(mask, Polygons) and len(mask.rings) == 1
+
+
+def write(annotation: ImageAnnotation, output: Output) -> bool:
+    """Paints the masks that are more than an outline; returns whether there is such a picture.
+
+    A pixel has one number: an object whose mask overlaps one painted before loses it, as does one
+    beyond the last number.
+    """
+    painted = [
+        (number, item, item.mask)
+        for number, item in enumerate(annotation.objects, start=1)
+        if item.mask is not None and not is_outline(item.mask)
+    ]
+    if not painted:
+        return False
+    import numpy as np
+
+    pixels = np.zeros((annotation.height, annotation.width), np.uint8)
+    for number, item, mask in painted:
+        own = _pixels(mask, annotation.height, annotation.width)
+        if number >= _VOID or pixels[own].any():
+            output.lose("mask", annotation, item)
+        else:
+            pixels[own] = number
+    if not pixels.any():
+        return False
+    path = output.folder / FOLDER / f"{annotation.path.stem}.png"
+    path.parent.mkdir(exist_ok=True)
+    _save(pixels, path)
+    return True
+
+
+def _pixels(mask: Polygons | Rle, height: int, width: int) -> Any:
+    from pycocotools import mask as coco_mask
+
+    drawn = masks.to_rle(mask, height, width)
+    size = [drawn.height, drawn.width]
+    return coco_mask.decode({"counts": drawn.counts, "size": size}).astype(bool)
+
+
+def _save(pixels: Any, path: Path) -> None:
+    """A PNG of the numbers, in VOC's colours: the bits of a number spread over the three."""
+    from PIL import Image
+
+    picture = Image.frombytes("P", pixels.shape[::-1], pixels.tobytes())
+    palette = []
+    for number in range(256):
+        colour = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                colour[channel] |= (number >> channel & 1) << (7 - bit)
+            number >>= 3
+        palette += colour
+    picture.putpalette(palette)
+    picture.save(path, format="PNG")

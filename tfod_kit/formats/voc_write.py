@@ -1,10 +1,14 @@
-"""Writes Pascal VOC: Annotations, JPEGImages and ImageSets/Main; pixels count from 0, as read."""
+"""Writes Pascal VOC: Annotations, JPEGImages and ImageSets/Main; pixels count from 0, as read.
+
+A mask of one outline stands in the XML file; others are painted into SegmentationObject.
+"""
 
 from pathlib import Path
 from typing import Any
 
 from tfod_kit import boxes, files
 from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
+from tfod_kit.formats import voc_masks
 from tfod_kit.formats.base import Output, Splits
 from tfod_kit.formats.tables import tidy
 
@@ -19,14 +23,15 @@ def write(splits: Splits, output: Output) -> list[Path]:
         for annotation in annotations:
             path = written[0] / f"{annotation.path.stem}.xml"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(_xml(annotation, output))
+            path.write_bytes(_xml(annotation, voc_masks.write(annotation, output)))
         listed = output.folder / "ImageSets" / "Main" / f"{split}.txt"
         files.write_text(listed, "".join(f"{a.path.stem}\n" for a in annotations))
         written.append(listed)
-    return written
+    painted = output.folder / voc_masks.FOLDER
+    return [*written, painted] if painted.exists() else written
 
 
-def _xml(annotation: ImageAnnotation, output: Output) -> bytes:
+def _xml(annotation: ImageAnnotation, painted: bool) -> bytes:
     from lxml import etree
 
     root = etree.Element("annotation")
@@ -36,7 +41,7 @@ def _xml(annotation: ImageAnnotation, output: Output) -> bytes:
     _put(size, "width", annotation.width)
     _put(size, "height", annotation.height)
     _put(size, "depth", 3)
-    _put(root, "segmented", 0)
+    _put(root, "segmented", int(painted))
     for item in annotation.objects:
         element = etree.SubElement(root, "object")
         _put(element, "name", item.label)
@@ -44,7 +49,8 @@ def _xml(annotation: ImageAnnotation, output: Output) -> bytes:
         for flag in FLAGS:
             _put(element, flag, int(getattr(item, flag)))
         _put_box(element, item, annotation)
-        _put_outline(element, item, annotation, output)
+        if voc_masks.is_outline(item.mask):
+            _put_outline(element, item.mask)
     return etree.tostring(root, pretty_print=True, encoding="utf-8")
 
 
@@ -57,19 +63,11 @@ def _put_box(element: Any, item: ObjectAnnotation, annotation: ImageAnnotation) 
         _put(corners, name, tidy(edge))
 
 
-def _put_outline(
-    element: Any, item: ObjectAnnotation, annotation: ImageAnnotation, output: Output
-) -> None:
-    """A mask of one outline as <polygon>; any other is lost."""
+def _put_outline(element: Any, mask: Polygons) -> None:
     from lxml import etree
 
-    if item.mask is None:
-        return
-    if not isinstance(item.mask, Polygons) or len(item.mask.rings) != 1:
-        output.lose("mask", annotation, item)
-        return
     outline = etree.SubElement(element, "polygon")
-    for place, value in enumerate(item.mask.rings[0]):
+    for place, value in enumerate(mask.rings[0]):
         _put(outline, f"{'y' if place % 2 else 'x'}{place // 2 + 1}", tidy(value))
 
 
