@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as coco_mask
 
 from tfod_kit import demo
 from tfod_kit.errors import UsageError
@@ -57,10 +58,17 @@ def test_boxes_are_tight_around_what_shows(seed: int, monkeypatch: pytest.Monkey
     image, shapes = demo.draw(random.Random(seed))
     pixels = np.asarray(image)
     assert len(shapes) == len(painted) > 0
+    size = {"size": [demo.HEIGHT, demo.WIDTH]}
     for shape, color in zip(shapes, painted, strict=True):
-        rows, columns = np.nonzero((pixels == color).all(axis=2))
+        shows = (pixels == color).all(axis=2)
+        rows, columns = np.nonzero(shows)
         found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
         assert found == shape.corners
+        mask = coco_mask.decode([{"counts": shape.mask.counts} | size])[:, :, 0]
+        assert (mask == shows).all()
+        (_, top), (right, _), (_, bottom), (left, _) = shape.points
+        assert (left, top, right + 1, bottom + 1) == shape.corners
+        assert all(shows[y, x] for x, y in shape.points)
 
 
 def test_shapes_are_large_enough_to_learn(tmp_path: Path) -> None:

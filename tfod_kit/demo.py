@@ -1,8 +1,10 @@
 """Draws a small data set to try everything on: shapes on textured grounds, with exact boxes.
 
 The pictures are JPEGs of 256x192. The annotations are written twice, as Pascal VOC XML with
-ImageSets and as COCO JSON. The test split's pictures lie in unseen/, for trying a detector out; the
-others in JPEGImages/. The same seed gives the same bytes (of one Pillow release).
+ImageSets and as COCO JSON, which also has each shape's mask and four keypoints: the topmost, the
+rightmost, the lowest and the leftmost of its pixels that show. The test split's pictures lie in
+unseen/, for trying a detector out; the others in JPEGImages/. The same seed gives the same bytes
+(of one Pillow release).
 """
 
 import json
@@ -14,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit import files
+from tfod_kit.annotations import Rle
 from tfod_kit.errors import UsageError
 
 WIDTH, HEIGHT = 256, 192
 CLASSES = ("circle", "square", "star", "triangle")
+KEYPOINTS = ("top", "right", "bottom", "left")  # of every class
 UNSEEN = "unseen"  # the folder of the test split's pictures
 SPLITS = {"train": 1280, "val": 120, "test": 100}
 
@@ -40,11 +44,15 @@ class Shape:
       label: one of CLASSES.
       corners: xmin, ymin, xmax, ymax of the pixels that show, the maximum exclusive.
       truncated: whether another shape hides a part of it.
+      mask: its pixels that show.
+      points: x, y in px of each of KEYPOINTS.
     """
 
     label: str
     corners: _Corners
-    truncated: bool = False
+    truncated: bool
+    mask: Rle
+    points: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +117,7 @@ def draw(rng: random.Random) -> tuple[Any, tuple[Shape, ...]]:
         visible = Image.new("L", image.size)
         visible.paste(mask, corner)
         drawn.append(_Drawn(label, visible))
-    return _grained(image, rng), tuple(
-        Shape(shape.label, shape.corners, shape.truncated) for shape in drawn
-    )
+    return _grained(image, rng), tuple(shape.finished() for shape in drawn)
 
 
 class _Drawn:
@@ -131,6 +137,38 @@ class _Drawn:
         before = self.visible.tobytes()
         self.visible.paste(0, corner, mask.point([255 * (value > 127) for value in range(256)]))
         self.truncated |= self.visible.tobytes() != before
+
+    def finished(self) -> Shape:
+        import numpy as np
+        from pycocotools import mask as coco_mask
+
+        pixels = np.asarray(self.visible) > 0
+        counts = coco_mask.encode(np.asfortranarray(pixels, dtype=np.uint8))["counts"]
+        return Shape(
+            self.label,
+            self.corners,
+            self.truncated,
+            Rle(counts, *pixels.shape),
+            _outermost(pixels),
+        )
+
+
+def _outermost(pixels: Any) -> tuple[tuple[int, int], ...]:
+    """x, y of the outermost pixels as KEYPOINTS has them, in the middle of each outermost row."""
+    import numpy as np
+
+    rows, columns = np.nonzero(pixels)
+    places = []
+    for values, edge in (
+        (rows, rows.min()),
+        (columns, columns.max()),
+        (rows, rows.max()),
+        (columns, columns.min()),
+    ):
+        there = np.flatnonzero(values == edge)
+        middle = there[len(there) // 2]
+        places.append((int(columns[middle]), int(rows[middle])))
+    return tuple(places)
 
 
 def _sizes(images: int | None) -> dict[str, int]:
@@ -194,18 +232,24 @@ def _voc(picture: Picture) -> bytes:
 
 
 def _write_coco(folder: Path, split: str, pictures: Sequence[Picture]) -> None:
+    from pycocotools import mask as coco_mask
+
     annotations: list[dict[str, object]] = []
     for image_id, picture in enumerate(pictures, start=1):
         for shape in picture.shapes:
             xmin, ymin, xmax, ymax = shape.corners
+            size = [shape.mask.height, shape.mask.width]
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": image_id,
                     "category_id": CLASSES.index(shape.label) + 1,
                     "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
-                    "area": (xmax - xmin) * (ymax - ymin),
+                    "area": coco_mask.area({"counts": shape.mask.counts, "size": size}).item(),
                     "iscrowd": 0,
+                    "segmentation": {"counts": shape.mask.counts.decode(), "size": size},
+                    "keypoints": [value for x, y in shape.points for value in (x, y, 2)],
+                    "num_keypoints": len(KEYPOINTS),
                 }
             )
     content = {
@@ -214,7 +258,10 @@ def _write_coco(folder: Path, split: str, pictures: Sequence[Picture]) -> None:
             for image_id, picture in enumerate(pictures, start=1)
         ],
         "annotations": annotations,
-        "categories": [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)],
+        "categories": [
+            {"id": number, "name": name, "keypoints": list(KEYPOINTS), "skeleton": []}
+            for number, name in enumerate(CLASSES, 1)
+        ],
     }
     path = folder / "annotations" / f"instances_{split}.json"
     path.parent.mkdir(exist_ok=True)

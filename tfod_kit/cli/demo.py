@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
         shapes = sum(len(picture.shapes) for picture in members)
         print(f"{split:<6} {len(members):>4} pictures, {shapes:>5,} shapes")
     print(f"Drawn to {args.out}: Annotations/ and ImageSets/ (Pascal VOC), and")
-    print("  annotations/instances_*.json (the same in COCO's form).")
+    print("  annotations/instances_*.json (the same in COCO's form, with masks and keypoints).")
     print(f"  {demo.UNSEEN}/ holds the test split's pictures, JPEGImages/ the others.")
     print(f"Next: tfod convert {args.out} --format voc")
     return 0
