@@ -130,10 +130,17 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class ErrorType:
-    """One of ERROR_TYPES: how many, and how much mAP at IoU 0.5 would rise without them."""
+    """One of ERROR_TYPES.
+
+    Attributes:
+      count: how many there are among the detections above the confusion's threshold.
+      loss: how much mAP at IoU 0.5 would rise without them, those with lower scores included.
+      total: how many there are, whatever the score.
+    """
 
     count: int
     loss: float
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

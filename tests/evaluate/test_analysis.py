@@ -63,7 +63,7 @@ def test_each_error_has_its_type(
     kind: str, truth: list[tuple[Any, ...]], found: list[tuple[Any, ...]]
 ) -> None:
     errors = measured(truth, found).errors
-    wrong = {name: row.count for name, row in errors.items() if row.count}
+    wrong = {name: row.total for name, row in errors.items() if row.total}
     # What leaves an object unfound counts as missed too, unless mending it would find the object.
     assert wrong == {kind: 1} | ({"missed": 1} if kind in ("both", "background") else {})
 
@@ -76,6 +76,7 @@ def test_an_errors_cost_is_what_mending_it_gains() -> None:
     )
     # Cats: 51 of the 101 recall points. Dogs: the false one comes first, so precision 1/2.
     assert result.metrics[coco.METRICS[1]] == pytest.approx((51 / 101 + 0.5) / 2)
+    assert result.errors["classification"].count == 1
     assert result.errors["classification"].loss == pytest.approx(1 - (51 / 101 + 0.5) / 2)
     assert result.errors["missed"].count == 0, "since mending the class finds it"
 
@@ -144,7 +145,7 @@ def test_what_lies_in_a_crowd_is_neither_right_nor_wrong() -> None:
     made.truth[1]["iscrowd"] = 1
     result = evaluate.measure(made)
     assert (result.ground_truth, result.best.f1) == (1, 1.0)
-    assert not any(row.count for row in result.errors.values())
+    assert not any(row.total for row in result.errors.values())
     assert result.confusion.counts == {"cat": {"cat": 1}}
 
 

@@ -54,7 +54,7 @@ def _classes(classes: Mapping[str, ClassMetrics]) -> Iterator[str]:
     width = max(map(len, [*shown, "class"]))
     more = ["masks"] * masks + ["keypoints"] * points
     head = ["objects", "AP", "AP@.50", *more, "precision", "recall", "F1", "from score"]
-    yield "  ".join([f"{'class':<{width}}", *head])
+    yield "  ".join([f"{'class':<{width}}", *(f"{title:>5}" for title in head)])
     for name, row in shown.items():
         best = row.best
         extra = [row.mask_ap] * masks + [row.keypoint_ap] * points
@@ -101,12 +101,12 @@ def _threshold(results: Results) -> Iterator[str]:
 
 
 def _errors(results: Results) -> Iterator[str]:
-    if not any(row.count for row in results.errors.values()):
+    if not any(row.total for row in results.errors.values()):
         return
     yield ""
-    yield "errors          number  cost in mAP@.50"
+    yield "errors at that threshold  cost in mAP@.50"
     for name, row in results.errors.items():
-        yield f"{name:<14}  {row.count:6,}  {row.loss:15.3f}  {ERROR_TYPES[name]}"
+        yield f"{name:<14} {row.count:9,}  {row.loss:15.3f}  {ERROR_TYPES[name]}"
 
 
 def _confusions(results: Results) -> Iterator[str]:

@@ -15,21 +15,21 @@ def confusion(matches: Matches, threshold: float, names: tuple[str, ...]) -> Con
     """
     import numpy as np
 
-    above = matches.score >= threshold
+    matches = matches.above(threshold)
     match = matches.match.copy()
-    free = above & ~matches.right & ~matches.ignored
+    free = ~matches.right & ~matches.ignored
     untaken = np.ones(len(matches.truth_class), dtype=bool)
-    untaken[match[above & matches.right]] = False
+    untaken[match[matches.right]] = False
     left = free[matches.pair_found] & untaken[matches.pair_truth]
     again = greedy(matches.pair_found, matches.pair_truth, matches.iou, left, len(match))
     match[free] = again[free]
 
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for place in (above & ~matches.ignored).nonzero()[0].tolist():
+    for place in (~matches.ignored).nonzero()[0].tolist():
         truth = match[place]
         row = BACKGROUND if truth == NONE else names[matches.truth_class[truth]]
         counts[row][names[matches.found_class[place]]] += 1
-    found = set(match[above].tolist())
+    found = set(match.tolist())
     for place, number in enumerate(matches.truth_class.tolist()):
         if place not in found:
             counts[names[number]][BACKGROUND] += 1
@@ -42,10 +42,10 @@ def worst_images(
     """The pictures with most missed objects and false detections, the worst first."""
     import numpy as np
 
-    above = (matches.score >= threshold) & ~matches.ignored
-    right = above & matches.right
+    matches = matches.above(threshold)
+    right = matches.right
     number = len(tables.images)
-    false = np.bincount(matches.found_image[above & ~right], minlength=number)
+    false = np.bincount(matches.found_image[~right & ~matches.ignored], minlength=number)
     found = np.bincount(matches.found_image[right], minlength=number)
     missed = np.bincount(matches.truth_image, minlength=number) - found
     ranked = np.lexsort((np.arange(number), found, -(missed + false)))[:most]

@@ -37,11 +37,17 @@ class Errors:
     missed: "Bools"
 
 
-def measure(matches: Matches, classes: int) -> dict[str, ErrorType]:
-    """How many errors of each type there are and what they cost, by ERROR_TYPES."""
+def measure(matches: Matches, classes: int, threshold: float) -> dict[str, ErrorType]:
+    """How many errors of each type there are and what they cost, by ERROR_TYPES.
+
+    Args:
+      matches: of all detections.
+      classes: how many there are.
+      threshold: the score from which on errors are counted; what they cost is of all.
+    """
     import numpy as np
 
-    errors = classify(matches)
+    errors, counted_errors = classify(matches), classify(matches.above(threshold))
     objects = np.bincount(matches.truth_class, minlength=classes)
     counted = ~matches.ignored
     right = matches.right
@@ -49,18 +55,18 @@ def measure(matches: Matches, classes: int) -> dict[str, ErrorType]:
     found = {}
     for kind, name in enumerate(ERROR_TYPES):
         if kind == len(ERROR_TYPES) - 1:
-            count = int(errors.missed.sum())
+            count, total = int(counted_errors.missed.sum()), int(errors.missed.sum())
             fewer = objects - np.bincount(matches.truth_class[errors.missed], minlength=classes)
             after = _mean_ap(matches, matches.found_class, right, counted, fewer)
         else:
             wrong = errors.kind == kind
-            count = int(wrong.sum())
+            count, total = int((counted_errors.kind == kind).sum()), int(wrong.sum())
             mended = wrong & (errors.mends != NONE)
             classed = matches.found_class.copy()
             classed[mended] = matches.truth_class[errors.mends[mended]]
             kept = counted & ~(wrong & ~mended)
             after = _mean_ap(matches, classed, right | mended, kept, objects)
-        found[name] = ErrorType(count, max(after - before, 0.0))
+        found[name] = ErrorType(count, max(after - before, 0.0), total)
     return found
 
 

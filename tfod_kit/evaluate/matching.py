@@ -1,6 +1,7 @@
 """Which detection is right: each is paired with the objects that it overlaps, then matched as COCO
 matches, at one IoU. Curves, confusion, calibration and error types are all read off this."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,23 @@ class Matches:
     @property
     def right(self) -> "Bools":
         return self.match != NONE
+
+    def above(self, threshold: float) -> "Matches":
+        """As if there were no detections below that score."""
+        kept = int((self.score >= threshold).sum())
+        pairs = self.pair_found < kept
+        return dataclasses.replace(
+            self,
+            score=self.score[:kept],
+            found_class=self.found_class[:kept],
+            found_image=self.found_image[:kept],
+            found_row=self.found_row[:kept],
+            match=self.match[:kept],
+            ignored=self.ignored[:kept],
+            pair_found=self.pair_found[pairs],
+            pair_truth=self.pair_truth[pairs],
+            iou=self.iou[pairs],
+        )
 
 
 def match(tables: Tables) -> Matches:

@@ -69,12 +69,8 @@ def _sides(
 ) -> dict[str, tuple[list[ObjectAnnotation], list[ObjectAnnotation]]]:
     """For each wanted image the objects and the detections above the threshold, labelled by what
     became of them."""
-    matches = matching.match(tables)
-    threshold = results.confusion.threshold
-    above = (matches.score >= threshold).nonzero()[0].tolist()
-    found = {
-        int(matches.truth_row[matches.match[place]]) for place in above if matches.right[place]
-    }
+    matches = matching.match(tables).above(results.confusion.threshold)
+    found = set(matches.truth_row[matches.match[matches.right]].tolist())
     chosen = {image["id"]: image for image in tables.images if image["source_id"] in wanted}
     sides: dict[str, tuple[list[ObjectAnnotation], list[ObjectAnnotation]]] = {
         image["source_id"]: ([], []) for image in chosen.values()
@@ -85,13 +81,12 @@ def _sides(
             sides[image["source_id"]][0].append(
                 _marked(objects([row], tables.names, image)[0], mark)
             )
-    for place in above:
-        row = tables.found[matches.found_row[place]]
+    for place, number in enumerate(matches.found_row.tolist()):
+        row = tables.found[number]
         if image := chosen.get(row["image_id"]):
             mark = "" if matches.right[place] else _CROWD if matches.ignored[place] else _FALSE
-            sides[image["source_id"]][1].append(
-                _marked(objects([row], tables.names, image)[0], mark)
-            )
+            item = objects([row], tables.names, image)[0]
+            sides[image["source_id"]][1].append(_marked(item, mark))
     return sides
 
 
