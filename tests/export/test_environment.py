@@ -37,7 +37,7 @@ def test_an_environment_is_made_once_and_is_one_of_its_own(
     monkeypatch.setenv("TFOD_OFFLINE", "1")
     assert environment.python("answers", [str(wheel)]) == python
     assert capsys.readouterr().err == ""
-    with pytest.raises(SetupError, match="Asking failed(.|\n)*no such thing"):
+    with pytest.raises(SetupError, match=r"Asking failed(.|\n)*no such thing"):
         environment.run(python, ["-c", "raise SystemExit('no such thing')"], what="Asking")
 
 

@@ -52,7 +52,7 @@ class TfliteDetector(BatchDetector):
             self._told = extract(content) or _UNTOLD
             self._interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
             self._interpreter.allocate_tensors()
-        except (OSError, ValueError, RuntimeError, TypeError, IndexError) as error:
+        except Exception as error:  # struct.error, TypeError: of bytes that are no flatbuffer
             raise CheckpointError(
                 "The TensorFlow Lite model cannot be loaded.",
                 where=path,
