@@ -14,6 +14,7 @@ from tfod import tfod
 from trained import Trained
 
 from tfod_kit import labels
+from tfod_kit.engine import detector
 from tfod_kit.errors import CheckpointError, SetupError
 from tfod_kit.export import browser, serving, tfjs_parts
 from tfod_kit.records import shards
@@ -124,6 +125,13 @@ def test_the_warm_up_requests_can_be_answered(loaded: Any, exported: tuple[Path,
         inputs = {key: tf.constant(tf.make_ndarray(value)) for key, value in request.inputs.items()}
         found = loaded.signatures[name](**inputs)
         assert found["detection_boxes"].shape == (1, 100, 4)
+
+
+def test_the_highest_version_is_the_one_that_is_served(tmp_path: Path) -> None:
+    for version in ("1", "9", "10"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "saved_model.pb").touch()
+    assert detector.runtime_of(tmp_path) == ("saved_model", tmp_path / "10")
 
 
 def test_no_browser_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

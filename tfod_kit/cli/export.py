@@ -76,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
         proved = export.export(source, out, name, told[name], pictures=pictures)
         print(f"  to {out} ({_size(out)})")
         print(f"  parity: {proved or _unproved(pictures, bool(source.records))}")
-    print(f"Next:  tfod predict {next(iter(outs.values()))} PICTURES --out FOLDER")
+    name, out = next(iter(outs.items()))
+    print(f"Next:  {chosen(name).use.format(out=out)}")
     return 0
 
 

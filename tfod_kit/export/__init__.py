@@ -45,6 +45,7 @@ class Target:
       architectures: the models it can take, as pipeline.config names them; empty for all.
       packages: what must be importable to write it.
       extra: the extra of tfod_kit that brings them.
+      use: a command to try the artefact with; {out} is its folder.
     """
 
     module: str
@@ -55,6 +56,7 @@ class Target:
     architectures: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     extra: str = ""
+    use: str = "tfod predict {out} PICTURES --out FOLDER"
 
 
 TARGETS = {
@@ -98,6 +100,7 @@ TARGETS = {
     "tfjs": Target(
         "tfod_kit.export.tfjs",
         "a web page that detects in pictures and before the camera, with TensorFlow.js",
+        use="python -m http.server --directory {out} 8000   # then http://localhost:8000",
     ),
 }
 

@@ -7,13 +7,11 @@ OUT/                                 the model's base path
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tfod_kit.engine import detector, runtime
+from tfod_kit.engine import runtime
 from tfod_kit.export.job import Job
-from tfod_kit.labels import FILE_NAME as LABEL_MAP
 from tfod_kit.records import shards
 
 VERSION = "1"
@@ -46,12 +44,6 @@ def write(job: Job) -> None:
     _save(job.source.model, version)
     requests = list(_requests(_pictures(job)))
     shards.write(version / WARM_UP, requests)
-
-
-@contextmanager
-def opened(folder: Path) -> Iterator[detector.Detector]:
-    """The version as a detector."""
-    yield detector.load(folder / VERSION, label_map=folder / LABEL_MAP)
 
 
 def _save(model: Any, folder: Path) -> None:

@@ -17,8 +17,9 @@ _SIGNATURE = "serving_default"
 
 
 def find(path: Path) -> Path | None:
-    """The folder that holds saved_model.pb."""
-    for folder in (path, path / FOLDER):
+    """The folder that holds saved_model.pb; of TensorFlow Serving's versions the highest."""
+    versions = sorted(path.glob("[0-9]*"), key=lambda folder: (len(folder.name), folder.name))
+    for folder in (path, path / FOLDER, *reversed(versions)):
         if (folder / "saved_model.pb").is_file():
             return folder
     return None

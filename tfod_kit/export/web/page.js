@@ -56,15 +56,17 @@ function draw() {
   canvas.width = width * zoom;
   canvas.height = height * zoom;
   pen.drawImage(shown.source, 0, 0, canvas.width, canvas.height);
-  const line = Math.max(2, Math.round(canvas.width / 320));
-  const size = Math.max(13, Math.round(canvas.width / 50));
+  document.querySelector("main").classList.add("shown");
+  // On a narrow screen the canvas is shown smaller: what is drawn on it must be larger.
+  const shrunk = canvas.width / canvas.clientWidth;
+  const line = Math.round(2 * shrunk);
+  const size = Math.round(15 * shrunk);
   pen.font = `600 ${size}px system-ui, sans-serif`;
   pen.textBaseline = "top";
   for (const item of [...sure].reverse()) drawBox(item, line);
   const taken = [];
   for (const item of sure) drawName(item, size, taken);
   at("found").replaceChildren(...counts(sure));
-  document.querySelector("main").classList.add("shown");
 }
 
 /** The corners of a box on the canvas: left, top, right, bottom. */
