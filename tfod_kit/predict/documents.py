@@ -119,10 +119,19 @@ def _document(
     source: str, entries: Iterable[dict[str, Any]], unread: Sequence[dict[str, str]]
 ) -> Iterator[str]:
     yield f'{{\n"model": {json.dumps(source, ensure_ascii=False)},\n"images": ['
-    for number, entry in enumerate(entries):
+    videos = []
+    comma = ""
+    for entry in entries:
         plain = {name: value for name, value in entry.items() if name != "stamp"}
-        yield ("\n" if number == 0 else ",\n") + msgspec.json.encode(plain).decode()
-    yield f'\n],\n"unreadable": {json.dumps(list(unread), ensure_ascii=False)}\n}}\n'
+        if "frames" in entry:
+            videos.append(plain)
+            continue
+        yield f"{comma}\n{msgspec.json.encode(plain).decode()}"
+        comma = ","
+    yield "\n],\n"
+    if videos:
+        yield f'"videos": {msgspec.json.encode(videos).decode()},\n'
+    yield f'"unreadable": {json.dumps(list(unread), ensure_ascii=False)}\n}}\n'
 
 
 def save_data_set(

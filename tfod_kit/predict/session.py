@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfod_kit import files, predict, visualize
-from tfod_kit.errors import DataError, UsageError
+from tfod_kit.errors import DataError
 from tfod_kit.labels import LabelMap
-from tfod_kit.predict import documents, identity, inputs
+from tfod_kit.predict import documents, identity, inputs, videos
 from tfod_kit.predict import wanted as choosing
 from tfod_kit.predict.inputs import Input, Video
 from tfod_kit.predict.journal import Journal
@@ -73,6 +73,10 @@ class Session:
             self._kind, path, label_map=settings.label_map, checkpoint=settings.checkpoint
         )
         options = identity.of_options(settings.wanted, settings.tiling)
+        if any(isinstance(item, Video) for item in found):
+            options["videos"] = (
+                f"every {settings.every}, at most {settings.max_frames}, track {settings.track}"
+            )
         self._journal = Journal(out, source | options, anew=settings.restart)
         self.report = documents.Report(source["model"], options)
 
@@ -157,11 +161,11 @@ class Session:
 
     def _look(self, left: Sequence[Input]) -> None:
         pictures = [item for item in left if not isinstance(item, Video)]
-        videos = [item for item in left if isinstance(item, Video)]
+        films = [item for item in left if isinstance(item, Video)]
         _ = self._detector  # loaded before the first progress line
         if pictures:
             self._look_at_pictures(pictures)
-        for video in videos:
+        for video in films:
             self._look_at_video(video)
 
     def _look_at_pictures(self, pictures: Sequence[Input]) -> None:
@@ -194,4 +198,23 @@ class Session:
             say(f"tfod: more that cannot be read are listed in {documents.REPORT}")
 
     def _look_at_video(self, video: Video) -> None:
-        raise UsageError("Videos come.", where=video.path)
+        settings = self._settings
+        how = videos.Look(
+            self._detector,
+            settings.wanted,
+            settings.tiling,
+            settings.batch_size,
+            _LANES.get(self._kind, 1),
+            self._colours,
+            settings.track,
+            settings.every,
+            settings.max_frames,
+        )
+        target = self._out / self._drawn[video.path]
+        listed = target.with_suffix(videos.ENDING)
+        try:
+            entry = videos.look(video, how, listed, target if settings.draw else None)
+        except DataError as error:
+            self._note_unread(video, error, print)
+        else:
+            self._journal.add(entry, self._drawn_name(video))
