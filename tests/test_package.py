@@ -35,6 +35,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_holds_every_module_config_and_label_map(site: Path) -> None:
     for folder, pattern in (
         ("tfod_kit", "**/*.py"),
+        ("tfod_kit", "export/web/*"),
         ("pipelines", "*.config"),
         ("label_maps", "*.pbtxt"),
     ):
