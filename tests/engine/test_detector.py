@@ -6,6 +6,7 @@ import pytest
 from tfod_kit import labels
 from tfod_kit.boxes import Box
 from tfod_kit.engine import detector
+from tfod_kit.engine.detectors.base import BatchDetector
 from tfod_kit.errors import CheckpointError, UsageError
 
 
@@ -48,3 +49,61 @@ def test_a_run_that_was_never_trained_says_to_train(tmp_path: Path) -> None:
     (tmp_path / "pipeline.config").touch()
     with pytest.raises(CheckpointError, match="tfod train"):
         detector.load(tmp_path)
+
+
+class Sizes(BatchDetector):
+    """Finds one object in each image, whose score tells how large a batch it came in."""
+
+    def __init__(self, largest_batch: int | None = None) -> None:
+        self.source = Path("sizes")
+        self.largest_batch = largest_batch
+
+    def _run(self, pixels: np.ndarray, true_shapes: np.ndarray) -> dict[str, np.ndarray]:
+        count = len(pixels)
+        return {
+            "detection_boxes": np.tile([0.0, 0.0, 1.0, 1.0], (count, 1, 1)),
+            "detection_scores": np.full((count, 1), count / 10),
+            "detection_classes": true_shapes[:, :1],
+            "num_detections": np.ones(count),
+        }
+
+
+def pictures(*heights: int) -> list[np.ndarray]:
+    return [np.zeros((height, 8, 3), np.uint8) for height in heights]
+
+
+@pytest.mark.parametrize(
+    ("largest", "batches"), [(None, [0.3, 0.1, 0.3, 0.3]), (2, [0.2, 0.1, 0.2, 0.1])]
+)
+def test_what_is_of_one_size_goes_together_and_each_keeps_its_place(
+    largest: int | None, batches: list[float]
+) -> None:
+    found = Sizes(largest).detect(pictures(4, 5, 4, 4))
+    assert [objects[0].label for objects in found] == ["4", "5", "4", "4"]
+    assert [objects[0].score for objects in found] == pytest.approx(batches)
+
+
+def test_nothing_to_detect_on() -> None:
+    assert Sizes().detect([]) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (np.zeros((4, 4), np.uint8), r"uint8 \[4, 4\]"),
+        (np.zeros((4, 4, 4), np.uint8), r"uint8 \[4, 4, 4\]"),
+        (np.zeros((4, 4, 3), np.float32), r"float32 \[4, 4, 3\]"),
+        (np.zeros((0, 4, 3), np.uint8), r"uint8 \[0, 4, 3\]"),
+        ("a.jpg", "str"),
+    ],
+    ids=["grey", "transparent", "floats", "empty", "a path"],
+)
+def test_what_is_no_image_is_named_with_its_place(image: object, said: str) -> None:
+    with pytest.raises(UsageError, match=f"(?s)image 1 of.*{said}"):
+        Sizes().detect([*pictures(4), image])
+
+
+def test_the_runtimes_agree_on_what_they_are() -> None:
+    for name, runtime in detector.RUNTIMES.items():
+        assert runtime.EXPECTED, name
+        assert runtime.find(Path("/nowhere")) is None

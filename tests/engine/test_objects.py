@@ -94,3 +94,25 @@ def test_three_hundred_large_masks_do_not_cost_seconds() -> None:
     start = time.perf_counter()
     assert len(objects.as_objects(many, None, size=(1024, 1024), min_score=0.5)) == 150
     assert time.perf_counter() - start < 20, "0.6 s where nothing else runs"
+
+
+@pytest.mark.slow
+def test_masks_are_upstreams_to_the_pixel() -> None:
+    from tfod_kit.engine import runtime
+
+    tf = runtime.start()
+    from object_detection.utils import ops
+
+    dice = np.random.default_rng(0)
+    masks = dice.random((20, 33, 33), np.float32)
+    starts, sides = dice.uniform(-0.1, 0.7, (20, 2)), dice.uniform(0.02, 0.6, (20, 2))
+    boxes = np.concatenate((starts, starts + sides), axis=1).astype(np.float32)
+    theirs = ops.reframe_box_masks_to_image_masks(tf.constant(masks), tf.constant(boxes), 120, 160)
+    theirs = theirs.numpy() > 0.5
+    ours = [
+        pixels(objects.in_image(mask, Box(*box.tolist()), 120, 160))
+        for mask, box in zip(masks, boxes, strict=True)
+    ]
+    # Within rounding of 0.5 a pixel may fall to either side.
+    assert theirs.sum() > 10_000
+    assert (np.array(ours) != theirs).sum() <= 3

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from tfod_kit.annotations import ObjectAnnotation
 from tfod_kit.engine.detectors.objects import as_objects
+from tfod_kit.errors import UsageError
 from tfod_kit.labels import LabelMap
 
 
@@ -97,7 +98,13 @@ class BatchDetector:
     def detect(
         self, images: Sequence[Any], *, min_score: float = 0.0
     ) -> list[tuple[ObjectAnnotation, ...]]:
-        """See `Detector.detect`."""
+        """See `Detector.detect`.
+
+        Raises:
+          UsageError: an image is no uint8 array [height, width, 3].
+        """
+        for place, image in enumerate(images):
+            _check(image, place)
         return self.detect_prepared([self.prepare(image) for image in images], min_score=min_score)
 
     def prepare(self, image: Any) -> Prepared:
@@ -149,3 +156,15 @@ class BatchDetector:
             for places in alike.values()
             for start in range(0, len(places), self.largest_batch or len(places))
         ]
+
+
+def _check(image: Any, place: int) -> None:
+    shape, kind = getattr(image, "shape", None), str(getattr(image, "dtype", type(image).__name__))
+    if shape is None or len(shape) != 3 or shape[2] != 3 or kind != "uint8" or 0 in shape:
+        raise UsageError(
+            "A detector cannot take this image.",
+            where=f"image {place} of those given",
+            expected="a uint8 array [height, width, 3], RGB",
+            found=f"{kind} {list(shape) if shape is not None else ''}".strip(),
+            fix='Read it as np.asarray(Image.open(path).convert("RGB")).',
+        )
