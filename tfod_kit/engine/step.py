@@ -14,7 +14,7 @@ from tfod_kit.engine import model as models
 from tfod_kit.engine.averages import Averages
 from tfod_kit.engine.freezing import Frozen, freeze
 from tfod_kit.engine.gradients import TOTAL_LOSS, Gradients
-from tfod_kit.engine.levers import Levers
+from tfod_kit.engine.levers import Levers, check
 from tfod_kit.engine.restore import Restored
 
 __all__ = ["TOTAL_LOSS", "Outcome", "TrainingStep"]
@@ -69,6 +69,7 @@ class TrainingStep:
         self._config_path = config_path
         self._strategy = strategy
         self._levers = levers
+        check(levers, config)
         dataset.check_memory(levers, config.train_input_reader)
         settings = config.train_config
         if tpu and settings.use_bfloat16:
@@ -202,8 +203,9 @@ class TrainingStep:
         return [variable for variable in variables if id(variable) not in self._frozen.ids]
 
     def _run_steps(self, batches: Iterator[Any], count: int) -> tuple[dict[str, Any], Any]:
-        for _ in self._tf.range(count - 1):
-            self._one_step(self._next(batches))
+        if count > 1:  # a loop in the graph, even one of no rounds, builds the step a second time
+            for _ in self._tf.range(count - 1):
+                self._one_step(self._next(batches))
         taken = self._next(batches)
         losses = self._one_step(taken)
         hashes = [
