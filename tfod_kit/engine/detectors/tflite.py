@@ -8,7 +8,13 @@ from typing import Any
 from tfod_kit.engine.detectors import classes, objects
 from tfod_kit.engine.detectors.base import BatchDetector, Prepared
 from tfod_kit.engine.detectors.resize import bilinear
-from tfod_kit.engine.detectors.tflite_metadata import UNUSED, Metadata, extract, output_order
+from tfod_kit.engine.detectors.tflite_metadata import (
+    UNUSED,
+    Metadata,
+    extract,
+    output_order,
+    suppressed_classes,
+)
 from tfod_kit.errors import CheckpointError
 from tfod_kit.labels import LabelMap
 
@@ -50,7 +56,7 @@ class TfliteDetector(BatchDetector):
         try:
             content = path.read_bytes()
             self._told = extract(content) or _UNTOLD
-            self._interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
+            self._interpreter = Interpreter(model_content=content, num_threads=_threads(content))
             self._interpreter.allocate_tensors()
         except Exception as error:  # struct.error, TypeError: of bytes that are no flatbuffer
             raise CheckpointError(
@@ -101,6 +107,18 @@ class TfliteDetector(BatchDetector):
             objects.COUNT: np.minimum(np.round(count).reshape(1), boxes.shape[1]),
         }
         return found | dict(zip((objects.KEYPOINTS, objects.KEYPOINT_SCORES), points, strict=False))
+
+
+def _threads(model: bytes) -> int:
+    """How many threads lose nothing.
+
+    LiteRT's TFLite_Detection_PostProcess spreads the classes over its threads, and with T of them
+    leaves out the class at place T (seen with ai-edge-litert 2.3.0; tensorflow issue 56058), unless
+    there are as many threads as classes.
+    """
+    processors = os.cpu_count() or 1
+    suppressed = suppressed_classes(model)
+    return processors if suppressed is None or processors >= suppressed else 1
 
 
 def _label_map(names: tuple[str, ...]) -> LabelMap | None:

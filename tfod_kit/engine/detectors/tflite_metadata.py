@@ -16,6 +16,7 @@ LABELS = "labels.txt"
 UNUSED = "???"
 
 _NAME = b"TFLITE_METADATA"
+_POSTPROCESS = b"TFLite_Detection_PostProcess"
 _IDENTIFIER = b"M001"
 _PARSER = "1.2.0"  # the schema's first version with output_tensor_groups
 
@@ -99,6 +100,23 @@ def extract(model: bytes) -> Metadata | None:
             mean, std = _normalisation(told)
             labels = _labels(model)
             return Metadata(labels, mean, std) if labels and mean and std else None
+    return None
+
+
+def suppressed_classes(model: bytes) -> int | None:
+    """How many classes the model's own TFLite_Detection_PostProcess has, background included; None
+    where it has no such operation."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    parsed = schema.Model.GetRootAs(model, 0)
+    codes = [
+        parsed.OperatorCodes(place).CustomCode() for place in range(parsed.OperatorCodesLength())
+    ]
+    graph = parsed.Subgraphs(0)
+    for place in range(graph.OperatorsLength()):
+        operator = graph.Operators(place)
+        if codes[operator.OpcodeIndex()] == _POSTPROCESS:
+            return int(graph.Tensors(operator.Inputs(1)).Shape(2))
     return None
 
 
