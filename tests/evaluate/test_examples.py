@@ -1,0 +1,63 @@
+"""Pictures out of records: in order, prepared ahead in threads, and named when they are damaged."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_records
+
+from tfod_kit import evaluate, labels
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.errors import DataError
+
+
+class Preparing:
+    """A detector that prepares images ahead, and finds in each what its first pixel says."""
+
+    def __init__(self) -> None:
+        self.threads: set[int] = set()
+        self.batches: list[int] = []
+
+    def prepare(self, image: Any) -> Any:
+        self.threads.add(threading.get_ident())
+        return image.shape
+
+    def detect_prepared(self, images: Sequence[Any]) -> list[tuple[ObjectAnnotation, ...]]:
+        self.batches.append(len(images))
+        assert all(shape == (128, 128, 3) for shape in images)
+        return [() for _ in images]
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    return small_records.write_records(tmp_path / "records", train=7, val=1)
+
+
+def test_pictures_are_prepared_in_threads_and_come_in_order(records: Path) -> None:
+    label_map = labels.load(records / "label_map.pbtxt")
+    detector = Preparing()
+    tables = evaluate.collect(
+        detector,  # type: ignore[arg-type]
+        evaluate.read_examples(sorted(records.glob("train*")), label_map),
+        label_map,
+        batch_size=3,
+    )
+    assert [image["source_id"] for image in tables.images] == [f"train{n}" for n in range(7)]
+    assert detector.batches == [3, 3, 1]
+    assert threading.get_ident() not in detector.threads
+    assert {"segmentation", "keypoints", "difficult"} <= set(tables.truth[0])
+
+
+def test_only_the_wanted_are_read(records: Path) -> None:
+    paths = [*sorted(records.glob("train*")), *records.glob("val*")]
+    found = evaluate.read_examples(paths, None, only={1, 7})
+    assert [each.truth.source_id for each in found] == ["train1", "val0"]
+
+
+def test_a_damaged_picture_is_named() -> None:
+    truth = ImageAnnotation(Path("a.jpg"), 10, 10, "a")
+    broken = evaluate.Example(truth, b"<html>", "val-0, record 3")
+    with pytest.raises(DataError, match="val-0, record 3"):
+        evaluate.evaluate(Preparing(), [broken], ["cat"])  # type: ignore[arg-type]
