@@ -1,6 +1,8 @@
 """Which checkpoints a folder holds, found without TensorFlow; the best one among them."""
 
 import re
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfod_kit.errors import CheckpointError
@@ -69,6 +71,33 @@ def choose(run: Path, wanted: str | Path | None = None) -> Path:
     if len(Path(name).parts) == 1 and (run / f"{name}{_INDEX}").is_file():
         return resolve(run / name)
     return resolve(Path(wanted))
+
+
+def watch(
+    folder: Path, *, timeout: float, finished: Callable[[Path | None], bool], poll: float = 2.0
+) -> Iterator[Path]:
+    """Yields the newest checkpoint of a folder, and each newer one as it comes.
+
+    Those that come while the caller is busy are passed over for the newest, as upstream does.
+
+    Args:
+      folder: where a training, perhaps one that has not begun yet, saves.
+      timeout: the seconds without a new one after which to end.
+      finished: told the newest one, says whether no more will come.
+      poll: seconds between two looks.
+    """
+    seen: Path | None = None
+    since = time.monotonic()
+    while True:
+        newest = latest(folder) if folder.is_dir() else None
+        if newest is not None and newest != seen:
+            seen = newest
+            yield newest
+            since = time.monotonic()
+        elif finished(newest) or time.monotonic() - since > timeout:
+            return
+        else:
+            time.sleep(poll)
 
 
 def parts(prefix: Path) -> list[Path]:

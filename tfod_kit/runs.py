@@ -137,6 +137,18 @@ def compare(folder: Path, config: PipelineConfig) -> Changes:
     return Changes(refused + _classes(known.classes, _label_map(config)), allowed)
 
 
+def is_over(folder: Path, newest: Path | None) -> bool:
+    """Whether a run's training has come to its end, so that no checkpoint follows `newest`.
+
+    Told from what `tfod train` noted; of upstream's programs, from the number of steps asked for.
+    """
+    known = read(folder)
+    if known is not None and known.starts:
+        return known.ended in (FINISHED, EARLY)
+    steps = pipeline_config.load(folder).train_config.num_steps
+    return newest is not None and checkpoints.number(newest) >= steps > 0
+
+
 def refusal(folder: Path, changes: Changes) -> ConfigError:
     """The error for a run that was trained with another config."""
     return ConfigError(

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfod_kit import evaluate, pipeline_config, results, visualize
+from tfod_kit import evaluate, history, pipeline_config, results, visualize
 from tfod_kit.annotations import ObjectAnnotation
-from tfod_kit.cli import evaluation_text
+from tfod_kit.cli import continuous, evaluation_text
 from tfod_kit.cli.shared import CONFIG, count
 from tfod_kit.errors import UsageError
 from tfod_kit.evaluate import worst
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _PICTURES = 8
 _DRAWN_FROM = 0.3
+_CUT_OFF = 0.1  # detections that all score more were cut off
 _COCO = "coco"
 DEFAULT_SPLIT = "val"
 
@@ -51,6 +52,19 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label_map", type=Path, help="class names, where the model brings none")
     parser.add_argument("--batch_size", type=count, default=8, help="pictures detected at once")
     parser.add_argument("--out", type=Path, help="folder for the figures (default: MODEL/eval)")
+    watching = parser.add_argument_group("a training that runs in another process")
+    watching.add_argument(
+        "--continuous",
+        action="store_true",
+        help="measure each checkpoint as it comes, until the training is over",
+    )
+    watching.add_argument(
+        "--timeout",
+        type=count,
+        default=int(continuous.DEFAULT_TIMEOUT_S),
+        metavar="SECONDS",
+        help="give up when no new checkpoint has come for so long",
+    )
     given = parser.add_argument_group("any tool's detections", "in place of a model; no TensorFlow")
     given.add_argument("--ground_truth", type=Path, metavar="JSON", help="a COCO JSON")
     given.add_argument(
@@ -74,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
     paths, split = _records(args)
     out = args.out or (args.model if args.model.is_dir() else args.model.parent) / "eval"
     print(f"Evaluating {args.model} on {_pictures(paths):,} pictures ({split})", flush=True)
+    if args.continuous:
+        return _run_continuously(args, paths, split, out)
     from tfod_kit.engine import detector as detectors
 
     detector = detectors.load(args.model, label_map=args.label_map, checkpoint=args.checkpoint)
@@ -88,6 +104,22 @@ def run(args: argparse.Namespace) -> int:
     )
     _print(found, results.path(out, split, detector.step))
     print(f"Curves:      tensorboard --logdir {out.parent}")
+    return 0
+
+
+def _run_continuously(args: argparse.Namespace, paths: list[Path], split: str, out: Path) -> int:
+    if args.checkpoint:
+        raise UsageError(
+            "--continuous measures every checkpoint.", fix="Leave --checkpoint away, or it."
+        )
+
+    def point(detector: "Detector") -> history.EvalPoint:
+        found = measure(
+            detector, paths, split, out, batch_size=args.batch_size, protocols=_protocols(args)
+        )
+        return history.eval_point(detector.step or 0, split, found.metrics, found.classes)
+
+    continuous.evaluate(args.model, point, label_map=args.label_map, timeout=args.timeout)
     return 0
 
 
@@ -187,6 +219,12 @@ def _run_on_json(args: argparse.Namespace) -> int:
     document = results.path(out, split, None)
     results.save(measured, document)
     _print(measured, document)
+    lowest = min((row["score"] for row in tables.found), default=0.0)
+    if lowest >= _CUT_OFF:
+        print(
+            f"Note:        no detection scores below {lowest:.2f}; mAP counts those too, so it "
+            "reads low here. Ask the tool for all of them (`tfod predict --min_score 0.01`)."
+        )
     return 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_kit import best, check, history, pipeline_config, runs
+from tfod_kit import evaluate as measuring
 from tfod_kit.check.findings import Level
 from tfod_kit.cli import evaluate, train_levers
 from tfod_kit.cli.check import show
@@ -16,6 +17,13 @@ from tfod_kit.errors import UsageError
 if TYPE_CHECKING:
     from tfod_kit.engine.detector import Detector
     from tfod_kit.engine.train import TrainResult
+
+
+_METRICS = [
+    name.replace("DetectionBoxes", kind)
+    for kind in ("DetectionBoxes", "DetectionMasks", "Keypoints")
+    for name in measuring.METRICS
+]
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -100,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_check and not args.skip_bad_records:
         _check(path)
     paths = [] if args.no_evaluate else evaluate.configured_records(pipeline_config.load(path))
+    best.find_metric(_METRICS, args.best_metric)  # better said now than after the first hour
     every = args.evaluate_every
     print(f"Training {path.parent} (loading TensorFlow takes some seconds)", flush=True)
     from tfod_kit.engine.train import Every, TrainOptions, train

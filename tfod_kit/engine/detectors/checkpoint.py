@@ -88,12 +88,24 @@ class CheckpointDetector(LiveDetector):
 
     def __init__(self, config_path: Path, prefix: Path, label_map: Path | None) -> None:
         config, _ = pipeline_config.load_foreign(config_path)
-        tf = runtime.start()
-        model = models.build(config, is_training=False, where=config_path)
-        with _matched(model, prefix):
-            super().__init__(model, config, config_path.parent, label_map)
+        self._model = models.build(config, is_training=False, where=config_path)
+        with _matched(self._model, prefix):
+            super().__init__(self._model, config, config_path.parent, label_map)
+        self._is_from(prefix)
+
+    def take(self, prefix: Path) -> None:
+        """Takes the weights of another checkpoint of the run; the graph, which costs, stays.
+
+        Raises:
+          CheckpointError: the checkpoint is absent, damaged or another model's.
+        """
+        with _matched(self._model, checkpoints.resolve(prefix)):
+            pass
+        self._is_from(prefix)
+
+    def _is_from(self, prefix: Path) -> None:
         self.source = prefix
-        reader = tf.train.load_checkpoint(str(prefix))
+        reader = runtime.start().train.load_checkpoint(str(prefix))
         self.step = int(reader.get_tensor(_STEP)) if reader.has_tensor(_STEP) else None
 
 
