@@ -14,7 +14,7 @@ from tfod import tfod
 
 from tfod_kit import results
 from tfod_kit.errors import DataError
-from tfod_kit.evaluate import from_json
+from tfod_kit.evaluate import coco, from_json
 
 
 def test_figures_are_printed_and_kept_and_the_worst_pictures_drawn(tmp_path: Path) -> None:
@@ -69,6 +69,8 @@ def test_what_tfod_predict_writes_is_read(tmp_path: Path) -> None:
                         (row["bbox"][1] + row["bbox"][3]) / side,
                         (row["bbox"][0] + row["bbox"][2]) / side,
                     ],
+                    "mask": row["segmentation"],
+                    "keypoints": [row["keypoints"][n : n + 3] for n in range(0, 51, 3)],
                 }
                 for row in rows
                 if row["image_id"] == image["id"]
@@ -78,9 +80,8 @@ def test_what_tfod_predict_writes_is_read(tmp_path: Path) -> None:
     ]
     other = tmp_path / "detections.json"
     other.write_text(json.dumps({"model": "m", "images": predicted, "unreadable": []}))
-    expected = [row["bbox"] for row in from_json.read(truth, found).found]
-    read = [row["bbox"] for row in from_json.read(truth, other).found]
-    assert sorted(read) == [pytest.approx(box) for box in sorted(expected)]
+    expected = coco.measure(from_json.read(truth, found))[0]
+    assert coco.measure(from_json.read(truth, other))[0] == pytest.approx(expected)
 
 
 def _change_truth(name: str, value: Any) -> Callable[[Any, Any], None]:

@@ -66,6 +66,8 @@ class _Named(msgspec.Struct):
     label: str
     score: float
     box: tuple[float, float, float, float]
+    mask: _RunLengths | list[list[float]] | None = None
+    keypoints: list[tuple[float, float, float]] = []
 
 
 class _Predicted(msgspec.Struct):
@@ -169,8 +171,10 @@ def _predicted(
             if item.label not in tables.classes:
                 raise _stranger("a category", repr(item.label), tables.classes, where)
             bbox = boxes.to_xywh(Box(*item.box), width=image.width, height=image.height)
-            category = tables.classes[item.label]
-            yield _Object(image.id, category, bbox=list(bbox), score=item.score), where
+            found = _Object(image.id, tables.classes[item.label], bbox=list(bbox), score=item.score)
+            found.segmentation = item.mask
+            found.keypoints = [value for point in item.keypoints for value in point] or None
+            yield found, where
 
 
 def _decoded(file: Path, kind: Any, expected: str) -> Any:
