@@ -54,12 +54,12 @@ def draw(
     ]
     for corner, ground in zip(corners, grounds, strict=True):
         pen.rectangle(_drawable(corner), outline=ground, width=line)
-    for item, ground in zip(ordered, grounds, strict=True):
-        _draw_keypoints(pen, drawn.size, item, ground, 2 * line)
     texts = [_text(item) for item in ordered]
     places = _name_places(texts, corners, drawn.size, letters)
     for text, place, ground in zip(texts, places, grounds, strict=True):
         _draw_name(pen, text, place, letters, ground)
+    for item, ground in zip(ordered, grounds, strict=True):
+        _draw_keypoints(pen, drawn.size, item, ground, 2 * line)
     return drawn
 
 
