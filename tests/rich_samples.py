@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import json
 from pathlib import Path
 
@@ -52,6 +53,10 @@ def labelme(data: bytes) -> str:
                 shape("polygon", [[6, 1], [9, 1], [9, 4]], group_id=7),
                 shape("mask", [[10, 11], [13, 13]], mask=_png_mask()),
                 shape("point", [[1, 1]]),
+                shape("rectangle", [[4, 3], [20, 15]], group_id=3),
+                shape("point", [[8, 6]], label="tail", group_id=3),
+                shape("point", [[12, 6]], label="ear", group_id=3, flags={"occluded": True}),
+                shape("point", [[16, 6]], label="ear", group_id=3),
                 shape("linestrip", [[1, 1], [2, 2], [3, 3]]),
             ],
             "imagePath": "C:\\x\\inside.png",
@@ -79,6 +84,26 @@ def cvat() -> str:
     <tag label="cat"/>
   </image>
 </annotations>"""
+
+
+def _brush() -> list[int]:
+    """Rows 3 to 5 of columns 10 to 19 painted, as Label Studio packs RGBA pixels of 40x30."""
+    pixels = [
+        255 if channel == 3 and 3 <= y < 6 and 10 <= x < 20 else 0
+        for y in range(30)
+        for x in range(40)
+        for channel in range(4)
+    ]
+    sizes = (3, 4, 8, 16)  # bits of a run's length less 1
+    bits = f"{len(pixels):032b}{7:05b}" + "".join(f"{size - 1:04b}" for size in sizes)
+    runs = [(value, len(list(run))) for value, run in itertools.groupby(pixels)]
+    for value, length in runs:
+        choice = next(n for n, size in enumerate(sizes) if length <= 1 << size)
+        same = length != 3  # the transparent part of a painted pixel, told value by value
+        bits += f"{same:b}{choice:02b}{length - 1:0{sizes[choice]}b}"
+        bits += f"{value:08b}" * (1 if same else length)
+    bits += "0" * (-len(bits) % 8)
+    return [int(bits[place : place + 8], 2) for place in range(0, len(bits), 8)]
 
 
 def label_studio() -> str:
@@ -112,12 +137,18 @@ def label_studio() -> str:
                                 {"x": 50, "y": 50, "radiusX": 10, "radiusY": 20}
                                 | {"ellipselabels": ["dog"]},
                             ),
-                            result("4", "brushlabels", {"rle": [1, 2], "brushlabels": ["dog"]}),
+                            result("4", "brushlabels", {"rle": _brush(), "brushlabels": ["dog"]}),
                             result(
                                 "5",
                                 "keypointlabels",
                                 {"x": 1, "y": 1, "width": 0.5, "keypointlabels": ["dog"]},
                             ),
+                            result(
+                                "7",
+                                "keypointlabels",
+                                {"x": 50, "y": 20, "width": 0.5, "keypointlabels": ["tail"]},
+                            )
+                            | {"parentID": "2"},
                             {"id": "6", "type": "choices", "value": {"choices": ["indoors"]}},
                         ],
                     }

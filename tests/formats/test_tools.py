@@ -11,6 +11,7 @@ from samples import picture
 from tfod_kit.annotations import Keypoint, Polygons, Rle
 from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
+from tfod_kit.formats import brush
 from tfod_kit.records import images, masks
 
 CORNERS = (4.0, 3.0, 20.0, 15.0)
@@ -32,7 +33,7 @@ def _area(mask: object) -> int:
 
 def test_labelme(rich: dict[str, Path]) -> None:
     (annotation,), counts = read(rich["labelme"], "labelme")
-    outline, circle, pieces, drawn = annotation.objects
+    outline, circle, pieces, drawn, pointed = annotation.objects
     assert outline.mask == TRIANGLE
     assert outline.difficult
     assert pixels(annotation)[1] == ("cat", (15.0, 10.0, 25.0, 20.0))
@@ -41,7 +42,37 @@ def test_labelme(rich: dict[str, Path]) -> None:
     assert pixels(annotation)[2] == ("cat", (1.0, 1.0, 9.0, 4.0))
     assert pixels(annotation)[3] == ("cat", (10.0, 11.0, 14.0, 14.0))
     assert _area(drawn.mask) == 12
+    assert [(p.name, p.visibility, round(p.x * 40)) for p in pointed.keypoints] == [
+        ("ear", 1, 12),
+        ("ear 2", 2, 16),
+        ("tail", 2, 8),
+    ]
+    assert outline.keypoints == ()
     assert counts == {"shape_ignored": 2}
+
+
+def test_points_of_several_objects_are_in_one_order(tmp_path: Path) -> None:
+    def shape(kind: str, label: str, group: int | None, *points: list) -> dict:
+        return {"label": label, "points": points, "shape_type": kind, "group_id": group}
+
+    corners = [4, 3], [20, 15]
+    _labelme(
+        tmp_path,
+        shape("point", "b", 1, [5, 6]),
+        shape("rectangle", "cat", 1, *corners),
+        shape("rectangle", "cat", 2, *corners),
+        shape("point", "a", 2, [7, 6]),
+        # Whose they are, nobody can tell.
+        shape("rectangle", "cat", 3, *corners),
+        shape("rectangle", "cat", 3, *corners),
+        shape("point", "a", 3, [7, 6]),
+        shape("point", "a", 4, [7, 6]),
+        shape("point", "a", None, [7, 6]),
+    )
+    (annotation,), counts = read(tmp_path, "labelme")
+    found = [[(p.name, p.visibility) for p in item.keypoints] for item in annotation.objects]
+    assert found == [[("a", 0), ("b", 2)], [("a", 2), ("b", 0)], [], []]
+    assert counts == {"shape_ignored": 3}
 
 
 def test_a_picture_inside_the_json(rich: dict[str, Path]) -> None:
@@ -199,7 +230,7 @@ def test_entities_in_attributes_are_not_read(tmp_path: Path) -> None:
 
 def test_label_studio(rich: dict[str, Path]) -> None:
     (annotation,), counts = read(rich["label_studio"], "label_studio")
-    turned, outline, ellipse = annotation.objects
+    turned, outline, ellipse, painted = annotation.objects
     found = pixels(annotation)
     # 10 x 3 px at (20, 15), turned a quarter about that corner: in px, for the image is no square.
     assert found[0] == ("cat", (17.0, 15.0, 20.0, 25.0))
@@ -208,7 +239,18 @@ def test_label_studio(rich: dict[str, Path]) -> None:
     assert outline.mask == TRIANGLE
     assert found[2] == ("dog", (16.0, 9.0, 24.0, 21.0))
     assert _area(ellipse.mask) == pytest.approx(75, abs=5)
-    assert counts == {"image_level_label": 1, "shape_ignored": 2}
+    assert found[3] == ("dog", (10.0, 3.0, 20.0, 6.0))
+    assert _area(painted.mask) == 30
+    assert outline.keypoints == (Keypoint(0.2, 0.5, 2, "tail"),)
+    assert counts == {"image_level_label": 1, "shape_ignored": 1}
+
+
+@pytest.mark.parametrize(
+    "stored", [[1, 2], "text", [0, 0, 18, 192, 0], [0, 0, 18, 192, 7, 0, 0, 0, 0], [300], {}]
+)
+def test_brush_strokes_that_are_none(stored: object) -> None:
+    with pytest.raises(ValueError, match="brush strokes"):
+        brush.read(stored, 40, 30)
 
 
 def _tasks(root: Path, *tasks: dict) -> Path:

@@ -4,7 +4,7 @@ import gc
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from tfod_kit import datasets, files, labels, resources, splits, splitting
@@ -92,19 +92,15 @@ def convert(
     """
     sources = _checked(source, out, shard_range)
     findings = Findings(on_error)
-    shared = shard_range is not None
     with _collected_later():
         loaded = _loaded(sources, format, images_folder, label_map, selection, findings, origin)
         groups, told = _groups(loaded, split, seed, findings)
-        folder = staging.folder_of(out)
-        plan = _plan(groups, folder, loaded.classes, num_shards, seed, on_error, max_side, masks)
-    grown = staging.opened(out, shared=shared, finished=writing.notes)
-    with _out_of_collection(), grown:
+        plan = _plan(groups, out, loaded.classes, num_shards, seed, on_error, max_side, masks)
+    with _growing(out, shared=shard_range is not None):
         done = _write(plan, shard_range, workers, runner)
-        made = report(loaded.format, told, seed, loaded.classes, plan, done, findings)
-        made = replace(made, known_by=loaded.known_by)
+        made = report(loaded, told, seed, plan, done, findings)
         if shard_range is None:
-            _finish(folder, out, plan, done, made, num_shards, origin)
+            _finish(out, plan, done, made, num_shards, origin)
     return made
 
 
@@ -143,12 +139,13 @@ def _collected_later() -> Iterator[None]:
 
 
 @contextmanager
-def _out_of_collection() -> Iterator[None]:
-    """Keeps what there is already out of the collector's sight: it stays as long as the block, and
-    a look at it would copy the memory that worker processes share."""
+def _growing(out: Path, *, shared: bool) -> Iterator[None]:
+    """Opens the folder that becomes `out`, and keeps the plan out of the collector's sight: it
+    stays as long, and a look at it would copy the memory that worker processes share."""
     gc.freeze()
     try:
-        yield
+        with staging.opened(out, shared=shared, finished=writing.notes):
+            yield
     finally:
         gc.unfreeze()
 
@@ -173,7 +170,6 @@ def _groups(
 
 
 def _finish(
-    folder: Path,
     out: Path,
     plan: Sequence[Shard],
     done: Sequence[Written | None],
@@ -182,6 +178,7 @@ def _finish(
     origin: int,
 ) -> None:
     """Writes what lies beside the records, and makes the folder the output."""
+    folder = staging.folder_of(out)
     written = [part for part in done if part is not None]
     said = {key: value for key, value in asdict(made).items() if key != "unfinished"}
     options = {
@@ -269,7 +266,7 @@ def _checked(
 
 def _plan(
     groups: Mapping[str, list[ImageAnnotation]],
-    folder: Path,
+    out: Path,
     classes: LabelMap,
     num_shards: int | None,
     seed: int,
@@ -286,7 +283,7 @@ def _plan(
         shuffled = [members[place] for place in splits.order([a.source_id for a in members], seed)]
         total = min(num_shards or _auto_shards(members), len(members))
         for index in range(total):
-            path = folder / shards.name(name, index, total)
+            path = staging.folder_of(out) / shards.name(name, index, total)
             part = tuple(shuffled[index::total])
             plan.append(Shard(path, name, part, classes, on_error, max_side, keypoints, with_masks))
     return plan

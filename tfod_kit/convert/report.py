@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tfod_kit.convert.writing import Shard, Written
+from tfod_kit.datasets import Loaded
 from tfod_kit.formats.findings import Findings
-from tfod_kit.labels import LabelMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,9 @@ class Report:
 
 
 def report(
-    name: str,
+    loaded: Loaded,
     told: str,
     seed: int,
-    classes: LabelMap,
     plan: Sequence[Shard],
     written: Sequence[Written | None],
     findings: Findings,
@@ -89,7 +88,7 @@ def report(
             images=sum(done.images for _, done in members),
             negatives=sum(done.negatives for _, done in members),
             objects=objects.total(),
-            classes={label: objects[label] for label in classes},
+            classes={label: objects[label] for label in loaded.classes},
             files=tuple(shard.path.name for shard, _ in members),
             most_objects=max((done.most_objects for _, done in members), default=0),
             masks=sum(done.masks for _, done in members),
@@ -97,6 +96,13 @@ def report(
     for part in written:
         if part is not None:
             findings.merge(Findings.from_dict(part.findings))
-    unfinished = sum(part is None for part in written)
-    ids = dict(classes.ids)
-    return Report(name, told, seed, ids, summaries, findings.as_dict(), unfinished=unfinished)
+    return Report(
+        loaded.format,
+        told,
+        seed,
+        dict(loaded.classes.ids),
+        summaries,
+        findings.as_dict(),
+        loaded.known_by,
+        unfinished=sum(part is None for part in written),
+    )

@@ -3,12 +3,14 @@
 Both exports are read, JSON and JSON_MIN. Coordinates are percent of the image; a turned box turns
 clockwise about its left upper corner, in pixels, so that it stays a rectangle whatever the image's
 shape. Rectangles, polygons and ellipses are objects; labels may stand in the shape or in a result
-of their own with the shape's id. Brush strokes, points and choices have no box and are left out.
+of their own with the shape's id. Brush strokes are masks. Points whose parent is a shape are its
+keypoints; other points and choices have no box and are left out.
 Of several people's annotations of one image the one marked as ground truth is read, else the last;
 what a model predicted is not. Tasks that nobody has annotated are left out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -16,13 +18,16 @@ from urllib.parse import unquote
 import msgspec
 
 from tfod_kit import boxes
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
+from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.boxes import Box
-from tfod_kit.formats import reading
+from tfod_kit.formats import brush, points, reading
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.locate import EXTENSIONS, split_of_path, which
 
-_LABELS = ("labels", "rectanglelabels", "polygonlabels", "ellipselabels", "hypertextlabels")
+_LABELS = (
+    "labels", "rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels", "keypointlabels",
+    "hypertextlabels",
+)  # fmt: skip
 _GEOMETRY = ("x", "points", "rle")
 _UPLOAD = 9  # characters: Label Studio puts eight and a dash before an uploaded file's name
 
@@ -53,7 +58,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 def read(source: Source, context: Context) -> Part:
     """The images of one file; classes have no ids in Label Studio."""
-    return Part(_images(source, context), {})
+    return Part(points.aligned(_images(source, context)), {})
 
 
 FORMAT = Format(
@@ -61,7 +66,7 @@ FORMAT = Format(
     discover=discover,
     read=read,
     expects='a JSON list of tasks with "data" and "annotations", or its short form JSON_MIN',
-    keeps=frozenset(("mask",)),
+    keeps=frozenset(("mask", "keypoints")),
 )
 
 
@@ -158,15 +163,25 @@ def _image_file(
 def _objects(
     results: Sequence[_Result], size: tuple[int, int], where: str, context: Context
 ) -> Iterator[ObjectAnnotation]:
-    for number, parts in enumerate(_joined(results), start=1):
+    groups = _joined(results)
+    own_ids = [parts[0].get("id") for parts in groups if not _is_point(parts)]
+    shapes = {own for own in own_ids if isinstance(own, str)}
+    marked: dict[object, list[Keypoint]] = {}
+    found: list[tuple[object, ObjectAnnotation]] = []
+    for number, parts in enumerate(groups, start=1):
         place = f"{where}, result {number}"
         values = [value for part in parts if isinstance(value := part.get("value"), dict)]
-        label = next((found for value in values if (found := _label(value))), "")
+        label = next((name for value in values if (name := _label(value))), "")
         shape = next((v for v in values if any(key in v for key in _GEOMETRY)), None)
+        parent = next((part["parentID"] for part in parts if part.get("parentID")), None)
         if shape is None:
             context.findings.add("image_level_label", place, label or None)
             continue
         try:
+            if _is_point(parts) and isinstance(parent, str) and parent in shapes:
+                point = Keypoint(_share(shape.get("y")), _share(shape.get("x")), 2, label)
+                marked.setdefault(parent, []).append(point)
+                continue
             extent = _extent(shape, size)
         except (ValueError, TypeError, OverflowError) as error:
             context.findings.add("number_unreadable", place, error)
@@ -176,7 +191,18 @@ def _objects(
         elif not label:
             context.findings.add("class_missing", place)
         else:
-            yield ObjectAnnotation(label, *extent)
+            found.append((parts[0].get("id"), ObjectAnnotation(label, *extent)))
+    for own, item in found:
+        keypoints = marked.get(own, ()) if isinstance(own, str) else ()
+        yield replace(item, keypoints=points.unique(keypoints)) if keypoints else item
+
+
+def _is_point(parts: Sequence[_Result]) -> bool:
+    return any(part.get("type") in ("keypointlabels", "keypoint") for part in parts)
+
+
+def _share(percent: object) -> float:
+    return reading.number(percent) / 100
 
 
 def _joined(results: Sequence[_Result]) -> list[list[_Result]]:
@@ -196,31 +222,33 @@ def _label(value: _Result) -> str:
     return ""
 
 
-def _extent(value: _Result, size: tuple[int, int]) -> tuple[Box, Polygons | None] | None:
+def _extent(value: _Result, size: tuple[int, int]) -> tuple[Box, Polygons | Rle | None] | None:
     """The shape's box, and its mask where it is more than the box; None when it encloses nothing.
 
     Raises:
       ValueError or TypeError: a coordinate is no number.
     """
     width, height = size
+    if "rle" in value:
+        return brush.read(value["rle"], width, height)
     if "points" in value:
-        points = [(_px(x, width), _px(y, height)) for x, y in value["points"]]
-        if len(points) < 3:
+        corners = [(_px(x, width), _px(y, height)) for x, y in value["points"]]
+        if len(corners) < 3:
             return None
     elif "radiusX" in value:
         center = _px(value.get("x"), width), _px(value.get("y"), height)
         radii = _px(value.get("radiusX"), width), _px(value.get("radiusY"), height)
-        points = list(reading.ellipse(*center, *radii, _turn(value)))
-    elif {"width", "height"} <= value.keys() and "rle" not in value:
+        corners = list(reading.ellipse(*center, *radii, _turn(value)))
+    elif {"width", "height"} <= value.keys():
         x, y = _px(value.get("x"), width), _px(value.get("y"), height)
         w, h = _px(value["width"], width), _px(value.get("height"), height)
         if not _turn(value):
             return boxes.from_xywh(x, y, w, h, width=width, height=height), None
-        corners = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
-        points = list(reading.turned(corners, _turn(value), x, y))
+        upright = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
+        corners = list(reading.turned(upright, _turn(value), x, y))
     else:
         return None
-    mask = Polygons((reading.ring(points),))
+    mask = Polygons((reading.ring(corners),))
     return reading.around(mask, width, height), mask
 
 

@@ -2,24 +2,27 @@
 
 Polygons are outlines; a rectangle is two corners in any order; a circle is its centre and a point
 on it; a mask is a PNG within its box. Polygons of one label and one group_id are one object in
-several pieces. Points, lines and line strips enclose nothing and are left out. Where the image's
-file is absent, the copy that the JSON holds in imageData is read.
+several pieces. Points with the group_id of one object are its keypoints, named by their labels;
+one with the flag "occluded" is hidden. Other points, lines and line strips enclose nothing and are
+left out. Where the image's file is absent, the copy that the JSON holds in imageData is read.
 """
 
 import base64
 import binascii
 import io
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tfod_kit import boxes
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
+from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.boxes import Box
-from tfod_kit.formats import reading, rle
+from tfod_kit.formats import points, reading, rle
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.locate import split_of_path, which
 from tfod_kit.records import embedded
@@ -60,7 +63,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 def read(source: Source, context: Context) -> Part:
     """The images of one part; classes have no ids in LabelMe."""
-    return Part(_images(source, context), {})
+    return Part(points.aligned(_images(source, context)), {})
 
 
 FORMAT = Format(
@@ -68,7 +71,7 @@ FORMAT = Format(
     discover=discover,
     read=read,
     expects='JSON files with "shapes" and "imagePath", one an image',
-    keeps=frozenset(("mask", *_MARKS)),
+    keeps=frozenset(("mask", "keypoints", *_MARKS)),
 )
 
 
@@ -108,18 +111,35 @@ def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
 def _objects(
     shapes: Sequence[_Shape], size: tuple[int, int], name: str, context: Context
 ) -> Iterator[ObjectAnnotation]:
-    for members in _pieces(shapes):
+    pieces = list(_pieces(shapes))
+    owners = Counter(members[0][1].group_id for members in pieces if not _is_point(members))
+    marked: dict[object, list[Keypoint]] = {}
+    found: list[tuple[_Shape, ObjectAnnotation]] = []
+    for members in pieces:
         number, shape = members[0]
         where = f"{name}, shape {number}"
         label = reading.name("" if shape.label is None else shape.label)
         if not label:
             context.findings.add("class_missing", where)
-            continue
-        found = _extent([piece for _, piece in members], size, where, context)
-        if found is not None:
-            box, mask = found
-            marks = {mark: _marked(shape, mark) for mark in _MARKS}
-            yield ObjectAnnotation(label=label, box=box, mask=mask, **marks)  # type: ignore[arg-type]
+        elif _is_point(members) and shape.group_id is not None and owners[shape.group_id] == 1:
+            marked.setdefault(shape.group_id, []).append(_keypoint(shape, label, size))
+        else:
+            extent = _extent([piece for _, piece in members], size, where, context)
+            marks: dict[str, Any] = {mark: _marked(shape, mark) for mark in _MARKS}
+            if extent is not None:
+                found.append((shape, ObjectAnnotation(label, *extent, **marks)))
+    for shape, item in found:
+        own = marked.get(shape.group_id, ())
+        yield replace(item, keypoints=points.unique(own)) if own else item
+
+
+def _is_point(members: Sequence[tuple[int, _Shape]]) -> bool:
+    return _kind(members[0][1]) == "point" and len(members[0][1].points) == 1
+
+
+def _keypoint(shape: _Shape, name: str, size: tuple[int, int]) -> Keypoint:
+    ((x, y),) = shape.points
+    return Keypoint(y / size[1], x / size[0], 2 - _marked(shape, "occluded"), name)
 
 
 def _pieces(shapes: Sequence[_Shape]) -> Iterator[list[tuple[int, _Shape]]]:
@@ -142,15 +162,15 @@ def _extent(
     """The object's box, and its mask where its shape is more than the box."""
     width, height = size
     shape = pieces[0]
-    points, kind = shape.points, _kind(shape)
-    if kind in ("rectangle", "mask") and len(points) >= 2:
-        xs, ys = [x for x, _ in points], [y for _, y in points]
+    corners, kind = shape.points, _kind(shape)
+    if kind in ("rectangle", "mask") and len(corners) >= 2:
+        xs, ys = [x for x, _ in corners], [y for _, y in corners]
         edges = min(xs), min(ys), max(xs), max(ys)
         if kind == "mask":
             return _of_mask(shape, edges, size, where, context)
         return boxes.from_pixels(*edges, width=width, height=height), None
-    if kind == "circle" and len(points) == 2:
-        (x, y), (on_x, on_y) = points
+    if kind == "circle" and len(corners) == 2:
+        (x, y), (on_x, on_y) = corners
         radius = math.hypot(on_x - x, on_y - y)
         mask = Polygons((reading.ring(reading.ellipse(x, y, radius, radius)),))
         edges = x - radius, y - radius, x + radius, y + radius
@@ -159,7 +179,7 @@ def _extent(
     if kind in ("polygon", "rotation", "oriented_rectangle", "quadrilateral") and rings:
         mask = Polygons(rings)
         return reading.around(mask, width, height), mask
-    context.findings.add("shape_ignored", where, f"{kind} of {len(points)} points")
+    context.findings.add("shape_ignored", where, f"{kind} of {len(corners)} points")
     return None
 
 
