@@ -30,6 +30,8 @@ from tfod_kit.compat import environment, protos
 from tfod_kit.configure import Configured, Request, configure, edits
 from tfod_kit.configure.dataset import Split
 from tfod_kit.convert import convert
+from tfod_kit.engine import runtime
+from tfod_kit.engine.freezing import freeze
 from tfod_kit.errors import CheckpointError, ConfigError, DataError, TfodKitError
 from tfod_kit.records import example, shards
 
@@ -457,9 +459,16 @@ def test_34_a_run_that_resumes_is_told_before(folder: Path) -> None:
     assert "goes on from it" in _found(folder / "run", "resumes").reason
 
 
-def test_35_freezing_that_has_no_effect_is_told(folder: Path) -> None:
-    _edit(folder / "run", train_config__freeze_variables="FeatureExtractor")
-    assert "FeatureExtractor" in str(_found(folder / "run", "freezing_ignored").examples[0])
+@pytest.mark.slow
+def test_35_frozen_layers_stay_and_a_pattern_without_effect_is_refused() -> None:
+    keras = runtime.start().keras
+    layers = [keras.layers.Dense(2, name="body"), keras.layers.Dense(1, name="head")]
+    model = keras.Sequential(layers)
+    model.build((None, 3))
+    frozen = freeze(model, ["body"], [], "pipeline.config")
+    assert frozen.ids == {id(variable) for variable in layers[0].variables}
+    with pytest.raises(ConfigError, match=r"such as.*body"):
+        freeze(model, ["bodi"], [], "pipeline.config")
 
 
 @pytest.mark.slow

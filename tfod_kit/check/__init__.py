@@ -202,7 +202,6 @@ def _judge_config(
     settings.check_contents(found, facts, findings)
     settings.check_classes(found, findings)
     settings.check_course(found, findings)
-    settings.check_freezing(found, findings)
     settings.check_files(found, options.workers, options.tpu, findings)
     train = facts.get(TRAIN)
     if train is not None:

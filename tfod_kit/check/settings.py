@@ -189,20 +189,6 @@ def check_classes(target: Target, findings: Findings) -> None:
         )
 
 
-def check_freezing(target: Target, findings: Findings) -> None:
-    """Fields that upstream's TensorFlow 2 loop, and so ours, does not read."""
-    training = target.config.train_config
-    for name in ("freeze_variables", "update_trainable_variables"):
-        patterns = getattr(training, name)
-        if patterns:
-            findings.warning(
-                "freezing_ignored",
-                f"{name} has no effect on TensorFlow 2: these layers are trained too.",
-                _at(target, ", ".join(patterns)),
-                fix="Remove it; a lower learning rate changes a restored model less.",
-            )
-
-
 def check_course(target: Target, findings: Findings) -> None:
     """The learning rate: its course against num_steps, and its height."""
     training = target.config.train_config

@@ -40,9 +40,10 @@ def from_args(args: argparse.Namespace) -> "Levers":
 def _steps(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--batch_size",
-        type=count,
-        metavar="N",
-        help="images at a time (default: the config's); the learning rate follows",
+        type=_batch_size,
+        metavar="N|auto",
+        help="images at a time, or as many as fit the GPU (default: the config's); the learning "
+        "rate follows",
     )
     group.add_argument(
         "--accumulate",
@@ -109,6 +110,10 @@ def _pattern(text: str) -> str:
     except re.error as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
     return text
+
+
+def _batch_size(text: str) -> int | str:
+    return text if text == "auto" else count(text)
 
 
 def _decay(text: str) -> float:

@@ -1,7 +1,8 @@
-"""The batches to train on: upstream's input, with a cache where one is wanted.
+"""The batches to train on: upstream's reading, decoding and augmentation, put together here.
 
-Upstream reads, decodes and augments every picture anew in every epoch. With a cache it is decoded
-once; augmentation, resizing and the order stay new each time.
+Upstream's own `dataset_builder.build` decodes eight batches at a time, whatever the cores and the
+memory, and maps by functions of TensorFlow 1 that follow no seed. This one lets tf.data find how
+much in parallel pays, follows the seed, and can keep the decoded pictures.
 """
 
 import hashlib
@@ -34,11 +35,14 @@ def build(config: Any, model: Any, levers: Levers, context: Any = None) -> Any:
       model: upstream's DetectionModel, which scales the pictures.
       levers: their cache, input_workers and deterministic are for here.
       context: the tf.distribute.InputContext of the process.
+
+    Raises:
+      UsageError: the records cannot be cached.
     """
     runtime.start()
     from object_detection import inputs
 
-    with _cached(levers):
+    with _built_here(levers):
         data = inputs.train_input(
             train_config=config.train_config,
             train_input_config=config.train_input_reader,
@@ -52,8 +56,6 @@ def build(config: Any, model: Any, levers: Levers, context: Any = None) -> Any:
 def _options(levers: Levers) -> Any:
     options = runtime.start().data.Options()
     if levers.input_workers is not None:
-        # Upstream's `num_parallel_map_calls` is read on TensorFlow 1 alone: on 2 its maps take
-        # what tf.data finds to pay, within these.
         options.threading.private_threadpool_size = levers.input_workers
         options.autotune.cpu_budget = levers.input_workers
     if levers.deterministic:
@@ -62,11 +64,8 @@ def _options(levers: Levers) -> Any:
 
 
 @contextmanager
-def _cached(levers: Levers) -> Iterator[None]:
+def _built_here(levers: Levers) -> Iterator[None]:
     """Has upstream's input build its data set by `_build`, within the block."""
-    if levers.cache is None:
-        yield
-        return
     from object_detection import inputs
 
     table = inputs.INPUT_BUILDER_UTIL_MAP
@@ -87,44 +86,69 @@ def _build(
     input_context: Any,
     reduce_to_frame_fn: Callable[..., Any],
 ) -> Any:
-    """As upstream's `dataset_builder.build`, but each record is read and decoded once."""
-    tf = runtime.start()
-    from object_detection.builders import dataset_builder, decoder_builder
+    """What upstream's `dataset_builder.build` does, in its place."""
+    from object_detection.builders import decoder_builder
 
-    if reader.sample_from_datasets_weights:
-        raise UsageError(
-            "These records cannot be cached: they are drawn by weights.",
-            where="train_input_reader.sample_from_datasets_weights",
-            fix="Train without --cache.",
+    decode = decoder_builder.build(reader).decode
+    if levers.cache is not None:
+        decoded = _kept(_mapped(_records(reader, input_context, once=True), decode), levers, reader,
+                        input_context)  # fmt: skip
+    elif levers.deterministic:
+        # Upstream's own shuffling of files is not the same twice.
+        decoded = _mapped(
+            _shuffled(
+                _records(reader, input_context, once=True), reader, reader.shuffle_buffer_size
+            ),
+            decode,
         )
-    shard = dataset_builder.shard_function_for_context(input_context)
-    once = pipeline_config.copy_of(reader)
-    once.shuffle, once.num_epochs = False, 1
-    records = dataset_builder.read_dataset(
-        partial(tf.data.TFRecordDataset, buffer_size=_READ_BUFFER),
-        reader.tf_record_input_reader.input_path[:],
-        once,
-        filename_shard_fn=shard,
-    )
-    if reader.sample_1_of_n_examples > 1:
-        records = records.shard(reader.sample_1_of_n_examples, 0)
-    decoded = records.map(decoder_builder.build(reader).decode, tf.data.AUTOTUNE)
-    if levers.cache == MEMORY:
-        data = decoded.cache()
     else:
-        worker = input_context.input_pipeline_id if input_context is not None else 0
-        data = decoded.cache(_cache_file(Path(str(levers.cache)), record_files(reader), worker))
-    if reader.shuffle:
-        in_memory = levers.cache == MEMORY  # where shuffling takes no room of its own
-        data = data.shuffle(reader.shuffle_buffer_size if in_memory else _SHUFFLED)
+        decoded = _mapped(_records(reader, input_context, once=False), decode)
     if input_context is not None:
         batch_size = input_context.get_per_replica_batch_size(batch_size)
-    frames = reduce_to_frame_fn(data.repeat(reader.num_epochs or None), _mapped, batch_size, reader)
+    frames = reduce_to_frame_fn(decoded, _mapped, batch_size, reader)
     return (
-        frames.map(transform_input_data_fn, tf.data.AUTOTUNE)
+        _mapped(frames, transform_input_data_fn)
         .batch(batch_size, drop_remainder=reader.drop_remainder)
         .prefetch(reader.num_prefetch_batches)
     )
+
+
+def _records(reader: Any, context: Any, *, once: bool) -> Any:
+    """The encoded records: shuffled and again and again, or once in the order of their files."""
+    tf = runtime.start()
+    from object_detection.builders import dataset_builder
+
+    if once:
+        reader = pipeline_config.copy_of(reader)
+        reader.shuffle, reader.num_epochs = False, 1
+        if reader.sample_from_datasets_weights:
+            raise UsageError(
+                "These records cannot be cached, nor be read in one order: they are drawn by "
+                "weights.",
+                where="train_input_reader.sample_from_datasets_weights",
+                fix="Train without --cache and --deterministic.",
+            )
+    records = dataset_builder.read_dataset(
+        partial(tf.data.TFRecordDataset, buffer_size=_READ_BUFFER),
+        reader.tf_record_input_reader.input_path[:],
+        reader,
+        filename_shard_fn=dataset_builder.shard_function_for_context(context),
+    )
+    every = reader.sample_1_of_n_examples
+    return records.shard(every, 0) if every > 1 else records
+
+
+def _kept(decoded: Any, levers: Levers, reader: Any, context: Any) -> Any:
+    if levers.cache == MEMORY:  # where shuffling takes no room of its own
+        return _shuffled(decoded.cache(), reader, reader.shuffle_buffer_size)
+    worker = context.input_pipeline_id if context is not None else 0
+    name = _cache_file(Path(str(levers.cache)), record_files(reader), worker)
+    return _shuffled(decoded.cache(name), reader, min(reader.shuffle_buffer_size, _SHUFFLED))
+
+
+def _shuffled(data: Any, reader: Any, buffer: int) -> Any:
+    """In another order in each epoch, again and again."""
+    return (data.shuffle(buffer) if reader.shuffle else data).repeat(reader.num_epochs or None)
 
 
 def _mapped(data: Any, function: Callable[[Any], Any], *_: Any) -> Any:

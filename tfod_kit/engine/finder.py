@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfod_kit import pipeline_config
-from tfod_kit.engine import diagnosis, levers, runtime
+from tfod_kit.engine import batch_size, diagnosis, levers, runtime
 from tfod_kit.engine.inputs import check_records
 from tfod_kit.engine.levers import Levers
 from tfod_kit.engine.step import TOTAL_LOSS, TrainingStep
@@ -81,6 +81,7 @@ def sweep(
             expected=f"0 < first < last, and more than {_SETTLED} steps",
             found=f"{first:g} to {last:g} in {steps} steps",
         )
+    how = batch_size.settled(how, config_path)
     config = levers.applied(how, pipeline_config.load(config_path))
     check_records(config.train_input_reader)
     levers.prepare(how)

@@ -11,6 +11,8 @@ from tfod_kit import pipeline_config
 from tfod_kit.engine import runtime
 from tfod_kit.errors import UsageError
 
+AUTO = "auto"
+
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
@@ -19,8 +21,9 @@ class Levers:
     """How to take the steps; what is left alone is as the config says.
 
     Attributes:
-      batch_size: images that go through the model at a time, over all replicas; None for the
-        config's. The learning rate follows the images of a step.
+      batch_size: images that go through the model at a time, over all replicas; AUTO for as many
+        as fit a GPU (engine/batch_size.py), None for the config's. The learning rate follows the
+        images of a step.
       accumulate: batches whose gradients make one optimiser step.
       precision: what the network computes in. Weights and losses stay float32.
       xla: compile the step with XLA.
@@ -35,7 +38,7 @@ class Levers:
       cache: keep the decoded pictures in "memory", or in files with this path's beginning.
     """
 
-    batch_size: int | None = None
+    batch_size: int | Literal["auto"] | None = None
     accumulate: int = 1
     precision: Precision = "float32"
     xla: bool = False
@@ -50,7 +53,13 @@ class Levers:
 
 
 def applied(levers: Levers, config: Any) -> Any:
-    """A copy of the pipeline config as the levers have it. To be done once: rates are scaled."""
+    """A copy of the pipeline config as the levers have it. To be done once: rates are scaled.
+
+    Raises:
+      ValueError: the batch size is still to be found (batch_size.settled).
+    """
+    if levers.batch_size == AUTO:
+        raise ValueError("the batch size is not settled")
     made = pipeline_config.copy_of(config)
     training, reader = made.train_config, made.train_input_reader
     size = levers.batch_size or training.batch_size
@@ -61,9 +70,8 @@ def applied(levers: Levers, config: Any) -> Any:
     if levers.ema is not None:
         training.optimizer.use_moving_average = True
         training.optimizer.moving_average_decay = levers.ema
-    training.freeze_variables.extend(
-        pattern for pattern in levers.freeze if pattern not in training.freeze_variables
-    )
+    patterns = dict.fromkeys([*training.freeze_variables, *levers.freeze])
+    training.freeze_variables[:] = list(patterns)
     if levers.clip_norm is not None:
         training.gradient_clipping_by_norm = levers.clip_norm
     if levers.xla:
@@ -87,6 +95,23 @@ def prepare(levers: Levers) -> None:
     if levers.deterministic:
         tf.config.experimental.enable_op_determinism()
     _set_precision(tf, levers.precision)
+
+
+def check(levers: Levers, config: Any) -> None:
+    """Sees that the model can do what the levers ask of it.
+
+    Raises:
+      UsageError: it cannot.
+    """
+    tf = runtime.start()
+    kind = config.model.WhichOneof("model")
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    if levers.precision == "bfloat16" and on_gpu and kind == "faster_rcnn":
+        raise UsageError(
+            "Faster and Mask R-CNN do not compute in bfloat16 on a GPU.",
+            found="upstream cuts proposals out by tf.image.crop_and_resize, which has no bfloat16",
+            fix="Take --precision float16.",
+        )
 
 
 def _set_precision(tf: Any, precision: Precision) -> None:

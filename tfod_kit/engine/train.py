@@ -1,10 +1,11 @@
 """Training a run folder: what to train stands in its pipeline.config, how in TrainOptions."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tfod_kit import checkpoints, pipeline_config, runs
-from tfod_kit.engine import levers, runtime
+from tfod_kit.engine import batch_size, levers, runtime
 from tfod_kit.engine.inputs import check_records, count_readable
 from tfod_kit.engine.judge import Judge, Measure
 from tfod_kit.engine.trainer import Every, Trainer, TrainOptions, TrainResult
@@ -36,6 +37,7 @@ def train(
       UsageError: the options contradict each other.
     """
     written = pipeline_config.load(config_path)
+    options = replace(options, levers=batch_size.settled(options.levers, config_path))
     config = levers.applied(options.levers, written)
     steps = options.steps or config.train_config.num_steps
     if steps < 1:

@@ -1,0 +1,141 @@
+"""Takes steps of a run's model with levers pulled, and prints what came of it as JSON.
+
+Run as a program, since determinism is switched on for a whole process: RUN FOLDER.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfod_kit import pipeline_config
+from tfod_kit.checkpoint_index import VALUE
+from tfod_kit.engine import averages, levers, restore, runtime
+from tfod_kit.engine.gradients import TOTAL_LOSS, Gradients
+from tfod_kit.engine.levers import Levers
+from tfod_kit.engine.step import TrainingStep
+
+STEPS = 3
+DECAY = 0.9
+FROZEN = "_feature_extractor/classification_backbone/layer_with_weights-1"  # a normalisation
+PULLED = Levers(
+    batch_size=2, accumulate=2, ema=DECAY, freeze=(FROZEN,), clip_norm=1.0, seed=5,
+    deterministic=True, cache="memory", input_workers=1,
+)  # fmt: skip
+
+
+def main(run: Path, folder: Path) -> None:
+    written = pipeline_config.load(run / "pipeline.config")
+    told = {"twice": [losses(run, written) for _ in range(2)]}
+    step = TrainingStep(settled(written), run / "pipeline.config", strategy(), PULLED)
+    step.from_scratch()
+    told |= averaging(step, folder) | gradients(step)
+    print(json.dumps(told))
+
+
+def settled(written: Any) -> Any:
+    """The config; its batch normalisation uses its averages, so that batches can be split."""
+    config = levers.applied(PULLED, written)
+    config.model.ssd.freeze_batchnorm = True
+    return config
+
+
+def strategy() -> Any:
+    return runtime.start().distribute.get_strategy()
+
+
+def losses(run: Path, written: Any) -> list[float]:
+    """The losses of a training from its beginning."""
+    levers.prepare(PULLED)
+    config = levers.applied(PULLED, written)
+    step = TrainingStep(config, run / "pipeline.config", strategy(), PULLED)
+    step.from_scratch()
+    batches = iter(step.input)
+    return [float(step.run(batches, 1).losses[TOTAL_LOSS]) for _ in range(STEPS)]
+
+
+def averaging(step: TrainingStep, folder: Path) -> dict[str, Any]:
+    """Trains, and looks at the frozen variables, at one weight's averages, at the checkpoint."""
+    before = {name: value.numpy() for name, value in restore.named_variables(step.model)}
+    name, weight = next(
+        (name, value)
+        for name, value in restore.named_variables(step.model)
+        if value.trainable and "_box_predictor" in name
+    )
+    expected = weight.numpy()
+    batches = iter(step.input)
+    for number in range(1, STEPS + 1):
+        step.run(batches, 1)
+        decay = min(DECAY, (1 + number) / (10 + number))
+        expected = decay * expected + (1 - decay) * weight.numpy()
+    trained = weight.numpy()
+    with step.averaged():
+        used = weight.numpy()
+    after = {name: value.numpy() for name, value in restore.named_variables(step.model)}
+    prefix = Path(step.checkpoint.save(str(folder / "ckpt")))
+    with averages.deployed(prefix) as deployed:
+        reader = runtime.start().train.load_checkpoint(str(deployed))
+        stored = reader.get_tensor(name + VALUE)
+    return {
+        "moved": sorted(key for key in before if not np.array_equal(before[key], after[key])),
+        "all": sorted(before),
+        "average_error": float(abs(used - expected).max()),
+        "average_distance": float(abs(used - trained).max()),
+        "put_back": bool(np.array_equal(weight.numpy(), trained)),
+        "deployed_error": float(abs(stored - used).max()),
+        "done": step.done,
+    }
+
+
+def gradients(step: TrainingStep) -> dict[str, Any]:
+    """Those of a batch of four by upstream, by us, by us in two halves: how far they differ."""
+    tf = runtime.start()
+    batches = iter(step.input)
+    halves = [next(batches) for _ in range(2)]
+    whole = tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), *halves)
+    theirs = tf.function(lambda: _by_upstream(step, *whole))()
+    ours = tf.function(lambda: _by_us(step, [whole]))()
+    split = tf.function(lambda: _by_us(step, halves))()
+    return {"ours": _largest(theirs, ours), "split": _largest(theirs, split)}
+
+
+def _by_upstream(step: TrainingStep, features: Any, labels: Any) -> dict[str, Any]:
+    from object_detection import model_lib_v2
+
+    recorder = _Recorder()
+    settings = step._config.train_config
+    model_lib_v2.eager_train_step(
+        step.model, features, labels, settings.unpad_groundtruth_tensors, recorder, 0,
+        clip_gradients_value=None,
+    )  # fmt: skip
+    return recorder.gradients
+
+
+def _by_us(step: TrainingStep, batches: list[Any]) -> dict[str, Any]:
+    settings = pipeline_config.copy_of(step._config.train_config)
+    settings.gradient_clipping_by_norm = 0
+    taken = Gradients(step.model, settings, 1, lambda: step.model.trainable_variables, 0)
+    return {variable.name: value for value, variable in taken.of(batches)[1] if value is not None}
+
+
+class _Recorder:
+    """In an optimiser's place: keeps the gradients that it is given."""
+
+    def apply_gradients(self, pairs: Any) -> None:
+        self.gradients = {variable.name: value for value, variable in pairs if value is not None}
+
+
+def _largest(theirs: dict[str, Any], ours: dict[str, Any]) -> float:
+    if set(theirs) != set(ours):
+        return float("inf")
+    return max(
+        float(
+            abs(theirs[name] - ours[name]).numpy().max() / (abs(theirs[name]).numpy().max() + 1e-3)
+        )
+        for name in theirs
+    )
+
+
+main(Path(sys.argv[1]), Path(sys.argv[2]))
