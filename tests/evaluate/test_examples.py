@@ -1,5 +1,6 @@
 """Pictures out of records: in order, prepared ahead in threads, and named when they are damaged."""
 
+import dataclasses
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,10 @@ import pytest
 import small_records
 
 from tfod_kit import evaluate, labels
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
+from tfod_kit.boxes import Box, to_pixels
 from tfod_kit.errors import DataError
+from tfod_kit.evaluate.tables import Collector
 
 
 class Preparing:
@@ -61,3 +64,28 @@ def test_a_damaged_picture_is_named() -> None:
     broken = evaluate.Example(truth, b"<html>", "val-0, record 3")
     with pytest.raises(DataError, match="val-0, record 3"):
         evaluate.evaluate(Preparing(), [broken], ["cat"])  # type: ignore[arg-type]
+
+
+def test_masks_and_keypoints_of_records_are_measured(records: Path) -> None:
+    """What is found is the ground truth itself, and then itself moved by half its side."""
+    label_map = labels.load(records / "label_map.pbtxt")
+    paths = sorted(records.glob("train*"))
+    truth = [each.truth for each in evaluate.read_examples(paths, label_map)]
+    names = ("DetectionBoxes", "DetectionMasks", "Keypoints")
+    for share, wanted in ((0.0, 1.0), (0.5, 0.0)):
+        collector = Collector(label_map)
+        for image in truth:
+            collector.add(image, [_moved(item, share) for item in image.objects])
+        metrics = evaluate.measure(collector.tables).metrics
+        averages = [metrics[f"{name}_Precision/mAP@.75IOU"] for name in names]
+        assert averages == pytest.approx([wanted] * 3, abs=0.05)
+
+
+def _moved(item: ObjectAnnotation, share: float) -> ObjectAnnotation:
+    """A detection beside the object, by a share of its side; its mask is of the whole box then."""
+    by = share * item.box.width
+    box = Box(item.box.ymin, item.box.xmin + by, item.box.ymax, item.box.xmax + by)
+    left, top, right, bottom = to_pixels(box, width=128, height=128)
+    mask = Polygons([(left, top, right, top, right, bottom, left, bottom)])
+    points = tuple(dataclasses.replace(point, x=point.x + by) for point in item.keypoints)
+    return dataclasses.replace(item, box=box, mask=mask, keypoints=points, score=0.9)
