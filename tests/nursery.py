@@ -73,13 +73,15 @@ class Nursery:
         self._process.stdin.close()
         self._process.wait(60)
 
-    def start(self, *arguments: object, largest_file: int | None = None) -> Training:
+    def start(
+        self, *arguments: object, verb: str = "train", largest_file: int | None = None
+    ) -> Training:
         """Starts `tfod train ARGUMENTS`; `largest_file` bytes is all that fits in one file."""
         self._count += 1
         log = self._folder / f"log-{self._count}"
         log.touch()
         wanted = {
-            "arguments": ["train", *map(str, arguments)],
+            "arguments": [verb, *map(str, arguments)],
             "log": str(log),
             "largest_file": largest_file,
         }
@@ -87,9 +89,15 @@ class Nursery:
         print(json.dumps(wanted), file=self._process.stdin, flush=True)
         return Training(int(self.answer()), log, self)
 
-    def train(self, *arguments: object, code: int = 0, largest_file: int | None = None) -> str:
+    def train(
+        self,
+        *arguments: object,
+        code: int = 0,
+        verb: str = "train",
+        largest_file: int | None = None,
+    ) -> str:
         """Runs `tfod train ARGUMENTS` to its end; returns what it printed."""
-        training = self.start(*arguments, largest_file=largest_file)
+        training = self.start(*arguments, verb=verb, largest_file=largest_file)
         assert training.wait() == code, training.printed
         assert "Traceback" not in training.printed, training.printed
         return training.printed

@@ -182,6 +182,18 @@ def test_an_unknown_metric_is_told_before_training(run: Path, nursery: Nursery) 
     assert "Resuming" not in printed
 
 
+def test_each_new_checkpoint_is_measured_until_the_training_is_over(
+    run: Path, nursery: Nursery
+) -> None:
+    shutil.rmtree(run / "best")
+    (run / history.FILE_NAME).unlink()
+    printed = nursery.train(run, "--continuous", "--timeout", 60, verb="evaluate")
+    assert "Step 6: mAP" in printed
+    assert "the best so far" in printed
+    assert [point.step for point in history.read(run).evals] == [6]
+    assert checkpoints.choose(run, "best").name == "ckpt-6"
+
+
 def shard(records: Path) -> Path:
     return next(records.glob("train-*"))
 
@@ -207,7 +219,7 @@ def damaged(tmp_path: Path, configured: Path, records: Path) -> Path:
 
 
 def test_bad_records_are_named_or_passed_over_and_counted(damaged: Path, nursery: Nursery) -> None:
-    printed = nursery.train(damaged, "--no_evaluate", code=2)
+    printed = nursery.train(damaged, "--no_check", "--no_evaluate", code=2)
     assert f"{shard(damaged.parent / 'records')}, record 2" in printed
     assert "checksum" in printed
     assert "--skip_bad_records" in printed
@@ -233,7 +245,7 @@ def test_a_loss_that_is_no_number_names_its_pictures(
     edit(run, **{f"{RATE}__learning_rate_base": 1e38, f"{RATE}__warmup_learning_rate": 1e38})
     printed = nursery.train(run, "--no_check", "--no_evaluate", "--summary_every", 100, code=2)
     assert re.search(r"stopped being a number at step [2-5]\.", printed)
-    assert "learning rate 1e+38" in printed
+    assert re.search(r"learning rate \de\+3\d", printed)
     assert len(re.findall(r"train\d \(train-00000-of-00001.tfrecord, record \d\)", printed)) == 4
     assert "divide it by 10" in printed
 
@@ -255,7 +267,7 @@ def test_a_run_killed_at_random_moments_always_goes_on(
     """At most one interval between two checkpoints is lost, and the last step is reached."""
     run = shutil.copytree(configured, tmp_path / "run")
     every = 2
-    options = ("--checkpoint_every", every, "--summary_every", 1, "--evaluate_every", 4)
+    options = ("--checkpoint_every", every, "--summary_every", 1, "--no_evaluate")
     dice = random.Random(os.environ.get("TFOD_KIT_SEED", "kill"))
     reached = 0
     for attempt in range(KILLS):

@@ -7,6 +7,7 @@ resumes and exports what the other saved.
 """
 
 import math
+import shutil
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfod_kit import best as best_checkpoint
-from tfod_kit import checkpoints, history, runs
+from tfod_kit import history, runs
 from tfod_kit.engine import diagnosis, runtime, summaries
 from tfod_kit.engine.detector import Detector, LiveDetector
 from tfod_kit.engine.inputs import Skipped, skipping
@@ -196,6 +197,7 @@ class Trainer:
             flush=True,
         )
         options = self._options
+        _clear_up(self._folder, "ckpt-*")
         history.truncate(self._folder, first)
         runs.started(
             self._folder,
@@ -330,7 +332,7 @@ class Trainer:
         try:
             return Path(self._manager.save(checkpoint_number=step))
         except self._tf.errors.OpError as error:
-            _clear_up(self._folder, step)
+            _clear_up(self._folder, f"ckpt-{step}")
             raise CheckpointError(
                 "The checkpoint cannot be saved.",
                 where=self._folder / f"ckpt-{step}",
@@ -360,9 +362,9 @@ class Trainer:
         )
 
 
-def _clear_up(folder: Path, step: int) -> None:
-    """Removes what a save that failed left behind: on a full disk the room is needed."""
-    prefix = folder / f"ckpt-{step}"
-    for path in (*checkpoints.parts(prefix), *folder.glob(f"{prefix.name}*temp*")):
-        if path.is_file():
-            path.unlink(missing_ok=True)
+def _clear_up(folder: Path, prefix: str) -> None:
+    """Removes what saves that failed, or were killed, left behind: it is of no use, and large."""
+    for path in folder.glob(f"{prefix}_temp"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in folder.glob(f"{prefix}.*tempstate*"):
+        path.unlink(missing_ok=True)
