@@ -79,6 +79,10 @@ def test_lvis_asks_only_for_classes_that_an_image_was_searched_for() -> None:
     assert open_world["LVISBoxes_AP"] == pytest.approx(1.0)
     assert known["LVISBoxes_AP"] == pytest.approx(0.75)
     assert known["LVISBoxes_APr"] == pytest.approx(0.75), "both classes are in 10 images or fewer"
+    rows = [dict(item, id=n) for n, item in enumerate(truth, start=1)]
+    stated = evaluators.measure("lvis", CLASSES, IMAGES, rows, found, {3: "f", 7: "c"})
+    groups = [stated[f"LVISBoxes_AP{group}"] for group in "rcf"]
+    assert groups == pytest.approx([-1.0, 0.5, 1.0]), "as the file says, not as it is counted"
     unsaid = measure("lvis", truth, found)
     assert unsaid["LVISBoxes_AP"] == pytest.approx(0.75), "other data sets mark every object"
 

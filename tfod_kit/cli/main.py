@@ -23,7 +23,7 @@ VERBS = {
     "check": "find what would fail or mislead, before any training",
     "lr": "find a learning rate for a config, with a picture",
     "train": "train a model from its pipeline.config",
-    "evaluate": "COCO metrics of a checkpoint or exported model on records",
+    "evaluate": "how good a model is: COCO's and others' metrics, curves, kinds of errors",
     "report": "one page with all there is to know of a run",
     "plot": "charts of one run, or of several side by side, as PNG or SVG",
     "export": "write a trained model for use elsewhere",

@@ -11,6 +11,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from tfod_kit import compat
@@ -28,6 +29,7 @@ def measure(
     images: Sequence[Row],
     truth: Sequence[Row],
     found: Sequence[Row],
+    frequencies: Mapping[int, str] = MappingProxyType({}),
 ) -> dict[str, float]:
     """The figures of one protocol under upstream's names; NaN where a class has no ground truth.
 
@@ -35,11 +37,12 @@ def measure(
       protocol: "voc2007", "voc2010", "open_images" or "lvis".
       classes: name -> category id.
       images, truth, found: COCO's rows.
+      frequencies: category id -> "r", "c" or "f", as LVIS's files state them.
     """
     compat.activate()
     with _quiet():
         if protocol == "lvis":
-            return _lvis(classes, images, truth, found)
+            return _lvis(classes, images, truth, found, frequencies)
         return _pascal(protocol, classes, images, truth, found)
 
 
@@ -114,6 +117,7 @@ def _lvis(
     images: Sequence[Row],
     truth: Sequence[Row],
     found: Sequence[Row],
+    frequencies: Mapping[int, str],
 ) -> dict[str, float]:
     from lvis.results import LVISResults
     from object_detection.metrics import lvis_tools
@@ -127,7 +131,11 @@ def _lvis(
         "images": [_lvis_image(image, classes, counted) for image in images],
         "annotations": [dict(row) for row in counted],
         "categories": [
-            {"id": number, "name": name, "frequency": _frequency(number, counted)}
+            {
+                "id": number,
+                "name": name,
+                "frequency": frequencies.get(number) or _frequency(number, counted),
+            }
             for name, number in classes.items()
         ],
     }
@@ -149,7 +157,7 @@ def _lvis_image(image: Row, classes: Mapping[str, int], truth: Sequence[Row]) ->
 
 def _frequency(number: int, truth: Sequence[Row]) -> str:
     """rare, common or frequent: in up to 10, up to 100 or more images (Gupta, Dollár, Girshick:
-    "LVIS", CVPR 2019); of the images measured on, which upstream's evaluator, too, must go by."""
+    "LVIS", CVPR 2019), where nobody has counted the training images: of those measured on."""
     images = len({row["image_id"] for row in truth if row["category_id"] == number})
     return "r" if images <= 10 else "c" if images <= 100 else "f"
 

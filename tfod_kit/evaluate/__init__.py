@@ -147,7 +147,9 @@ def measure(tables: Tables, protocols: Iterable[str] = ()) -> Results:
 def _upstream(protocol: str, tables: Tables) -> dict[str, float]:
     from tfod_kit.engine import evaluators
 
-    found = evaluators.measure(protocol, tables.classes, tables.images, tables.truth, tables.found)
+    found = evaluators.measure(
+        protocol, tables.classes, tables.images, tables.truth, tables.found, tables.frequencies
+    )
     return {name: NOT_MEASURED if math.isnan(value) else value for name, value in found.items()}
 
 

@@ -6,7 +6,7 @@ keypoints where there are any) or what `tfod predict` writes.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,6 +33,7 @@ class _Image(msgspec.Struct):
 class _Category(msgspec.Struct):
     id: int
     name: str
+    frequency: Literal["r", "c", "f"] | None = None  # LVIS's
 
 
 class _RunLengths(msgspec.Struct):
@@ -88,6 +89,7 @@ def read(ground_truth: Path, detections: Path) -> Tables:
     """
     truth = _decoded(ground_truth, _Truth, "COCO JSON with images, categories and annotations")
     tables = Tables({each.name: each.id for each in truth.categories})
+    tables.frequencies = {each.id: each.frequency for each in truth.categories if each.frequency}
     _unique([each.id for each in truth.categories], "category", ground_truth)
     _unique([each.name for each in truth.categories], "category name", ground_truth)
     _unique([each.id for each in truth.images], "image", ground_truth)

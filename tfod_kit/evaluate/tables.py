@@ -22,12 +22,14 @@ class Tables:
         height in px), area (px²), iscrowd; segmentation and keypoints where there are any; score of
         what was found. Ground truth also has difficult and group_of; `mask_area` is the area by
         which masks are sorted into sizes where that differs from `area`.
+      frequencies: category id -> "r", "c" or "f" (rare, common, frequent), where LVIS says so.
     """
 
     classes: dict[str, int]
     images: list[Row] = field(default_factory=list)
     truth: list[Row] = field(default_factory=list)
     found: list[Row] = field(default_factory=list)
+    frequencies: dict[int, str] = field(default_factory=dict)
 
     @property
     def names(self) -> dict[int, str]:
