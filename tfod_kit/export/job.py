@@ -126,13 +126,13 @@ class Job:
 
 
 def open_source(
-    run: Path, *, checkpoint: Path | None = None, records: Path | None = None
+    run: Path, *, checkpoint: Path | str | None = None, records: Path | None = None
 ) -> Source:
     """The model of a run folder; nothing heavy is loaded yet.
 
     Args:
       run: the folder with pipeline.config and checkpoints.
-      checkpoint: the prefix to take instead of the newest.
+      checkpoint: latest, best, a name or a prefix, instead of the newest.
       records: the folder of records to take pictures from, instead of those that the config names.
 
     Raises:
@@ -140,7 +140,7 @@ def open_source(
       UsageError: there are no records in the folder named.
     """
     config = pipeline_config.load(run / CONFIG)
-    prefix = checkpoints.resolve(checkpoint or run)
+    prefix = checkpoints.choose(run, checkpoint)
     label_map = labels.load(pipeline_config.label_map_path(config, run))
     found = _records_in(records) if records is not None else _configured_records(config)
     return Source(run, prefix, config, label_map, tuple(found))
