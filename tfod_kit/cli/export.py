@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"Exporting {source.prefix} ({name})", flush=True)
         proved = export.export(source, out, name, told[name], pictures=pictures)
         print(f"  to {out} ({_size(out)})")
-        print(f"  parity: {proved or _unproved(pictures, bool(source.records))}")
+        print(f"  parity: {proved or _unproved(pictures)}")
     name, out = next(iter(outs.items()))
     print(f"Next:  {chosen(name).use.format(out=out)}")
     return 0
@@ -119,12 +119,10 @@ def _listed(names: Iterable[str], options: str) -> str:
     return "; ".join(f"{name}: {', '.join(getattr(chosen(name), options))}" for name in names)
 
 
-def _unproved(pictures: int, records: bool) -> str:
+def _unproved(pictures: int) -> str:
     if not pictures:
         return "not proved, as was asked"
-    if not records:
-        return "NOT PROVED: the run's records are not here; name them with --records"
-    return "not proved: this input type takes records, not pictures"
+    return "NOT PROVED: the run's records are not here; name them with --records"
 
 
 def _size(folder: Path) -> str:

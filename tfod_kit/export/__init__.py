@@ -159,7 +159,7 @@ def export(
         module.write(job)
         labels.save(source.label_map, folder / LABEL_MAP)
         _write_json(folder / INFO, _info(job, target))
-        if not pictures or not source.records or job.input_type == "tf_example":
+        if not pictures or not source.records:
             return None
         with _opened(module, folder) as artefact:
             proved = parity.prove(source, artefact, kind.quantise[job.quantise], pictures)
