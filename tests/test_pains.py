@@ -33,6 +33,7 @@ from tfod_kit.convert import convert
 from tfod_kit.engine import runtime
 from tfod_kit.engine.freezing import freeze
 from tfod_kit.errors import CheckpointError, ConfigError, DataError, TfodKitError
+from tfod_kit.export import parity
 from tfod_kit.records import example, shards
 
 ROOT = Path(__file__).parent.parent
@@ -497,6 +498,17 @@ def test_38_minus_1_is_told_apart_from_0_and_classes_have_their_own_figures() ->
     assert result.classes["cat"].ap == 0.0
     assert result.classes["dog"].ap == evaluate.NO_GROUND_TRUTH
     assert result.metrics["DetectionBoxes_Precision/mAP (small)"] == evaluate.NO_GROUND_TRUTH
+
+
+def test_39_an_export_that_detects_something_else_fails() -> None:
+    def seen(*boxes: Box) -> list[tuple[ObjectAnnotation, ...]]:
+        return [tuple(ObjectAnnotation("cat", box, score=0.9) for box in boxes)]
+
+    checkpoint = seen(Box(0.1, 0.1, 0.5, 0.5))
+    assert parity.compare(checkpoint, checkpoint).holds
+    assert not parity.compare(checkpoint, seen(Box(0, 0, 0, 0))).holds, "zeros"
+    assert not parity.compare(checkpoint, seen()).holds, "cut off"
+    assert not parity.compare(checkpoint, seen(Box(0.1, 0.1, 0.5, 0.48))).holds, "shifted"
 
 
 def test_40_local_paths_for_a_tpu_and_too_few_shards(folder: Path) -> None:
