@@ -3,10 +3,10 @@
     python benchmarks/evaluation.py RUN [--split train]
 
 Both measure the newest checkpoint of a trained run on the same records, each in a process of its
-own, by turns. The loop is everything from the built model to the figures: reading, detecting (with
-the tracing of its graph) and measuring. The whole also holds imports, building and restoring.
-Upstream's loop is the one that `model_main_tf2 --checkpoint_dir` runs (eval_continuously), without
-its waiting for the next checkpoint.
+own, by turns. Three times are told, each to the last figure: from the first picture on, when the
+graphs are there; from the config on (building, restoring and tracing as well); and of the whole
+command. Upstream's loop is the one that `model_main_tf2 --checkpoint_dir` runs (eval_continuously),
+without its waiting for the next checkpoint.
 """
 
 import argparse
@@ -23,12 +23,22 @@ import json, sys, time
 from pathlib import Path
 from tfod_kit.cli import evaluate
 from tfod_kit.engine import detector as detectors
+from tfod_kit.engine import runtime
+from tfod_kit.evaluate.tables import Collector
+runtime.start()
+from object_detection import exporter_lib_v2, model_lib_v2
 run, paths, split, out = Path(sys.argv[1]), sys.argv[2].split(","), sys.argv[3], Path(sys.argv[4])
-detector = detectors.load(run)
+add, stamps = Collector.add, []
+def stamped(*args):
+    stamps.append(time.monotonic())
+    return add(*args)
+Collector.add = stamped
 start = time.monotonic()
+detector = detectors.load(run)
 found = evaluate.measure(detector, [Path(path) for path in paths], split, out)
-seconds = time.monotonic() - start
-print("RESULT", json.dumps([seconds, found.images, found.metrics["DetectionBoxes_Precision/mAP"]]))
+end = time.monotonic()
+average = found.metrics["DetectionBoxes_Precision/mAP"]
+print("RESULT", json.dumps([end - stamps[0], end - start, found.images, average]))
 """
 
 THEIRS = """
@@ -37,17 +47,22 @@ from tfod_kit import compat
 compat.activate()
 from object_detection import model_lib_v2
 run, paths, _, out = sys.argv[1:]
-loop, taken = model_lib_v2.eager_eval_loop, []
+loop, concat = model_lib_v2.eager_eval_loop, model_lib_v2.concat_replica_results
+stamps, found = [], []
+def stamped(values):  # called three times a picture
+    stamps.append(time.monotonic())
+    return concat(values)
 def timed(*args, **kwargs):
-    start = time.monotonic()
-    found = loop(*args, **kwargs)
-    taken.append([time.monotonic() - start, found["DetectionBoxes_Precision/mAP"]])
-    return found
-model_lib_v2.eager_eval_loop = timed
+    metrics = loop(*args, **kwargs)
+    found.append((time.monotonic(), float(metrics["DetectionBoxes_Precision/mAP"])))
+    return metrics
+model_lib_v2.eager_eval_loop, model_lib_v2.concat_replica_results = timed, stamped
+start = time.monotonic()
 model_lib_v2.eval_continuously(
     pipeline_config_path=f"{out}/pipeline.config",
     model_dir=out, checkpoint_dir=run, wait_interval=0, timeout=1)
-print("RESULT", json.dumps([taken[0][0], None, float(taken[0][1])]))
+end, average = found[0]
+print("RESULT", json.dumps([end - stamps[0], end - start, len(stamps) // 3, average]))
 """
 
 
@@ -60,19 +75,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as named:
         out = Path(named)
         paths = prepare(args.run, args.split, out)
-        loops: dict[str, list[float]] = {"tfod": [], "upstream": []}
-        wholes: dict[str, list[float]] = {"tfod": [], "upstream": []}
-        count = 0
+        times: dict[str, list[list[float]]] = {"tfod": [], "upstream": []}
         for _ in range(args.rounds):
             for name, script in (("tfod", OURS), ("upstream", THEIRS)):
                 start = time.monotonic()
-                seconds, images, average = measure(script, args.run, paths, args.split, out)
-                wholes[name].append(time.monotonic() - start)
-                loops[name].append(seconds)
-                count = images or count
-                print(f"{name:<9} mAP {average:.4f}, the loop {seconds:.1f} s", flush=True)
-    report(f"the loop, {count} pictures", loops)
-    report("the whole command", wholes)
+                loop, config, images, average = measure(script, args.run, paths, args.split, out)
+                times[name].append([loop, config, time.monotonic() - start])
+                print(f"{name:<9} mAP {average:.4f} on {images} pictures", flush=True)
+    for place, what in enumerate(("from the first picture on", "from the config on", "the whole")):
+        ours, theirs = (
+            statistics.median(row[place] for row in times[name]) for name in ("tfod", "upstream")
+        )
+        ratio = theirs / ours
+        print(f"{what:<28} tfod {ours:6.1f} s   upstream {theirs:6.1f} s   ratio {ratio:.2f}")
 
 
 def prepare(run: Path, split: str, out: Path) -> str:
@@ -100,11 +115,6 @@ def measure(script: str, run: Path, paths: str, split: str, out: Path) -> list:
     if not found:
         sys.exit(done.stdout)
     return json.loads(found[0].removeprefix("RESULT "))
-
-
-def report(what: str, seconds: dict[str, list[float]]) -> None:
-    ours, theirs = (statistics.median(seconds[name]) for name in ("tfod", "upstream"))
-    print(f"{what:<28} tfod {ours:6.1f} s   upstream {theirs:6.1f} s   ratio {theirs / ours:.2f}")
 
 
 if __name__ == "__main__":
