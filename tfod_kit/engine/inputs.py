@@ -96,7 +96,7 @@ class Skipped:
         self._lock = threading.Lock()
         self._given = 0
         self._bad: set[tuple[Path, int]] = set()
-        self._good: set[tuple[Path, int]] = set()
+        self._looked_at: dict[Path, int] = {}
         self._barren: set[Path] = set()
 
     def good_records(self, path: Path, files: int) -> Iterator[bytes]:
@@ -124,13 +124,13 @@ class Skipped:
 
     def _is_good(self, path: Path, index: int, record: bytes) -> bool:
         """The verdict on a record, found at its first reading and remembered for later epochs."""
-        if (path, index) not in self._good and (path, index) not in self._bad:
+        # A file is read from its beginning on, so how far that has come tells what was looked at.
+        if index >= self._looked_at.get(path, 0):
             found = fault(record)
-            if found is None:
-                self._good.add((path, index))
-            else:
+            if found is not None:
                 self._note(path, index, found)
-        return (path, index) in self._good
+            self._looked_at[path] = max(index + 1, self._looked_at.get(path, 0))
+        return (path, index) not in self._bad
 
     def _note(self, path: Path, index: int, found: str) -> None:
         with self._lock:
