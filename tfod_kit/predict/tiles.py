@@ -19,6 +19,7 @@ from tfod_kit.predict import overlap
 _EDGE = 0.015  # of a tile's side: a box that ends so near its edge may go on beyond it
 _DUPLICATE = 0.5  # IoU: one object seen in two tiles
 _PIECE = 0.6  # share of the smaller that lies in the other: a piece of an object seen whole
+_SAME = 1e-6  # two edges this near are one
 _ALIGNED = 0.6  # IoU across the cut: two pieces of one object
 
 
@@ -187,15 +188,16 @@ def _fit(one: _Seen, other: _Seen) -> bool:
 def _union(one: _Seen, other: _Seen) -> _Seen:
     """One object of two pieces: the box round both, the higher score, the masks' union.
 
-    An edge counts as cut where the piece that reaches further is cut there.
+    An edge counts as cut where every piece that reaches it is cut there.
     """
     best, less = sorted((one, other), key=lambda row: -(row.item.score or 0.0))
     box = enclosing((one.item.box, other.item.box))
     edges = ("ymin", "xmin", "ymax", "xmax")
     cut = tuple(
-        any(
-            row.cut[place] and abs(getattr(row.item.box, edge) - getattr(box, edge)) < 1e-9
+        all(
+            row.cut[place]
             for row in (one, other)
+            if abs(getattr(row.item.box, edge) - getattr(box, edge)) < _SAME
         )
         for place, edge in enumerate(edges)
     )
@@ -213,8 +215,13 @@ def _both(one: Any, other: Any) -> Any:
 
 
 def _united(rows: list[_Seen]) -> list[ObjectAnnotation]:
-    """Each object of one class once: whole ones before pieces, and the better before the worse."""
-    ordered = sorted(rows, key=lambda row: (not row.whole, -(row.item.score or 0.0)))
+    """Each object of one class once: whole ones first, the better before the worse; then pieces,
+    the larger before the smaller, which may lie in it."""
+
+    def rank(row: _Seen) -> tuple[bool, float]:
+        return not row.whole, -((row.item.score or 0.0) if row.whole else row.item.box.area)
+
+    ordered = sorted(rows, key=rank)
     boxes = overlap.corners([row.item for row in ordered])
     same, within = overlap.iou(boxes) > _DUPLICATE, overlap.inside(boxes) > _PIECE
     kept: list[int] = []
