@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import os
 from collections import deque
 from collections.abc import Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfod_kit import hardware
 from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.errors import DataError
 from tfod_kit.labels import LabelMap
@@ -61,7 +61,7 @@ class Batch:
     def detect(self) -> Sequence[tuple[ObjectAnnotation, ...]]:
         """The detections in each; raises DataError when a picture cannot be read."""
         ready = [future.result() for future in self.prepared]
-        if hasattr(self.detector, "detect_prepared"):
+        if hasattr(self.detector, "detect_prepared"):  # a Detector need not have it
             return self.detector.detect_prepared(ready)
         return self.detector.detect(ready)
 
@@ -70,7 +70,7 @@ def ahead(examples: Iterable[Example], detector: "Detector", size: int) -> Itera
     """The examples in batches; those to come are decoded and resized in threads meanwhile."""
     rows = iter(examples)
     waiting: deque[Batch] = deque()
-    with ThreadPoolExecutor(max_workers=max(2, len(os.sched_getaffinity(0)))) as pool:
+    with ThreadPoolExecutor(max_workers=max(2, hardware.cores())) as pool:
         try:
             while True:
                 while len(waiting) <= _BATCHES_AHEAD:
