@@ -6,6 +6,7 @@ from typing import Any
 
 from tfod_kit import files, pipeline_config
 from tfod_kit.engine import averages, runtime
+from tfod_kit.engine.detectors.resize import bilinear, fitted_size
 from tfod_kit.engine.detectors.tflite import FILE
 from tfod_kit.engine.detectors.tflite_metadata import UNUSED, Metadata, embed
 from tfod_kit.errors import ConfigError, SetupError
@@ -24,15 +25,44 @@ def check(source: Source) -> None:
     """
     resizer = pipeline_config.model_of(source.config).image_resizer
     kind = resizer.WhichOneof("image_resizer_oneof")
-    if kind != "fixed_shape_resizer" or resizer.fixed_shape_resizer.convert_to_grayscale:
+    keeps = resizer.keep_aspect_ratio_resizer
+    sized = kind == "fixed_shape_resizer" or (
+        kind == "keep_aspect_ratio_resizer" and keeps.pad_to_max_dimension
+    )
+    if not sized or getattr(resizer, kind).convert_to_grayscale:
         raise ConfigError(
             "TensorFlow Lite needs a model with an input of one size, in colour.",
             where=f"{source.run}, image_resizer",
-            expected="fixed_shape_resizer { height: ... width: ... }",
+            expected="a fixed_shape_resizer, or a keep_aspect_ratio_resizer that pads",
             found=kind,
-            fix="Train with a fixed_shape_resizer (`tfod configure MODEL --set ...`), or export to "
-            "saved_model, onnx or openvino.",
+            fix="Train with such a resizer, or export to saved_model, onnx or openvino.",
         )
+
+
+def _size(config: Any) -> tuple[int, int]:
+    """Height and width of the model's input, px."""
+    resizer = pipeline_config.model_of(config).image_resizer
+    if resizer.WhichOneof("image_resizer_oneof") == "fixed_shape_resizer":
+        return resizer.fixed_shape_resizer.height, resizer.fixed_shape_resizer.width
+    side = resizer.keep_aspect_ratio_resizer.max_dimension
+    return side, side
+
+
+def _keeps_shape(config: Any) -> tuple[int, int] | None:
+    """The resizer's min_dimension and max_dimension, where it keeps a picture's shape."""
+    resizer = pipeline_config.model_of(config).image_resizer
+    if resizer.WhichOneof("image_resizer_oneof") == "fixed_shape_resizer":
+        return None
+    keeps = resizer.keep_aspect_ratio_resizer
+    return keeps.min_dimension, keeps.max_dimension
+
+
+def _of_one_size(config: Any) -> Any:
+    """The config with the resizer that upstream's modules ask for; pictures come padded."""
+    own = pipeline_config.copy_of(config)
+    fixed = pipeline_config.model_of(own).image_resizer.fixed_shape_resizer
+    fixed.height, fixed.width = _size(config)
+    return own
 
 
 def write(job: Job) -> None:
@@ -51,9 +81,10 @@ def write(job: Job) -> None:
                 tf.TensorSpec(module.input_shape(), tf.float32, name="input")
             )
             tf.saved_model.save(module, folder, signatures=concrete)
-        model = _converted(job, folder)
+        model = _converted(job, folder, mean, std)
     told = f"Detects {', '.join(job.source.label_map)}. Made by tfod_kit ({job.quantise})."
-    metadata = Metadata(_label_lines(job.source.label_map), mean, std, told)
+    labels = _label_lines(job.source.label_map)
+    metadata = Metadata(labels, mean, std, told, _keeps_shape(job.source.config))
     files.write_bytes(job.folder / FILE, embed(model, metadata))
 
 
@@ -61,16 +92,15 @@ def _module(job: Job) -> Any:
     """Upstream's module for the converter, with as many detections as the model itself gives."""
     from object_detection import export_tflite_graph_lib_tf2 as upstream
 
-    config = job.source.config
+    config = _of_one_size(job.source.config)
     if pipeline_config.architecture(config) == "ssd":
         most = config.model.ssd.post_processing.batch_non_max_suppression.max_total_detections
         # Upstream's own suppression works class by class, which here is called regular.
         return upstream.SSDModule(config, job.source.model, most, True)
     tf = runtime.start()
-    own = pipeline_config.copy_of(config)
-    center = own.model.center_net
+    center = config.model.center_net
     most = center.object_center_params.max_box_predictions
-    module = upstream.CenterNetModule(own, most, bool(center.keypoint_estimation_task))
+    module = upstream.CenterNetModule(config, most, bool(center.keypoint_estimation_task))
     try:
         with averages.deployed(job.source.prefix) as weights:
             root = tf.train.Checkpoint(model=module.get_model())
@@ -83,7 +113,7 @@ def _module(job: Job) -> Any:
     return module
 
 
-def _converted(job: Job, folder: str) -> bytes:
+def _converted(job: Job, folder: str, mean: Any, std: Any) -> bytes:
     """The .tflite file of a SavedModel of upstream's module."""
     tf = runtime.start()
     converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
@@ -97,7 +127,7 @@ def _converted(job: Job, folder: str) -> bytes:
     if job.quantise == "int8":
         whole = operations.TFLITE_BUILTINS_INT8
         converter.target_spec.supported_ops = [whole, operations.TFLITE_BUILTINS]
-        converter.representative_dataset = lambda: _calibration(job)
+        converter.representative_dataset = lambda: _calibration(job, mean, std)
         taken, _, given = job.io.partition("/")
         converter.inference_input_type = tf.dtypes.as_dtype(taken)
         converter.inference_output_type = tf.dtypes.as_dtype(given or "float32")
@@ -113,22 +143,18 @@ def _converted(job: Job, folder: str) -> bytes:
         ) from error
 
 
-def _calibration(job: Job) -> Iterator[list[Any]]:
+def _calibration(job: Job, mean: Any, std: Any) -> Iterator[list[Any]]:
     """Pictures of the records as the model's input."""
     import numpy as np
 
-    raw = _takes_pixels(job.source)
+    height, width = _size(job.source.config)
+    keeps = _keeps_shape(job.source.config)
     for labelled in job.source.examples(job.calibration):
         image = np.asarray(labelled.picture)
-        prepared = job.source.detector.prepare(image)  # type: ignore[attr-defined]
-        yield [_resized(job, image) if raw else prepared.pixels[None]]
-
-
-def _resized(job: Job, image: Any) -> Any:
-    from tfod_kit.engine.detectors.resize import bilinear
-
-    fixed = pipeline_config.model_of(job.source.config).image_resizer.fixed_shape_resizer
-    return bilinear(image, fixed.height, fixed.width)[None]
+        rows, columns = fitted_size(image, *keeps) if keeps else (height, width)
+        pixels = (bilinear(image, rows, columns) - np.array(mean)) / np.array(std)
+        padded = np.pad(pixels, ((0, height - rows), (0, width - columns), (0, 0)))
+        yield [padded[None].astype(np.float32)]
 
 
 def _takes_pixels(source: Source) -> bool:
@@ -147,10 +173,10 @@ def _normalisation(source: Source) -> tuple[tuple[float, ...], tuple[float, ...]
     if _takes_pixels(source):
         return (0.0,) * 3, (1.0,) * 3
     tf = runtime.start()
-    fixed = pipeline_config.model_of(source.config).image_resizer.fixed_shape_resizer
+    height, width = _size(source.config)
 
     def seen(*colour: float) -> Any:
-        plain = tf.broadcast_to(tf.constant(colour, tf.float32), [1, fixed.height, fixed.width, 3])
+        plain = tf.broadcast_to(tf.constant(colour, tf.float32), [1, height, width, 3])
         return source.model.preprocess(plain)[0].numpy()[0, 0, 0].astype(np.float64)
 
     black, white, mixed = seen(0, 0, 0), seen(255, 255, 255), seen(20, 100, 200)

@@ -24,6 +24,23 @@ def bilinear(image: Any, height: int, width: int) -> Any:
     return upper + (lower - upper) * down
 
 
+def fitted_size(image: Any, least: int, most: int) -> tuple[int, int]:
+    """The height and width that upstream's keep_aspect_ratio_resizer gives, before it pads.
+
+    Args:
+      image: [h, w, C].
+      least, most: min_dimension and max_dimension of the resizer.
+    """
+    import numpy as np
+
+    height, width = image.shape[:2]
+    shorter, longer = min(height, width), max(height, width)
+    scale = np.float32(least) / np.float32(shorter)
+    if round(float(longer * scale)) > most:
+        scale = np.float32(most) / np.float32(longer)
+    return round(float(height * scale)), round(float(width * scale))
+
+
 def _places(old: int, new: int) -> tuple[Any, Any, Any]:
     """For each of the new pixels: the two old ones it lies between, and how far from the first."""
     import numpy as np

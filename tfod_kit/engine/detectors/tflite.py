@@ -7,7 +7,7 @@ from typing import Any
 
 from tfod_kit.engine.detectors import classes, objects
 from tfod_kit.engine.detectors.base import BatchDetector, Prepared
-from tfod_kit.engine.detectors.resize import bilinear
+from tfod_kit.engine.detectors.resize import bilinear, fitted_size
 from tfod_kit.engine.detectors.tflite_metadata import (
     UNUSED,
     Metadata,
@@ -85,11 +85,21 @@ class TfliteDetector(BatchDetector):
     def prepare(self, image: Any) -> Prepared:
         import numpy as np
 
-        resized = bilinear(image, self._height, self._width)
+        height, width = self._size_in_model(image)
+        resized = bilinear(image, height, width)
         mean = np.array(self._told.mean, np.float32)
         std = np.array(self._told.std, np.float32)
-        pixels = _quantised((resized - mean) / std, self._input)
-        return Prepared(pixels, (self._height, self._width, 3), image.shape[:2])
+        # Upstream pads with 0 what it has normalised.
+        rest = ((0, self._height - height), (0, self._width - width), (0, 0))
+        pixels = _quantised(np.pad((resized - mean) / std, rest), self._input)
+        return Prepared(pixels, (height, width, 3), image.shape[:2])
+
+    def _size_in_model(self, image: Any) -> tuple[int, int]:
+        """The height and width of a picture in the model's input, without padding."""
+        if self._told.keeps_shape is None:
+            return self._height, self._width
+        height, width = fitted_size(image, *self._told.keeps_shape)
+        return min(height, self._height), min(width, self._width)
 
     def _run(self, pixels: Any, true_shapes: Any) -> Mapping[str, Any]:
         import numpy as np
@@ -99,14 +109,22 @@ class TfliteDetector(BatchDetector):
         boxes, numbers, scores, count, *points = (
             _real(self._interpreter.get_tensor(item["index"]), item) for item in self._outputs
         )
+        # From the padded input's scale to the picture's.
+        rows, columns = self._height / true_shapes[0][0], self._width / true_shapes[0][1]
+        whole = np.array([rows, columns, rows, columns], np.float32)
         found = {
             # The op leaves boxes as they are; upstream's own postprocessing clips them.
-            objects.BOXES: np.clip(boxes, 0.0, 1.0),
+            objects.BOXES: np.clip(boxes * whole, 0.0, 1.0),
             objects.CLASSES: np.round(numbers) + 1,
             objects.SCORES: scores,
             objects.COUNT: np.minimum(np.round(count).reshape(1), boxes.shape[1]),
         }
-        return found | dict(zip((objects.KEYPOINTS, objects.KEYPOINT_SCORES), points, strict=False))
+        if len(points) == 2:
+            found |= {
+                objects.KEYPOINTS: points[0] * whole[:2],
+                objects.KEYPOINT_SCORES: points[1],
+            }
+        return found
 
 
 def _threads(model: bytes) -> int:

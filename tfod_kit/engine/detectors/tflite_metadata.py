@@ -6,6 +6,7 @@ fields below are from there). The files it names are a zip archive behind the mo
 """
 
 import io
+import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ LABELS = "labels.txt"
 # What a line of the label file says for an id that no class has.
 UNUSED = "???"
 
+_SHAPE = "tfod_kit.keep_aspect_ratio.json"
 _NAME = b"TFLITE_METADATA"
 _POSTPROCESS = b"TFLite_Detection_PostProcess"
 _IDENTIFIER = b"M001"
@@ -36,12 +38,16 @@ class Metadata:
       labels: the classes' names from the id 1 on; UNUSED for an id without a class.
       mean, std: of each channel: the model wants (pixel - mean) / std of pixels in [0, 255].
       description: of the model, in a sentence or two.
+      keeps_shape: min_dimension and max_dimension of a model that was trained on pictures that kept
+        their shape and were padded; None for one that stretches them. The libraries do not know of
+        it, and stretch.
     """
 
     labels: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     description: str = ""
+    keeps_shape: tuple[int, int] | None = None
 
 
 # The four outputs of a detector, in the order in which the libraries want them.
@@ -84,8 +90,11 @@ def embed(model: bytes, metadata: Metadata) -> bytes:
     stream = io.BytesIO(bytes(builder.Output()))
     # Readers map the labels into memory, so they lie there as they are.
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
-        info = zipfile.ZipInfo(LABELS)  # with a fixed date: the same model gives the same bytes
-        archive.writestr(info, "".join(f"{label}\n" for label in metadata.labels))
+        # Dates are fixed, so that the same model gives the same bytes.
+        lines = "".join(f"{label}\n" for label in metadata.labels)
+        archive.writestr(zipfile.ZipInfo(LABELS), lines)
+        if metadata.keeps_shape:
+            archive.writestr(zipfile.ZipInfo(_SHAPE), json.dumps(metadata.keeps_shape))
     return stream.getvalue()
 
 
@@ -99,7 +108,8 @@ def extract(model: bytes) -> Metadata | None:
             told = parsed.Buffers(parsed.Metadata(place).Buffer()).DataAsNumpy().tobytes()
             mean, std = _normalisation(told)
             labels = _labels(model)
-            return Metadata(labels, mean, std) if labels and mean and std else None
+            if labels and mean and std:
+                return Metadata(labels, mean, std, keeps_shape=_keeps_shape(model))
     return None
 
 
@@ -146,6 +156,14 @@ def _labels(model: bytes) -> tuple[str, ...]:
     except (zipfile.BadZipFile, IndexError, UnicodeDecodeError):
         return ()
     return tuple(text.rstrip("\n").split("\n"))
+
+
+def _keeps_shape(model: bytes) -> tuple[int, int] | None:
+    with zipfile.ZipFile(io.BytesIO(model)) as archive:
+        if _SHAPE not in archive.namelist():
+            return None
+        least, most = json.loads(archive.read(_SHAPE))
+        return int(least), int(most)
 
 
 # Writing: a table is a dict from a field's number to its value.
