@@ -147,13 +147,13 @@ def test_what_was_found_is_drawn(shown: Shown, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(
-    "TFOD_LONG_TESTS" not in os.environ, reason="five minutes; set TFOD_LONG_TESTS to run it"
+    "TFOD_LONG_TESTS" not in os.environ, reason="six minutes; set TFOD_LONG_TESTS to run it"
 )
 def test_a_mask_rcnn_learns_boxes_and_masks(tmp_path: Path) -> None:
     head = "model.faster_rcnn.second_stage_box_predictor.mask_rcnn_box_predictor"
     run = trained(
         tmp_path,
-        *("mask_rcnn", 120, "--batch_size", 2, "--learning_rate", 0.003),
+        *("mask_rcnn", 400, "--batch_size", 4, "--learning_rate", 0.01),
         *("--set", "model.faster_rcnn.first_stage_max_proposals=16"),
         *("--set", "model.faster_rcnn.second_stage_batch_size=8"),
         *("--set", "model.faster_rcnn.initial_crop_size=8"),
