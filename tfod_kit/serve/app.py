@@ -182,7 +182,8 @@ class Service:
         """What is in one picture, and the picture with that drawn on it if it is wanted."""
         async with self._room:
             picture = await self._in_pool(uploads.decode, file, self._limits)
-            found = await self._batcher.detect(np.asarray(picture), min_score)
+            pixels = await self._in_pool(np.asarray, picture)
+            found = await self._batcher.detect(pixels, min_score)
             drawn = await self._in_pool(self._drawn, picture, found) if draw else b""
         self.metrics.count_objects(found)
         return predict.Prediction(Path(file.name), picture.width, picture.height, found), drawn
