@@ -13,24 +13,31 @@ if TYPE_CHECKING:
 INPUT = "input_tensor"
 
 
-def save(source: "Source", folder: Path) -> None:
-    """Writes the SavedModel: uint8 [batch, height, width, 3] -> those of OUTPUTS that it has.
+def module(source: "Source") -> Any:
+    """A tf.Module whose `detect` is a tf.function of one signature: uint8 [batch, height, width, 3]
+    -> those of OUTPUTS that the model has.
 
     Any number of images go in at once, but for models that upstream can only run one by one.
     """
     tf = runtime.start()
     from object_detection import exporter_lib_v2
 
+    upstream = exporter_lib_v2.DetectionFromFloatImageModule(source.model)
+    batch = getattr(source.detector, "largest_batch", None)
+
+    def detect(input_tensor: Any) -> Any:
+        images, shapes = upstream._preprocess_input(input_tensor, lambda image: image)
+        found = upstream._run_inference_on_images(images, shapes)
+        return {name: value for name, value in found.items() if name in OUTPUTS}
+
+    spec = tf.TensorSpec([batch, None, None, 3], tf.uint8, INPUT)
+    upstream.detect = tf.function(detect, input_signature=[spec])
+    return upstream
+
+
+def save(source: "Source", folder: Path) -> None:
+    """Writes the module as a SavedModel whose one signature is `detect`."""
+    tf = runtime.start()
     with quiet():
-        upstream = exporter_lib_v2.DetectionFromFloatImageModule(source.model)
-        batch = getattr(source.detector, "largest_batch", None)
-        spec = tf.TensorSpec([batch, None, None, 3], tf.uint8, INPUT)
-
-        def detect(input_tensor: Any) -> Any:
-            images, shapes = upstream._preprocess_input(input_tensor, lambda image: image)
-            found = upstream._run_inference_on_images(images, shapes)
-            return {name: value for name, value in found.items() if name in OUTPUTS}
-
-        upstream.detect = tf.function(detect, input_signature=[spec])
-        concrete = upstream.detect.get_concrete_function()
-        tf.saved_model.save(upstream, str(folder), signatures=concrete)
+        concrete = source.graph.detect.get_concrete_function()
+        tf.saved_model.save(source.graph, str(folder), signatures=concrete)

@@ -90,10 +90,15 @@ class Source:
         return model, detector
 
     @cached_property
+    def graph(self) -> Any:
+        """The model as one function from pixels to detections: `graph.module`."""
+        from tfod_kit.export import graph
+
+        return graph.module(self)
+
+    @cached_property
     def saved_model(self) -> Path:
-        """A SavedModel that takes uint8 images [batch, height, width, 3] and gives only what
-        detectors read, for converters to start from; lies in a folder that goes with this object.
-        """
+        """The same as a SavedModel, in a folder that goes with this object."""
         from tfod_kit.export import graph
 
         folder = tempfile.TemporaryDirectory(prefix="tfod_kit-")

@@ -1,11 +1,9 @@
 """The ONNX target: one file that ONNX Runtime, and much else, can run."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from tfod_kit import files
-from tfod_kit.engine import runtime
 from tfod_kit.engine.detectors.onnx import FILE, LABELS
 from tfod_kit.errors import SetupError
 from tfod_kit.export.job import Job
@@ -22,10 +20,10 @@ def write(job: Job) -> None:
       CheckpointError: the checkpoint is not this model's.
       SetupError: tf2onnx cannot convert the model.
     """
-    folder = job.source.saved_model
+    detect = job.source.graph.detect
     try:
         with quiet():
-            model = _converted(folder)
+            model = _converted(detect)
     except Exception as error:  # tf2onnx raises whatever its parts raise
         raise SetupError(
             "tf2onnx cannot convert this model.",
@@ -38,13 +36,10 @@ def write(job: Job) -> None:
     files.write_bytes(job.folder / FILE, model.SerializeToString())
 
 
-def _converted(folder: Path) -> Any:
-    """The ONNX model of a SavedModel."""
-    tf = runtime.start()
+def _converted(detect: Any) -> Any:
+    """The ONNX model of a tf.function of one signature."""
     import tf2onnx
 
-    loaded = tf.saved_model.load(str(folder))
-    detect = loaded.detect
-    (spec,) = detect.input_signature
-    model, _ = tf2onnx.convert.from_function(detect, input_signature=[spec], opset=_OPSET)
+    signature = detect.input_signature
+    model, _ = tf2onnx.convert.from_function(detect, input_signature=signature, opset=_OPSET)
     return model
