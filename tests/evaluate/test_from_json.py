@@ -107,7 +107,13 @@ def _change_found(name: str, value: Any) -> Callable[[Any, Any], None]:
         pytest.param(_change_found("bbox", [1, 2, 3]), "no box", id="three numbers"),
         pytest.param(_change_found("bbox", "here"), "Expected `array", id="text for numbers"),
         pytest.param(_change_found("score", None), "no score", id="no score"),
+        pytest.param(_change_found("score", 97), r"no share of 1[\s\S]*97", id="per cent"),
         pytest.param(_change_found("keypoints", [1, 2]), "not triples", id="keypoints"),
+        pytest.param(
+            lambda truth, found: [image.update(width=0) for image in truth["images"]],
+            "size is not stated",
+            id="masks without a size",
+        ),
         pytest.param(
             _change_found("segmentation", {"size": [320, 320], "counts": "zz"}),
             "mask cannot be read",

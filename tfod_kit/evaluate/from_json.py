@@ -17,14 +17,15 @@ from tfod_kit.errors import DataError, did_you_mean
 from tfod_kit.evaluate.tables import Row, Tables
 from tfod_kit.formats import rle
 from tfod_kit.records import masks
+from tfod_kit.records.images import MAX_PIXELS
 
 _Id = int | str
 
 
 class _Image(msgspec.Struct):
     id: _Id
-    width: int
-    height: int
+    width: int = 0  # only masks need the size
+    height: int = 0
     file_name: str = ""
     neg_category_ids: list[int] | None = None
     not_exhaustive_category_ids: list[int] | None = None
@@ -73,6 +74,8 @@ class _Named(msgspec.Struct):
 
 class _Predicted(msgspec.Struct):
     file: str
+    width: int
+    height: int
     detections: list[_Named]
 
 
@@ -155,6 +158,14 @@ def _detections(
                 expected="a score in each, by which detections are ranked",
                 fix="Name the file of the detections with --detections, not the ground truth.",
             )
+        if not 0 <= item.score <= 1:
+            raise DataError(
+                "A detection's score is no share of 1.",
+                where=f"{file}, detection {place}",
+                expected="a score in [0, 1]",
+                found=item.score,
+                fix="Divide percentages by 100; put logits through a sigmoid.",
+            )
         item.area = None  # a detection's is that of its box or mask, as pycocotools has it
         yield item, f"{file}, detection {place}"
 
@@ -172,7 +183,7 @@ def _predicted(
         for item in picture.detections:
             if item.label not in tables.classes:
                 raise _stranger("a category", repr(item.label), tables.classes, where)
-            bbox = boxes.to_xywh(Box(*item.box), width=image.width, height=image.height)
+            bbox = boxes.to_xywh(Box(*item.box), width=picture.width, height=picture.height)
             found = _Object(image.id, tables.classes[item.label], bbox=list(bbox), score=item.score)
             found.segmentation = item.mask
             found.keypoints = [value for point in item.keypoints for value in point] or None
@@ -234,6 +245,8 @@ def _mask(stored: _RunLengths | list[list[float]], image: Row, where: str) -> Ro
     """The mask as run lengths that a decoder in C can trust."""
     height, width = image["height"], image["width"]
     try:
+        if not 0 < width * height <= MAX_PIXELS:
+            raise ValueError("an image whose size is not stated, or absurd")
         if isinstance(stored, list):
             made: Rle = masks.to_rle(Polygons(stored), height, width)
         elif isinstance(stored.counts, str):

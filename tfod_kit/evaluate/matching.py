@@ -196,6 +196,13 @@ def _iou(found: "Floats", truth: "Floats", crowd: "Bools") -> "Floats":
     import numpy as np
 
     one, other = found[:, None, :], truth[None, :, :]
+    with np.errstate(all="ignore"):  # boxes beyond all measure overlap nothing
+        return _overlap(one, other, crowd)
+
+
+def _overlap(one: "Floats", other: "Floats", crowd: "Bools") -> "Floats":
+    import numpy as np
+
     low = np.maximum(one[..., :2], other[..., :2])
     high = np.minimum(one[..., :2] + one[..., 2:], other[..., :2] + other[..., 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=-1)
