@@ -24,6 +24,11 @@ from tfod_kit.records import embedded, example, images, masks, shards
 
 NOTE_SUFFIX = ".done.json"
 
+# Images whose masks are drawn at once, and the bytes of pictures that wait for that.
+_TOGETHER, _HELD_BYTES = 8, 16 << 20
+
+_Ready = tuple[ImageAnnotation, images.EncodedImage]
+
 _values = attrgetter(*(each.name for each in fields(ObjectAnnotation)))
 
 
@@ -163,17 +168,35 @@ class _Tally:
 
 
 def _records(shard: Shard, tally: _Tally, advance: Callable[[], None]) -> Iterable[bytes]:
+    waiting: list[_Ready] = []
     for planned in shard.annotations:
-        image = _image(planned, shard.max_side, tally.findings)
-        annotation = _made(planned, tally.findings)
-        if not shard.masks:
-            annotation = _without_masks(annotation)
-        kept = None if image is None else _fitted(annotation, image, tally.findings)
+        ready = _ready(planned, shard, tally)
         advance()
-        if image is not None and kept is not None:
-            tally.pixels.update(image.sha256)
-            tally.add(kept)
-            yield example.encode(kept, image, shard.label_map, shard.keypoints)
+        if ready is not None:
+            waiting.append(ready)
+        if len(waiting) == _TOGETHER or sum(len(image.data) for _, image in waiting) > _HELD_BYTES:
+            yield from _encoded(waiting, shard)
+            waiting.clear()
+    yield from _encoded(waiting, shard)
+
+
+def _encoded(waiting: Sequence[_Ready], shard: Shard) -> Iterable[bytes]:
+    for (annotation, image), pngs in zip(waiting, example.drawn(waiting), strict=True):
+        yield example.encode(annotation, image, shard.label_map, shard.keypoints, pngs)
+
+
+def _ready(planned: ImageAnnotation, shard: Shard, tally: _Tally) -> _Ready | None:
+    """The picture and its annotation as they will be stored; None where they are left out."""
+    image = _image(planned, shard.max_side, tally.findings)
+    annotation = _made(planned, tally.findings)
+    if not shard.masks:
+        annotation = _without_masks(annotation)
+    kept = None if image is None else _fitted(annotation, image, tally.findings)
+    if image is None or kept is None:
+        return None
+    tally.pixels.update(image.sha256)
+    tally.add(kept)
+    return kept, image
 
 
 def _made(annotation: ImageAnnotation, findings: Findings) -> ImageAnnotation:
