@@ -80,9 +80,12 @@ function corners(box) {
 
 function drawBox({ box, colour }, line) {
   const [left, top, right, bottom] = corners(box);
-  pen.strokeStyle = `rgb(${colour})`;
-  pen.lineWidth = line;
-  pen.strokeRect(left, top, right - left, bottom - top);
+  // A light or dark rim, so that a red box is seen on a red thing.
+  for (const [style, width] of [[ink(colour), 2 * line], [`rgb(${colour})`, line]]) {
+    pen.strokeStyle = style;
+    pen.lineWidth = width;
+    pen.strokeRect(left, top, right - left, bottom - top);
+  }
 }
 
 /** Writes a name above its box; where a better one stands already, at its foot or inside. */
