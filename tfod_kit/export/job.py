@@ -3,7 +3,7 @@
 import importlib.util
 import itertools
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -56,7 +56,8 @@ class Source:
     prefix: Path
     config: Any
     label_map: LabelMap
-    records: tuple[Path, ...] = field(default=())
+    records: tuple[Path, ...] = ()
+    _folders: dict[str, tempfile.TemporaryDirectory[str]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def model(self) -> Any:
@@ -101,10 +102,16 @@ class Source:
         """The same as a SavedModel, in a folder that goes with this object."""
         from tfod_kit.export import graph
 
-        folder = tempfile.TemporaryDirectory(prefix="tfod_kit-")
-        graph.save(self, Path(folder.name))
-        object.__setattr__(self, "_kept", folder)
-        return Path(folder.name)
+        return self.folder("saved_model", lambda folder: graph.save(self, folder))
+
+    def folder(self, name: str, write: Callable[[Path], None]) -> Path:
+        """A folder that several exports start from, filled by `write` when it is first asked for;
+        goes with this object."""
+        if name not in self._folders:
+            made = tempfile.TemporaryDirectory(prefix="tfod_kit-")
+            write(Path(made.name))
+            self._folders[name] = made
+        return Path(self._folders[name].name)
 
     def examples(self, count: int) -> Iterator[Example]:
         """The first labelled pictures of the records; fewer when there are not as many."""

@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tfod_kit.errors import TfodKitError
+
 _SHOWN = 20  # lines
 
 
@@ -23,6 +25,8 @@ def quiet() -> Iterator[None]:
         os.dup2(said.fileno(), 2)
         try:
             yield
+        except TfodKitError:
+            raise  # says all by itself
         except Exception as error:
             said.seek(0)
             lines = said.read().decode(errors="replace").splitlines()[-_SHOWN:]

@@ -1,7 +1,7 @@
 """The TensorFlow Lite target: one file for phones and edge boards, that says what it needs."""
 
-import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tfod_kit import files, pipeline_config
@@ -72,44 +72,47 @@ def write(job: Job) -> None:
       CheckpointError: the checkpoint is not this model's.
       SetupError: TensorFlow's converter fails.
     """
-    tf = runtime.start()
-    with tempfile.TemporaryDirectory() as folder:
-        mean, std = _normalisation(job.source)
-        with quiet():
-            module = _module(job)
-            concrete = module.inference_fn.get_concrete_function(
-                tf.TensorSpec(module.input_shape(), tf.float32, name="input")
-            )
-            tf.saved_model.save(module, folder, signatures=concrete)
-        model = _converted(job, folder, mean, std)
+    mean, std = _normalisation(job.source)
+    folder = job.source.folder("tflite", lambda folder: _save(job.source, folder))
+    model = _converted(job, str(folder), mean, std)
     told = f"Detects {', '.join(job.source.label_map)}. Made by tfod_kit ({job.quantise})."
     labels = _label_lines(job.source.label_map)
     metadata = Metadata(labels, mean, std, told, _keeps_shape(job.source.config))
     files.write_bytes(job.folder / FILE, embed(model, metadata))
 
 
-def _module(job: Job) -> Any:
+def _save(source: Source, folder: Path) -> None:
+    """Writes the SavedModel that the converter starts from."""
+    tf = runtime.start()
+    with quiet():
+        module = _module(source)
+        spec = tf.TensorSpec(module.input_shape(), tf.float32, name="input")
+        concrete = module.inference_fn.get_concrete_function(spec)
+        tf.saved_model.save(module, str(folder), signatures=concrete)
+
+
+def _module(source: Source) -> Any:
     """Upstream's module for the converter, with as many detections as the model itself gives."""
     from object_detection import export_tflite_graph_lib_tf2 as upstream
 
-    config = _of_one_size(job.source.config)
+    config = _of_one_size(source.config)
     if pipeline_config.architecture(config) == "ssd":
         most = config.model.ssd.post_processing.batch_non_max_suppression.max_total_detections
         # Upstream's own suppression works class by class, which here is called regular.
-        return upstream.SSDModule(config, job.source.model, most, True)
+        return upstream.SSDModule(config, source.model, most, True)
     tf = runtime.start()
     center = config.model.center_net
     most = center.object_center_params.max_box_predictions
     module = upstream.CenterNetModule(config, most, bool(center.keypoint_estimation_task))
     try:
-        with averages.deployed(job.source.prefix) as weights:
+        with averages.deployed(source.prefix) as weights:
             root = tf.train.Checkpoint(model=module.get_model())
             status = root.restore(str(weights)).expect_partial()
             spec = tf.TensorSpec(module.input_shape(), tf.float32, name="input")
             module.inference_fn.get_concrete_function(spec)
             status.assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
-        raise does_not_fit(job.source.prefix, error) from error
+        raise does_not_fit(source.prefix, error) from error
     return module
 
 
