@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 from tfod import ENVIRONMENT
@@ -119,7 +120,10 @@ def _serve() -> None:
     tf.config.run_functions_eagerly(True)
     for line in sys.stdin:
         wanted = json.loads(line)
-        pid = os.fork()
+        # The runtime's threads start with the first operation, which is the child's to run.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
         if not pid:
             _train(wanted)
         print(pid, flush=True)
@@ -130,7 +134,6 @@ def _serve() -> None:
 def _train(wanted: dict) -> None:
     import resource
     import traceback
-    import warnings
 
     from tensorflow.python.autograph.core import ag_ctx
 

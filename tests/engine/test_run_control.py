@@ -200,13 +200,12 @@ def shard(records: Path) -> Path:
 
 @pytest.fixture
 def damaged(tmp_path: Path, configured: Path, records: Path) -> Path:
-    """A run whose third record has a flipped byte and whose sixth a picture that is cut short."""
+    """A run whose third record has a flipped byte and whose sixth a picture that is none."""
     rows = list(shards.read(shard(records)))
     copy = tmp_path / "records" / shard(records).name
     features = example.features(rows[5])
     encoded = bytes(features[example.ENCODED][1][0])
-    rows[5] = rows[5].replace(encoded, encoded[: len(encoded) // 2] + bytes(len(encoded) // 2 + 1))
-    rows[5] = rows[5][: len(list(shards.read(shard(records)))[5])]
+    rows[5] = rows[5].replace(encoded, bytes(20) + encoded[20:])
     shards.write(copy, rows)
     data = bytearray(copy.read_bytes())
     data[sum(len(row) + 16 for row in rows[:2]) + 500] ^= 1
@@ -245,7 +244,7 @@ def test_a_loss_that_is_no_number_names_its_pictures(
     edit(run, **{f"{RATE}__learning_rate_base": 1e38, f"{RATE}__warmup_learning_rate": 1e38})
     printed = nursery.train(run, "--no_check", "--no_evaluate", "--summary_every", 100, code=2)
     assert re.search(r"stopped being a number at step [2-5]\.", printed)
-    assert re.search(r"learning rate \de\+3\d", printed)
+    assert re.search(r"learning rate [\d.]+e\+3\d", printed)
     assert len(re.findall(r"train\d \(train-00000-of-00001.tfrecord, record \d\)", printed)) == 4
     assert "divide it by 10" in printed
 
