@@ -4,8 +4,11 @@ tfjs and serving have a file of their own.
 """
 
 import dataclasses
+import importlib
 import json
 import shutil
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,9 @@ from trained import Trained
 from tfod_kit import export, pipeline_config, resources
 from tfod_kit.annotations import ObjectAnnotation
 from tfod_kit.errors import CheckpointError, ConfigError, SetupError, UsageError
-from tfod_kit.export import TARGETS, Wishes, parity
+from tfod_kit.export import TARGETS, Target, Wishes, parity
 from tfod_kit.export.job import Source, open_source
-from tfod_kit.export.parity import Parity, Tolerance
+from tfod_kit.export.parity import Parity
 from tfod_kit.labels import from_names
 
 slow = pytest.mark.slow
@@ -139,11 +142,14 @@ def test_resizing_is_upstreams(exports: Exports) -> None:
 def test_an_export_that_differs_is_not_written(
     exports: Exports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    impossible = {"float32": Tolerance(score=-1.0)}
-    strict = dataclasses.replace(TARGETS["onnx"], quantise=impossible)
-    monkeypatch.setitem(TARGETS, "onnx", strict)
-    with pytest.raises(CheckpointError, match=r"does not detect(.|\n)*lowest IoU"):
-        export.export(exports.source, tmp_path / "out", "onnx", pictures=2)
+    """A target that writes the int8 model and promises float32."""
+    wrong = types.ModuleType("wrong")
+    int8 = exports.folder / "int8" / "model.tflite"
+    monkeypatch.setattr(wrong, "write", lambda job: shutil.copy(int8, job.folder), raising=False)
+    monkeypatch.setitem(sys.modules, "wrong", wrong)
+    monkeypatch.setitem(TARGETS, "wrong", Target("wrong", "for this test"))
+    with pytest.raises(CheckpointError, match=r"does not detect(.|\n)*largest score difference"):
+        export.export(exports.source, tmp_path / "out", "wrong", pictures=8)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -154,7 +160,7 @@ def test_an_absent_runtime_is_named(
 ) -> None:
     from tfod_kit.engine import detector
 
-    monkeypatch.setitem(__import__("sys").modules, module, None)
+    monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(SetupError, match=rf"tfod_kit\[{name}\]"):
         detector.load(exports.folder / name)
 
@@ -225,7 +231,7 @@ def test_every_target_can_be_asked_for_and_says_what_it_is_for(name: str) -> Non
     target = TARGETS[name]
     assert target.summary
     assert target.quantise
-    assert callable(__import__("importlib").import_module(target.module).write)
+    assert callable(importlib.import_module(target.module).write)
 
 
 def test_several_targets_each_take_the_wishes_they_know(tmp_path: Path) -> None:
