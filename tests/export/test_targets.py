@@ -129,13 +129,24 @@ def test_an_int8_model_takes_bytes(exports: Exports) -> None:
 def test_resizing_is_upstreams(exports: Exports) -> None:
     import tensorflow as tf
 
-    from tfod_kit.engine.detectors.resize import bilinear
+    from tfod_kit.engine.detectors.resize import bilinear, fitted_size
 
     dice = np.random.default_rng(1)
     for before, after in (((37, 53), (16, 24)), ((16, 24), (40, 30)), ((9, 9), (9, 9))):
         image = dice.integers(0, 256, (*before, 3), np.uint8)
         wanted = tf.compat.v1.image.resize_images(image, after).numpy()
         assert bilinear(image, *after) == pytest.approx(wanted, abs=1e-3)
+    from object_detection.core import preprocessor
+
+    for shape, least, most in (((37, 53), 24, 30), ((60, 20), 16, 64), ((33, 33), 48, 48)):
+        image = dice.integers(0, 256, (*shape, 3), np.uint8)
+        padded, size = preprocessor.resize_to_range(
+            tf.constant(image, tf.float32), None, least, most, pad_to_max_dimension=True
+        )
+        rows, columns = fitted_size(image, least, most)
+        assert [rows, columns, 3] == size.numpy().tolist()
+        wanted = padded.numpy()[:rows, :columns]
+        assert bilinear(image, rows, columns) == pytest.approx(wanted, abs=1e-3)
 
 
 @slow
