@@ -24,7 +24,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--target", default=DEFAULT, help=f"one, or several: A,B. {targets}")
     parser.add_argument(
-        "--checkpoint", type=Path, help="the prefix to export (default: the run's newest)"
+        "--checkpoint",
+        help="a run's checkpoint to export: latest, best, a step, or a prefix (default: latest)",
     )
     parser.add_argument(
         "--input_type",
@@ -72,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
         export.check_source(source, name, told[name])
     pictures = 0 if args.no_parity else args.parity_pictures
     for name, out in outs.items():
-        print(f"Exporting {source.prefix} ({name})", flush=True)
+        ways = ", ".join(filter(None, (name, told[name].quantise)))
+        print(f"Exporting {source.prefix} ({ways})", flush=True)
         proved = export.export(source, out, name, told[name], pictures=pictures)
         print(f"  to {out} ({_size(out)})")
         print(f"  parity: {proved or _unproved(pictures)}")
