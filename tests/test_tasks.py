@@ -147,7 +147,7 @@ def test_what_was_found_is_drawn(shown: Shown, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(
-    "TFOD_LONG_TESTS" not in os.environ, reason="six minutes; set TFOD_LONG_TESTS to run it"
+    "TFOD_LONG_TESTS" not in os.environ, reason="minutes; set TFOD_LONG_TESTS to run it"
 )
 def test_a_mask_rcnn_learns_boxes_and_masks(tmp_path: Path) -> None:
     head = "model.faster_rcnn.second_stage_box_predictor.mask_rcnn_box_predictor"
