@@ -245,7 +245,9 @@ def test_a_loss_that_is_no_number_names_its_pictures(
     printed = nursery.train(run, "--no_check", "--no_evaluate", "--summary_every", 100, code=2)
     assert re.search(r"stopped being a number at step [2-5]\.", printed)
     assert re.search(r"learning rate [\d.]+e\+3\d", printed)
-    assert len(re.findall(r"train\d \(train-00000-of-00001.tfrecord, record \d\)", printed)) == 4
+    named = re.findall(r"train(\d) \(train-00000-of-00001\.tfrecord, record (\d)\)", printed)
+    assert 1 <= len(named) <= 4  # one picture may be in a batch twice
+    assert all(name == record for name, record in named)
     assert "divide it by 10" in printed
 
 
