@@ -19,7 +19,7 @@ from tfod_kit.engine.step import TrainingStep
 
 STEPS = 3
 DECAY = 0.9
-FROZEN = "_feature_extractor/classification_backbone/layer_with_weights-1"  # a normalisation
+FROZEN = "_feature_extractor/classification_backbone/layer_with_weights-1/"  # a normalisation
 PULLED = Levers(
     batch_size=2, accumulate=2, ema=DECAY, freeze=(FROZEN,), clip_norm=1.0, seed=5,
     deterministic=True, cache="memory", input_workers=1,
@@ -28,32 +28,24 @@ PULLED = Levers(
 
 def main(run: Path, folder: Path) -> None:
     written = pipeline_config.load(run / "pipeline.config")
-    told = {"twice": [losses(run, written) for _ in range(2)]}
-    step = TrainingStep(settled(written), run / "pipeline.config", strategy(), PULLED)
-    step.from_scratch()
-    told |= averaging(step, folder) | gradients(step)
-    print(json.dumps(told))
+    batches = iter((step := begin(run, written)).input)
+    once = [float(step.run(batches, 1).losses[TOTAL_LOSS]) for _ in range(STEPS)]
+    step = begin(run, written)
+    told = {"once": once} | averaging(step, folder)
+    for layer in step.model.submodules:
+        if hasattr(layer, "moving_mean"):
+            layer._training = False  # so that a batch can be split
+    print(json.dumps(told | gradients(step)))
 
 
-def settled(written: Any) -> Any:
-    """The config; its batch normalisation uses its averages, so that batches can be split."""
-    config = levers.applied(PULLED, written)
-    config.model.ssd.freeze_batchnorm = True
-    return config
-
-
-def strategy() -> Any:
-    return runtime.start().distribute.get_strategy()
-
-
-def losses(run: Path, written: Any) -> list[float]:
-    """The losses of a training from its beginning."""
+def begin(run: Path, written: Any) -> TrainingStep:
+    """A training at its beginning."""
     levers.prepare(PULLED)
     config = levers.applied(PULLED, written)
-    step = TrainingStep(config, run / "pipeline.config", strategy(), PULLED)
+    strategy = runtime.start().distribute.get_strategy()
+    step = TrainingStep(config, run / "pipeline.config", strategy, PULLED)
     step.from_scratch()
-    batches = iter(step.input)
-    return [float(step.run(batches, 1).losses[TOTAL_LOSS]) for _ in range(STEPS)]
+    return step
 
 
 def averaging(step: TrainingStep, folder: Path) -> dict[str, Any]:
@@ -66,8 +58,9 @@ def averaging(step: TrainingStep, folder: Path) -> dict[str, Any]:
     )
     expected = weight.numpy()
     batches = iter(step.input)
+    losses = []
     for number in range(1, STEPS + 1):
-        step.run(batches, 1)
+        losses.append(float(step.run(batches, 1).losses[TOTAL_LOSS]))
         decay = min(DECAY, (1 + number) / (10 + number))
         expected = decay * expected + (1 - decay) * weight.numpy()
     trained = weight.numpy()
@@ -79,6 +72,7 @@ def averaging(step: TrainingStep, folder: Path) -> dict[str, Any]:
         reader = runtime.start().train.load_checkpoint(str(deployed))
         stored = reader.get_tensor(name + VALUE)
     return {
+        "again": losses,
         "moved": sorted(key for key in before if not np.array_equal(before[key], after[key])),
         "all": sorted(before),
         "average_error": float(abs(used - expected).max()),

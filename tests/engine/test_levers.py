@@ -180,9 +180,8 @@ def pulled(run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
 
 @pytest.mark.slow
 def test_two_deterministic_trainings_have_the_same_losses(pulled: dict[str, Any]) -> None:
-    one, other = pulled["twice"]
-    assert one == other
-    assert len(set(one)) > 1
+    assert pulled["once"] == pulled["again"]
+    assert len(set(pulled["once"])) == 3
 
 
 @pytest.mark.slow
@@ -192,7 +191,8 @@ def test_frozen_variables_stay_with_their_averages_and_the_others_move(
     frozen = [name for name in pulled["all"] if FROZEN in name]
     assert len(frozen) == 4
     assert not set(frozen) & set(pulled["moved"])
-    assert len(pulled["moved"]) > 100
+    assert len(pulled["moved"]) > 300
+    assert any(name.endswith("moving_mean") for name in pulled["moved"])
     assert "Frozen: 2 variables" in pulled["printed"]
     assert "the averages of 1 batch normalisations" in pulled["printed"]
 
