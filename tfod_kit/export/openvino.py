@@ -71,5 +71,6 @@ def _quantise(model: Any, job: Job) -> None:
         openvino.save_model(model, folder / FILE, compress_to_fp16=False)
         images = [np.asarray(item.picture)[None] for item in job.source.examples(job.calibration)]
         np.savez(folder / "pictures.npz", *images)
-        program = [openvino_int8.__file__, folder / FILE, folder / "pictures.npz"]
+        # -P: the folder of the program is not to be searched, for it has an openvino.py too.
+        program = ["-P", openvino_int8.__file__, folder / FILE, folder / "pictures.npz"]
         environment.run(python, [*program, job.folder / FILE], what="Quantising with nncf")
