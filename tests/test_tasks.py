@@ -75,7 +75,7 @@ def shown(centernet: Path) -> Shown:
     for record in shards.read(path):
         truth, image = example.decode(record, labels.from_names(NAMES))
         picture = Image.open(io.BytesIO(image.data)).convert("RGB")
-        (objects,) = model.detect([np.asarray(picture)], min_score=0.3)
+        (objects,) = model.detect([np.asarray(picture)], min_score=0.1)
         found.append((truth, picture, objects))
     return found
 
