@@ -26,11 +26,11 @@ def test_the_box_is_drawn_where_it_is_and_the_picture_is_left_alone() -> None:
 
 
 def test_a_name_has_room_at_every_edge() -> None:
-    """A box at the top has its name inside, one at the right edge has it moved left."""
+    """A box at the top has its name below or inside, one at the right edge has it moved left."""
     corner = ObjectAnnotation("a long class name", Box(0.0, 0.9, 0.3, 1.0), score=0.5)
     drawn = visualize.draw(picture(), [corner])
     ground = visualize.colour("a long class name")
-    columns = [x for x in range(200) for y in range(30) if drawn.getpixel((x, y)) == ground]
+    columns = [x for x in range(200) for y in range(60) if drawn.getpixel((x, y)) == ground]
     assert min(columns) < 150, "the name is wider than the box, so it must begin left of it"
 
 
@@ -112,7 +112,74 @@ def test_names_do_not_cover_each_other_while_there_is_room() -> None:
     drawn = visualize.draw(picture(640, 480), objects)
     grounds = [visualize.colour(item.label) for item in objects]
     corners = [(192, 144, 512, 240 + 5 * place) for place in range(4)]
-    places = visualize._name_places([f"class {n} 90%" for n in range(4)], corners, (640, 480), 14)
-    assert not any(visualize._overlap(*pair) for pair in itertools.combinations(places, 2))
+    texts = [(f"class {n} 90%",) for n in range(4)]
+    places = [named[1] for named in visualize._name_places(texts, corners, (640, 480), 14) if named]
+    assert len(places) == 4
+    assert not any(visualize._shared(*pair) for pair in itertools.combinations(places, 2))
     colours = {colour for _, colour in drawn.getcolors(640 * 480)}
     assert set(grounds) <= colours
+
+
+def crowd(columns: int, rows: int, side: float, pitch: float) -> list[ObjectAnnotation]:
+    """A grid of squares on a picture of 1000 x 1000 px, `pitch` px apart."""
+    return [
+        ObjectAnnotation(
+            "cat",
+            Box(y / 1000, x / 1000, (y + side) / 1000, (x + side) / 1000),
+            score=0.9 - place / 1000,
+        )
+        for place, (x, y) in enumerate(
+            (20 + column * pitch, 20 + row * pitch)
+            for row in range(rows)
+            for column in range(columns)
+        )
+    ]
+
+
+def names_on(objects: list[ObjectAnnotation]) -> list[tuple[str, visualize.Corners]]:
+    corners = [
+        tuple(1000 * value for value in (o.box.xmin, o.box.ymin, o.box.xmax, o.box.ymax))
+        for o in objects
+    ]
+    _, letters = visualize._sizes((1000, 1000), corners)
+    texts = [visualize._texts(item, len(objects)) for item in objects]
+    named = visualize._name_places(texts, corners, (1000, 1000), letters)
+    return [each for each in named if each is not None]
+
+
+@pytest.mark.parametrize(
+    ("objects", "named", "scored"),
+    [
+        pytest.param(crowd(5, 5, 80, 180), 25, True, id="room for all"),
+        pytest.param(crowd(9, 9, 40, 105), 81, False, id="many: no scores"),
+        pytest.param(crowd(16, 16, 30, 60), 0, False, id="very many: boxes alone"),
+    ],
+)
+def test_names_give_way_in_a_crowd(
+    objects: list[ObjectAnnotation], named: int, scored: bool
+) -> None:
+    texts = [text for text, _ in names_on(objects)]
+    assert len(texts) == named
+    assert sum("%" in text for text in texts) == named * scored
+
+
+def test_tiny_objects_side_by_side_are_not_covered_by_names() -> None:
+    """Where there is no room the score goes, then the name: no name lies over another or a box."""
+    objects = crowd(7, 7, 14, 16)
+    places = names_on(objects)
+    assert len(places) < len(objects)
+    rectangles = [place for _, place in places]
+    assert not any(visualize._shared(*pair) for pair in itertools.combinations(rectangles, 2))
+    for item in objects:
+        box = tuple(1000 * v for v in (item.box.xmin, item.box.ymin, item.box.xmax, item.box.ymax))
+        assert all(visualize._shared(place, box) <= 0.4 * 14 * 14 for place in rectangles)
+
+
+def test_letters_follow_the_objects_and_stay_legible() -> None:
+    def letters(side: float, width: int = 1536) -> int:
+        return visualize._sizes((width, 1152), [(0.0, 0.0, side, side)] * 3)[1]
+
+    assert letters(500) > 2 * letters(60)
+    assert letters(5) >= 11
+    assert letters(5, 320) >= 11
+    assert visualize._sizes((1536, 1152), [])[1] == round(1536 / 45)

@@ -2,10 +2,12 @@
 
 import colorsys
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,13 @@ _LIGHTNESS = (0.5, 0.65, 0.38)
 _MASK = 0.45  # how much of a mask's colour covers the picture
 _HIDDEN, _VISIBLE = 1, 2  # a keypoint's visibility
 
+_LETTERS = 11  # px: smaller ones are not legible
+_TINY = 32  # px: boxes whose lines are as thin as can be
+_SCORED, _NAMED = 60, 150  # objects in a picture up to which scores, and names, are written
+_COVERED = 0.35  # the share of any box that a name may cover
+
 Colour = tuple[int, int, int]
+Corners = tuple[float, float, float, float]  # left, top, right, bottom, px
 
 
 def draw(
@@ -31,9 +39,11 @@ def draw(
 ) -> "Image.Image":
     """A copy of the picture with each object's mask, box, keypoints, name and score drawn on it.
 
-    Line and text sizes follow the picture's size. Objects with low scores are drawn first, so
-    that what is sure lies on top. A name stands above its box, or where else at the box it covers
-    no other; keypoints that are hidden, or guessed, are rings.
+    Sizes of lines and letters follow the picture's and the objects'. Objects with low scores are
+    drawn first, so that what is sure lies on top. A name stands where it covers no other name and
+    little of any box; where there is no such place it goes without the score, or is left out. So
+    are the scores, and then the names, where the objects are very many. Keypoints that are hidden,
+    or guessed, are rings.
 
     Args:
       image: any mode; the copy is RGB.
@@ -46,18 +56,18 @@ def draw(
     grounds = [colours.get(item.label) or colour(item.label) for item in ordered]
     drawn = _with_masks(image.convert("RGB"), ordered, grounds)
     pen = ImageDraw.Draw(drawn)
-    size = max(drawn.size)
-    letters = max(11, round(size / 45))
-    line = max(2, round(size / 320))
     corners = [
-        boxes.to_pixels(item.box, width=drawn.width, height=drawn.height) for item in ordered
+        _drawable(boxes.to_pixels(item.box, width=drawn.width, height=drawn.height))
+        for item in ordered
     ]
+    line, letters = _sizes(drawn.size, corners)
     for corner, ground in zip(corners, grounds, strict=True):
-        pen.rectangle(_drawable(corner), outline=ground, width=line)
-    texts = [_text(item) for item in ordered]
+        pen.rectangle(corner, outline=ground, width=line)
+    texts = [_texts(item, len(ordered)) for item in ordered]
     places = _name_places(texts, corners, drawn.size, letters)
-    for text, place, ground in zip(texts, places, grounds, strict=True):
-        _draw_name(pen, text, place, letters, ground)
+    for named, ground in zip(places, grounds, strict=True):
+        if named is not None:
+            _draw_name(pen, *named, letters, ground)
     for item, ground in zip(ordered, grounds, strict=True):
         _draw_keypoints(pen, drawn.size, item, ground, 2 * line)
     return drawn
@@ -161,49 +171,90 @@ def _draw_keypoints(
             pen.ellipse(around, outline=ground, width=max(1, radius // 2))
 
 
-def _text(item: ObjectAnnotation) -> str:
-    return item.label if item.score is None else f"{item.label} {item.score:.0%}"
+def _sizes(size: tuple[int, int], corners: Sequence[Corners]) -> tuple[int, int]:
+    """How wide lines are and how high letters, px.
+
+    A share of the picture, less where the objects are small; no less than can be seen.
+    """
+    longest = max(size)
+    line, letters = longest / 320, longest / 45
+    if corners:
+        typical = median(
+            math.sqrt((right - left) * (bottom - top)) for left, top, right, bottom in corners
+        )
+        line, letters = min(line, typical / 24), min(letters, typical / 5)
+        if typical < _TINY:
+            return max(1, round(line)), max(_LETTERS, round(letters), round(longest / 130))
+    return max(2, round(line)), max(_LETTERS, round(letters), round(longest / 130))
+
+
+def _texts(item: ObjectAnnotation, objects: int) -> tuple[str, ...]:
+    """What may stand at an object, the first choice first."""
+    if objects > _NAMED:
+        return ()
+    if item.score is None or objects > _SCORED:
+        return (item.label,)
+    return f"{item.label} {item.score:.0%}", item.label
 
 
 def _name_places(
-    texts: Sequence[str],
-    corners: Sequence[tuple[float, float, float, float]],
+    texts: Sequence[tuple[str, ...]],
+    corners: Sequence[Corners],
     size: tuple[int, int],
     letters: int,
-) -> list[tuple[float, float, float, float]]:
-    """Where each name stands, (left, top, right, bottom) in px; the last has the first choice.
+) -> list[tuple[str, Corners] | None]:
+    """Which of its texts stands at each object and where; None where none finds a place.
 
-    A name that finds no free place stands above its box all the same, under the surer ones.
+    The last object has the first choice.
     """
-    taken: list[tuple[float, float, float, float]] = []
-    for text, (left, top, right, bottom) in reversed(list(zip(texts, corners, strict=True))):
-        _, _, width, height = _name_size(text, letters)
-        tries = (
-            (left, top - height if top >= height else top),  # above, or inside at the top
-            (left, bottom),
-            (left, top),
-            (left, bottom - height),
-            (right - width, top - height),
-            (right - width, bottom),
+    taken: list[Corners] = []
+    places: list[tuple[str, Corners] | None] = []
+    for choices, own in reversed(list(zip(texts, corners, strict=True))):
+        free = (
+            (text, place)
+            for text in choices
+            for place in _tries(own, *_name_size(text, letters)[2:], size)
+            if not any(_shared(place, other) for other in taken)
+            and not any(_shared(place, box) > _COVERED * _area(box) for box in corners)
         )
-        places = [_kept_inside(x, y, width, height, size) for x, y in tries]
-        free = (each for each in places if not any(_overlap(each, other) for other in taken))
-        taken.append(next(free, places[0]))
-    return taken[::-1]
+        named = next(free, None)
+        if named is not None:
+            taken.append(named[1])
+        places.append(named)
+    return places[::-1]
 
 
-def _kept_inside(
-    x: float, y: float, width: float, height: float, size: tuple[int, int]
-) -> tuple[float, float, float, float]:
+def _tries(own: Corners, width: float, height: float, size: tuple[int, int]) -> list[Corners]:
+    """Where a name of that size may stand at its box, the best place first."""
+    left, top, right, bottom = own
+    tries = [
+        (left, top - height),
+        (left, bottom),
+        (left, top),
+        (left, bottom - height),
+        (right - width, top - height),
+        (right - width, bottom),
+    ]
+    if top < height:  # no room above: inside at the top
+        tries.insert(0, tries.pop(2))
+    return [_kept_inside(x, y, width, height, size) for x, y in tries]
+
+
+def _kept_inside(x: float, y: float, width: float, height: float, size: tuple[int, int]) -> Corners:
     x = min(max(x, 0), max(size[0] - width, 0))
     y = min(max(y, 0), max(size[1] - height, 0))
     return x, y, x + width, y + height
 
 
-def _overlap(
-    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
-) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _shared(one: Corners, other: Corners) -> float:
+    """The area that two have in common, px²."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return width * height if width > 0 and height > 0 else 0.0
+
+
+def _area(box: Corners) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 @lru_cache(maxsize=4096)
@@ -217,7 +268,7 @@ def _name_size(text: str, letters: int) -> tuple[float, float, float, float]:
 def _draw_name(
     pen: "ImageDraw.ImageDraw",
     text: str,
-    place: tuple[float, float, float, float],
+    place: Corners,
     letters: int,
     ground: Colour,
 ) -> None:
@@ -232,7 +283,7 @@ def _ink(ground: Colour) -> str:
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
 
-def _drawable(corners: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+def _drawable(corners: Corners) -> Corners:
     """Pillow refuses boxes turned inside out, which ground truth may hold and should show."""
     left, top, right, bottom = corners
     return min(left, right), min(top, bottom), max(left, right), max(top, bottom)

@@ -1,12 +1,13 @@
 """Pictures of a data set with its boxes drawn: a contact sheet, and single ones."""
 
+import dataclasses
 import io
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tfod_kit import visualize
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
+from tfod_kit.annotations import ObjectAnnotation, Polygons
 from tfod_kit.inspection.measure import Measured, shown
 from tfod_kit.records import embedded
 
@@ -17,7 +18,6 @@ PICTURES = 24  # on a sheet
 _COLUMNS = 4
 _TILE = (360, 270)  # px
 _GAP, _LINE = 10, 22
-_OPAQUE = 110  # of 255: what a mask covers stays to be seen
 
 
 def choose(measured: Measured, number: int = PICTURES, seed: int = 0) -> list[int]:
@@ -85,13 +85,8 @@ def drawn(
     annotation = measured.images[place]
     image = _opened(measured, place, box)
     chosen = tuple(annotation.objects if objects is None else objects)
-    known = colours(measured)
-    for item in chosen:
-        ground = known.get(item.label) or visualize.colour(item.label)
-        if item.mask is not None:
-            image.paste(ground, mask=_veil(item.mask, annotation, image.size))
-        _dots(image, item, ground)
-    return visualize.draw(image, chosen, known)
+    scale = image.width / annotation.width, image.height / annotation.height
+    return visualize.draw(image, (_scaled(item, scale) for item in chosen), colours(measured))
 
 
 def caption(measured: Measured, place: int, most: int = 200) -> str:
@@ -125,37 +120,19 @@ def _opened(measured: Measured, place: int, box: tuple[int, int]) -> "Image.Imag
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def _veil(
-    mask: Polygons | Rle, annotation: ImageAnnotation, size: tuple[int, int]
-) -> "Image.Image":
-    """How opaque a mask's colour is on each pixel of a picture of that size."""
-    from PIL import Image, ImageDraw
+def _scaled(item: ObjectAnnotation, scale: tuple[float, float]) -> ObjectAnnotation:
+    """The object with outlines as on a picture of another size: they alone are in px of their own.
 
-    if isinstance(mask, Polygons):
-        veil = Image.new("L", size)
-        scale = size[0] / annotation.width, size[1] / annotation.height
-        for ring in mask.rings:
-            points = [
-                (x * scale[0], y * scale[1]) for x, y in zip(ring[::2], ring[1::2], strict=True)
-            ]
-            ImageDraw.Draw(veil).polygon(points, fill=_OPAQUE)
-        return veil
-    from pycocotools import mask as coco_mask
-
-    pixels = coco_mask.decode({"counts": mask.counts, "size": [mask.height, mask.width]})
-    return Image.fromarray(pixels * _OPAQUE).resize(size)
-
-
-def _dots(image: "Image.Image", item: ObjectAnnotation, ground: visualize.Colour) -> None:
-    """Keypoints: filled where visible, a ring where hidden."""
-    from PIL import ImageDraw
-
-    pen = ImageDraw.Draw(image)
-    for point in item.keypoints:
-        if point.visibility:
-            x, y = point.x * image.width, point.y * image.height
-            fill = ground if point.visibility > 1 else None
-            pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=fill, outline="white")
+    Args:
+      item: on the picture as it is stored.
+      scale: the other's width and height for each of the stored one's.
+    """
+    if not isinstance(item.mask, Polygons):
+        return item
+    rings = (
+        [value * scale[place % 2] for place, value in enumerate(ring)] for ring in item.mask.rings
+    )
+    return dataclasses.replace(item, mask=Polygons(rings))
 
 
 def _encoded(image: "Image.Image", kind: str) -> bytes:
