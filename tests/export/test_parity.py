@@ -2,8 +2,11 @@
 
 import dataclasses
 
-from tfod_kit.annotations import ObjectAnnotation
+import numpy as np
+
+from tfod_kit.annotations import Keypoint, ObjectAnnotation, Rle
 from tfod_kit.boxes import Box
+from tfod_kit.engine.detectors.objects import run_lengths
 from tfod_kit.export import parity
 from tfod_kit.export.parity import EXACT, QUANTISED, Tolerance
 
@@ -57,3 +60,42 @@ def test_quantised_models_are_judged_by_what_they_lose() -> None:
     assert "mAP 0.5600, the checkpoint's 0.6000 (9 pictures)" in str(lost)
     assert not dataclasses.replace(lost, artefact_map=0.5).holds
     assert not dataclasses.replace(figures, tolerance=Tolerance()).holds
+
+
+def masked(columns: int) -> Rle:
+    """Ten rows and so many columns of a picture of 20 x 20."""
+    return run_lengths(np.ones((columns, 10), bool), 5, 5, 20, 20)
+
+
+def with_parts(mask: Rle | None, keypoint: Keypoint | None) -> list[list[ObjectAnnotation]]:
+    keypoints = (keypoint,) if keypoint else ()
+    return [[dataclasses.replace(found("cat", 0.9), mask=mask, keypoints=keypoints)]]
+
+
+def test_masks_are_compared_by_their_overlap() -> None:
+    there = with_parts(masked(10), None)
+    assert parity.compare(there, there).lowest_mask_iou == 1.0
+    off = parity.compare(there, with_parts(masked(9), None))
+    assert off.lowest_mask_iou == 0.9
+    assert not off.holds
+    assert "of masks 0.9000" in str(off)
+    nothing = with_parts(masked(0), None)
+    assert parity.compare(nothing, nothing).holds
+    assert not parity.compare(there, nothing).holds
+
+
+def test_keypoints_are_compared_where_both_see_them() -> None:
+    there = with_parts(None, Keypoint(0.5, 0.5, 2))
+    off = parity.compare(there, with_parts(None, Keypoint(0.53, 0.54, 2)))
+    assert abs((off.largest_keypoint_distance or 0.0) - 0.05) < 1e-9
+    assert not off.holds
+    guess = parity.compare(there, with_parts(None, Keypoint(0.9, 0.9, 1)))
+    assert guess.largest_keypoint_distance is None
+    assert guess.holds
+
+
+def test_what_an_export_does_not_give_is_said_not_to_be_compared() -> None:
+    figures = parity.compare(with_parts(masked(10), Keypoint(0.5, 0.5, 2)), [[found("cat", 0.9)]])
+    assert figures.not_given == ("masks", "keypoints")
+    assert "masks NOT COMPARED" in str(figures)
+    assert figures.holds, "its boxes are the same"

@@ -254,7 +254,8 @@ def _opened(module: ModuleType, folder: Path) -> "AbstractContextManager[Detecto
 def _differs(target: str, job: Job, proved: Parity) -> CheckpointError:
     allowed = proved.tolerance
     expected = (
-        f"IoU {allowed.iou} or more, scores within {allowed.score:g}"
+        f"IoU {allowed.iou} or more (masks {allowed.mask_iou}), scores within {allowed.score:g}, "
+        f"keypoints within {allowed.keypoint:g} of the picture"
         if allowed.iou is not None
         else f"a loss of mAP of at most {allowed.map_drop}"
     )

@@ -1,11 +1,12 @@
 """Whether an exported model detects what its checkpoint detects, and by how much it differs."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfod_kit import boxes, evaluate
-from tfod_kit.annotations import ObjectAnnotation
+from tfod_kit.annotations import ObjectAnnotation, Rle
 
 if TYPE_CHECKING:
     from tfod_kit.engine.detector import Detector
@@ -24,13 +25,18 @@ class Tolerance:
     """How far an artefact may be from its checkpoint before the export fails.
 
     Attributes:
-      iou: the least overlap of a detection with the checkpoint's; None: boxes are not judged.
+      iou: the least overlap of a detection with the checkpoint's; None: neither boxes nor masks nor
+        keypoints are judged.
       score: the largest difference of their scores.
+      mask_iou: the least overlap of their masks. A pixel of a small mask's edge is some percent.
+      keypoint: the largest distance of their keypoints, as a part of the picture's sides.
       map_drop: the largest loss of COCO mAP on labelled pictures; None: it is not measured.
     """
 
     iou: float | None = 0.99
     score: float = 1e-3
+    mask_iou: float = 0.95
+    keypoint: float = 0.01
     map_drop: float | None = None
 
 
@@ -51,6 +57,10 @@ class Parity:
         overlaps by half.
       lowest_iou, largest_score_difference: over all pairs.
       tolerance: what was allowed.
+      lowest_mask_iou: over the pairs with masks; None when there are none.
+      largest_keypoint_distance: over the keypoints that both see, as a part of the picture's sides;
+        None when there are none.
+      not_given: "masks" or "keypoints" that the checkpoint gives and the artefact does not.
       measured: labelled pictures that mAP was measured on; 0 when it was not.
       checkpoint_map, artefact_map: COCO mAP of both.
     """
@@ -61,6 +71,9 @@ class Parity:
     lowest_iou: float
     largest_score_difference: float
     tolerance: Tolerance
+    lowest_mask_iou: float | None = None
+    largest_keypoint_distance: float | None = None
+    not_given: tuple[str, ...] = ()
     measured: int = 0
     checkpoint_map: float | None = None
     artefact_map: float | None = None
@@ -80,6 +93,8 @@ class Parity:
             self.unmatched
             or self.lowest_iou < allowed.iou
             or self.largest_score_difference > allowed.score
+            or (self.lowest_mask_iou is not None and self.lowest_mask_iou < allowed.mask_iou)
+            or (self.largest_keypoint_distance or 0.0) > allowed.keypoint
         ):
             return False
         lost = self.map_drop
@@ -94,6 +109,12 @@ class Parity:
             f"{self.pictures} pictures, {self.compared} detections: lowest IoU "
             f"{self.lowest_iou:.4f}, largest score difference {self.largest_score_difference:.1e}"
         )
+        if self.lowest_mask_iou is not None:
+            told += f", of masks {self.lowest_mask_iou:.4f}"
+        if self.largest_keypoint_distance is not None:
+            told += f", keypoints within {self.largest_keypoint_distance:.1e} of the picture"
+        for name in self.not_given:
+            told += f", {name} NOT COMPARED: this export gives none"
         if self.unmatched:
             told += f", {self.unmatched} without a counterpart"
         if self.map_drop is not None:
@@ -109,7 +130,8 @@ def compare(
     found: Sequence[Sequence[ObjectAnnotation]],
     tolerance: Tolerance = EXACT,
 ) -> Parity:
-    """Matches the detections of both, picture by picture, by class and overlap.
+    """Matches the detections of both, picture by picture, by class and overlap of boxes; compares
+    boxes, scores, masks and keypoints of what matches.
 
     A detection at the edge of FLOOR may stand on one side alone, and counts for nothing then.
 
@@ -118,7 +140,7 @@ def compare(
       found: the artefact's.
       tolerance: what is allowed; its score tells how wide the edge is.
     """
-    pairs: list[tuple[float, float]] = []
+    pairs: list[tuple[ObjectAnnotation, ObjectAnnotation]] = []
     compared = unmatched = 0
     for there, here in zip(reference, found, strict=True):
         sure = [item for item in there if (item.score or 0.0) >= FLOOR]
@@ -128,9 +150,7 @@ def compare(
             place = _counterpart(item, here, taken)
             if place is not None:
                 taken.add(place)
-                other = here[place]
-                difference = abs((item.score or 0.0) - (other.score or 0.0))
-                pairs.append((boxes.iou(item.box, other.box), difference))
+                pairs.append((item, here[place]))
             elif (item.score or 0.0) >= FLOOR + tolerance.score:
                 unmatched += 1
         unmatched += sum(
@@ -142,9 +162,50 @@ def compare(
         pictures=len(reference),
         compared=compared,
         unmatched=unmatched,
-        lowest_iou=min((iou for iou, _ in pairs), default=1.0),
-        largest_score_difference=max((difference for _, difference in pairs), default=0.0),
+        lowest_iou=min((boxes.iou(item.box, other.box) for item, other in pairs), default=1.0),
+        largest_score_difference=max(
+            (abs((item.score or 0.0) - (other.score or 0.0)) for item, other in pairs), default=0.0
+        ),
         tolerance=tolerance,
+        lowest_mask_iou=min(_mask_ious(pairs), default=None),
+        largest_keypoint_distance=max(_keypoint_distances(pairs), default=None),
+        not_given=_not_given(pairs),
+    )
+
+
+def _mask_ious(pairs: Iterable[tuple[ObjectAnnotation, ObjectAnnotation]]) -> Iterator[float]:
+    """The overlap of the masks, for each pair that has both."""
+    from pycocotools import mask as coco_mask
+
+    for item, other in pairs:
+        one, two = item.mask, other.mask
+        if isinstance(one, Rle) and isinstance(two, Rle):
+            same = one == two  # two empty masks too, of which nothing overlaps
+            runs = [{"size": [it.height, it.width], "counts": it.counts} for it in (one, two)]
+            yield 1.0 if same else float(coco_mask.iou(runs[:1], runs[1:], [0])[0, 0])
+
+
+def _keypoint_distances(
+    pairs: Iterable[tuple[ObjectAnnotation, ObjectAnnotation]],
+) -> Iterator[float]:
+    """How far apart the keypoints lie that are seen on both sides."""
+    for item, other in pairs:
+        if item.keypoints and other.keypoints:
+            for one, two in zip(item.keypoints, other.keypoints, strict=True):
+                if one.visibility == two.visibility == 2:
+                    yield math.dist((one.y, one.x), (two.y, two.x))
+
+
+def _not_given(pairs: Sequence[tuple[ObjectAnnotation, ObjectAnnotation]]) -> tuple[str, ...]:
+    """What the first of each pair has and no second one."""
+    kinds = {
+        "masks": [(item.mask is not None, other.mask is not None) for item, other in pairs],
+        "keypoints": [(bool(item.keypoints), bool(other.keypoints)) for item, other in pairs],
+    }
+    return tuple(
+        name
+        for name, had in kinds.items()
+        if any(there for there, _ in had) and not any(here for _, here in had)
     )
 
 

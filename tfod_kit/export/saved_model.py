@@ -2,15 +2,11 @@
 
 import contextlib
 import io
-import json
 import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from tfod_kit.engine import averages, runtime
 from tfod_kit.export.job import Job, does_not_fit
-from tfod_kit.records import example
 
 
 def write(job: Job) -> None:
@@ -62,29 +58,3 @@ def _any_batch(model: Any, *side_inputs: Any) -> Any:
     spec = tf.TensorSpec([None, None, None, 3], tf.uint8, "input_tensor")
     module.__call__ = tf.function(module.__call__.python_function, input_signature=[spec])
     return module
-
-
-@contextlib.contextmanager
-def opened(folder: Path) -> Iterator[Any]:
-    """The detector of what `write` wrote; one that takes records is given records."""
-    from tfod_kit.engine.detectors import classes
-    from tfod_kit.engine.detectors.saved_model import FOLDER, SavedModelDetector
-
-    detector = SavedModelDetector(folder / FOLDER, classes.of_folder(None, folder))
-    if json.loads((folder / "model.json").read_text("utf-8"))["input_type"] == "tf_example":
-        detector._feed = _as_records
-    yield detector
-
-
-def _as_records(images: Any) -> Any:
-    """A uint8 batch as serialised tf.train.Examples, with pictures that lose nothing."""
-    import tensorflow as tf
-
-    records = []
-    for image in images:
-        record = tf.train.Example()
-        encoded = tf.io.encode_png(image, compression=0).numpy()
-        for key, value in ((example.ENCODED, encoded), (example.FORMAT, b"png")):
-            record.features.feature[key].bytes_list.value.append(value)
-        records.append(record.SerializeToString())
-    return tf.constant(records)

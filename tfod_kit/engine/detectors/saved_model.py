@@ -9,6 +9,7 @@ from tfod_kit.engine.detectors import classes
 from tfod_kit.engine.detectors.base import BatchDetector
 from tfod_kit.engine.detectors.objects import OUTPUTS
 from tfod_kit.errors import CheckpointError, UsageError
+from tfod_kit.records import example
 
 EXPECTED = "a folder with a SavedModel"
 
@@ -60,12 +61,14 @@ class SavedModelDetector(BatchDetector):
         ((self._input, spec),) = arguments.items()
         self.largest_batch = spec.shape[0]
         feed = _feeds(tf).get((spec.dtype, spec.shape.rank))
+        if spec.dtype == tf.string and _parses_records(self._signature):
+            feed = _as_records
         if feed is None:
             raise UsageError(
                 "This SavedModel takes no images.",
                 where=folder,
-                expected="an export with input type image_tensor, float_image_tensor or "
-                "encoded_image_string_tensor",
+                expected="an export with input type image_tensor, float_image_tensor, "
+                "encoded_image_string_tensor or tf_example",
                 found=f"{self._input}: {spec.dtype.name}{spec.shape}",
                 fix="Export it with `tfod export --input_type image_tensor`.",
             )
@@ -85,3 +88,29 @@ def _feeds(tf: Any) -> dict[Any, Callable[[Any], Any]]:
             [tf.io.encode_png(image, compression=0) for image in images]
         ),
     }
+
+
+def _parses_records(signature: Any) -> bool:
+    """Whether strings that go in are serialised tf.train.Examples, and not pictures.
+
+    Upstream calls the input the same in both, so that only the graph tells.
+    """
+    graph = signature.graph.as_graph_def()
+    parts = [graph.node, *(function.node_def for function in graph.library.function)]
+    return any(
+        node.op.startswith(("ParseExample", "ParseSingle")) for part in parts for node in part
+    )
+
+
+def _as_records(images: Any) -> Any:
+    """A uint8 batch as serialised tf.train.Examples, with pictures that lose nothing."""
+    import tensorflow as tf
+
+    records = []
+    for image in images:
+        record = tf.train.Example()
+        encoded = tf.io.encode_png(image, compression=0).numpy()
+        for key, value in ((example.ENCODED, encoded), (example.FORMAT, b"png")):
+            record.features.feature[key].bytes_list.value.append(value)
+        records.append(record.SerializeToString())
+    return tf.constant(records)
