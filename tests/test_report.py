@@ -1,5 +1,6 @@
 """`tfod report` and `tfod plot` on a run as training and evaluation leave it."""
 
+import dataclasses
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
@@ -48,9 +49,10 @@ def measured(split: str, step: int) -> results.Results:
         errors={"missed": results.ErrorType(4, 0.12), "background": results.ErrorType(2, 0.03)},
         confusion=results.Confusion(0.4, {"cat": {"cat": 7, "<dog>": 2, results.BACKGROUND: 1}}),
         worst=(
-            results.WorstImage("a", "a.jpg", 2, 1, 3, "worst/a.jpg"),
-            results.WorstImage("b", "b.jpg", 1, 1, 3, "../../secret.jpg"),
+            results.ImageErrors("a", "a.jpg", 2, 1, 3, "worst/a.jpg"),
+            results.ImageErrors("b", "b.jpg", 1, 1, 3, "../../secret.jpg"),
         ),
+        samples=(results.ImageErrors("c", "c.jpg", 0, 0, 4, "worst/c.jpg"),),
         not_measured=("No object is large.",),
         model="run/ckpt-40",
         step=step,
@@ -63,6 +65,7 @@ def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     (folder / "eval" / "worst").mkdir(parents=True)
     Image.new("RGB", (40, 30), "red").save(folder / "eval" / "worst" / "a.jpg")
+    Image.new("RGB", (40, 30), "green").save(folder / "eval" / "worst" / "c.jpg")
     Image.new("RGB", (40, 30), "blue").save(tmp_path / "secret.jpg")
     (tmp_path / "report.json").write_text(REPORT)
     (folder / "pipeline.config").write_text(CONFIG % tmp_path)
@@ -88,6 +91,7 @@ def test_the_page_tells_everything_and_needs_nothing(run: Path) -> None:
         *("Training", "Evaluation", "What goes wrong", "Data set", "How it was made"),
         *("val, step 40", "test, step 40", "0.500", "n/a", "No object is large."),
         *("12.0", "not found at all", "a.jpg: 3 found, 2 missed, 1 false"),
+        *("Detections, right and wrong", "c.jpg: 4 found, 0 missed, 0 false"),
         *("90", "boxes cut", "tensorflow", "finished", "bad records passed over"),
         "num_classes: 2",
     ):
@@ -105,6 +109,17 @@ def test_a_document_cannot_bring_in_a_picture_from_outside(run: Path) -> None:
     text = page.html(report.read(run))
     assert "a.jpg: 3 found" in text
     assert "b.jpg" not in text
+
+
+def test_pictures_of_another_split_are_shown_where_the_first_has_none(run: Path) -> None:
+    file = results.path(run / "eval", "val", 40)
+    results.save(dataclasses.replace(results.load(file), worst=(), samples=()), file)
+    text = page.html(report.read(run))
+    assert "Detections, right and wrong (test, step 40)" in text
+    for split in ("val", "test"):
+        file = results.path(run / "eval", split, 40)
+        results.save(dataclasses.replace(results.load(file), worst=(), samples=()), file)
+    assert f"tfod evaluate {run}" in page.html(report.read(run))
 
 
 def test_every_chart_is_drawn_of_one_run(run: Path, tmp_path: Path) -> None:

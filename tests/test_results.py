@@ -17,7 +17,7 @@ FULL = results.Results(
     calibration=results.Calibration(0.1, (results.Bin(0.0, 0.1, 3, 0.05, 0.0),), 0.05),
     errors={"missed": results.ErrorType(2, 0.1, 5)},
     confusion=results.Confusion(0.4, {"cat": {results.BACKGROUND: 2}}),
-    worst=(results.WorstImage("7", "7.jpg", 2, 1, 0),),
+    worst=(results.ImageErrors("7", "7.jpg", 2, 1, 0),),
     step=100,
     split="val",
 )

@@ -50,6 +50,7 @@ th:first-child, td:first-child, .text td, .text th { text-align: left; }
 .chart svg { display: block; width: 100%; height: auto; color: var(--ink); }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr));
   gap: .75rem; }
+.pictures.wide { grid-template-columns: repeat(auto-fill, minmax(min(380px, 100%), 1fr)); }
 figure { margin: 0; }
 figure img { display: block; width: 100%; height: auto; border-radius: 6px;
   border: 1px solid var(--line); background: var(--card); }
@@ -113,10 +114,10 @@ class Page:
         inner = "".join(f'<div class="chart">{svg}</div>' for svg in svgs)
         self._parts.append(f'<div class="charts">{inner}</div>')
 
-    def pictures(self, pictures: Sequence[tuple[bytes, str]]) -> None:
-        """JPEGs or PNGs in a grid, each with its caption."""
+    def pictures(self, pictures: Sequence[tuple[bytes, str]], *, wide: bool = False) -> None:
+        """JPEGs or PNGs in a grid, each with its caption; `wide` ones have more room."""
         inner = "".join(_figure(data, caption) for data, caption in pictures)
-        self._parts.append(f'<div class="pictures">{inner}</div>')
+        self._parts.append(f'<div class="pictures{" wide" if wide else ""}">{inner}</div>')
 
     def picture(self, data: bytes, caption: str = "") -> None:
         """One JPEG or PNG over the whole width."""

@@ -162,8 +162,8 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
-class WorstImage:
-    """A picture with many errors at the overall best threshold.
+class ImageErrors:
+    """What went right and wrong in one picture at the overall best threshold.
 
     Attributes:
       source_id, file: which picture it is; `file` is a bare name.
@@ -190,6 +190,8 @@ class Results:
       images, detections: how many went in.
       iou: the overlap at which curves, errors and confusion call a detection right.
       best, curves: of all classes together (every detection and object counted alike).
+      worst: the pictures with most errors, the worst first.
+      samples: ordinary ones: evenly of all others, from those with fewest errors on.
       model, step, split: what was measured, and on what; step is None where it is not known.
       not_measured: why figures read NOT_MEASURED, a sentence each.
     """
@@ -205,7 +207,8 @@ class Results:
     calibration: Calibration = Calibration()
     errors: dict[str, ErrorType] = field(default_factory=dict)
     confusion: Confusion = Confusion()
-    worst: tuple[WorstImage, ...] = ()
+    worst: tuple[ImageErrors, ...] = ()
+    samples: tuple[ImageErrors, ...] = ()
     not_measured: tuple[str, ...] = ()
     model: str = ""
     step: int | None = None

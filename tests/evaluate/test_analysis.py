@@ -140,6 +140,24 @@ def test_the_worst_pictures_come_first() -> None:
     assert (worst.source_id, worst.missed, worst.false, worst.found) == ("s2", 1, 1, 1)
 
 
+def test_samples_lie_evenly_between_the_best_pictures_and_the_worst() -> None:
+    """Of 40 pictures 20 have a false detection, and 12 of those are the worst: 8 of 28 are left."""
+    made = tables([], [])
+    blank = made.images[0]
+    made.images = [{**blank, "id": n, "source_id": f"s{n}"} for n in range(1, 41)]
+    for number in range(1, 41):
+        made.truth.append(_row(number, CAT, PLACE, [number]))
+        made.found.append(_row(number, CAT, PLACE, [number]) | {"score": 0.9})
+        if number > 20:
+            made.found.append(_row(40 + number, CAT, APART, [number]) | {"score": 0.9})
+    result = evaluate.measure(made)
+    names = [image.source_id for image in result.samples]
+    assert len(set(names)) == len(names) == 6
+    assert not set(names) & {image.source_id for image in result.worst}
+    assert [image.false for image in result.samples] == [0, 0, 0, 0, 1, 1]
+    assert names == [image.source_id for image in evaluate.measure(made).samples]
+
+
 def test_what_lies_in_a_crowd_is_neither_right_nor_wrong() -> None:
     made = tables([(CAT, PLACE), (CAT, APART)], [(CAT, PLACE, 0.9), (CAT, APART, 0.8)])
     made.truth[1]["iscrowd"] = 1

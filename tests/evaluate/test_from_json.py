@@ -34,6 +34,8 @@ def test_figures_are_printed_and_kept_and_the_worst_pictures_drawn(tmp_path: Pat
     assert "Best score threshold" in printed
     drawn = [tmp_path / "eval" / image.drawn for image in document.worst if image.drawn]
     assert len(drawn) == 12
+    drawn += [tmp_path / "eval" / image.drawn for image in document.samples]
+    assert len(drawn) == 18
     assert all(path.stat().st_size > 1000 for path in drawn)
 
 

@@ -30,6 +30,8 @@ def test_the_document_is_whole(trained: Trained, measured: results.Results) -> N
     assert sum(map(sum, rows)) == measured.ground_truth, "each object stands in one place"
     drawn = [trained.run / "eval" / image.drawn for image in measured.worst if image.drawn]
     assert drawn
+    assert measured.samples
+    drawn += [trained.run / "eval" / image.drawn for image in measured.samples]
     assert all(path.is_file() for path in drawn)
 
 

@@ -73,7 +73,9 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="JSON",
         help="COCO results, or what `tfod predict` writes",
     )
-    given.add_argument("--images", type=Path, help="the pictures' folder, to draw the worst")
+    given.add_argument(
+        "--images", type=Path, help="the pictures' folder, to draw the worst and some others"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -142,7 +144,8 @@ def measure(
       out: the folder.
       batch_size: pictures detected at once.
       protocols: of evaluate.PROTOCOLS, to measure by as well.
-      draw_worst: whether the pictures with most errors are drawn into `out`/worst.
+      draw_worst: whether the pictures with most errors are drawn into `out`/worst, and some
+        ordinary ones into `out`/samples.
 
     Raises:
       UsageError: the detector has no label map.
@@ -175,14 +178,25 @@ def measure(
         measured, model=str(detector.source), step=detector.step, split=split
     )
     if draw_worst:
-        places = {image["source_id"]: place for place, image in enumerate(tables.images)}
-        wanted = {places[image.source_id] for image in measured.worst}
-        examples = evaluate.read_examples(paths, detector.label_map, only=wanted)
-        shown = ((each.truth.source_id, each.picture) for each in examples)
-        measured = worst.draw(measured, tables, shown, out)
+        measured = _with_pictures(measured, tables, paths, out, detector)
     results.save(measured, results.path(out, split, detector.step))
     _summarise(measured, out / split, pictures)
     return measured
+
+
+def _with_pictures(
+    measured: Results,
+    tables: evaluate.Tables,
+    paths: list[Path],
+    out: Path,
+    detector: "Detector",
+) -> Results:
+    """Draws those that the results name, read from the records once more."""
+    places = {image["source_id"]: place for place, image in enumerate(tables.images)}
+    wanted = {places[image.source_id] for image in (*measured.worst, *measured.samples)}
+    examples = evaluate.read_examples(paths, detector.label_map, only=wanted)
+    shown = ((each.truth.source_id, each.picture) for each in examples)
+    return worst.draw(measured, tables, shown, out)
 
 
 def configured_records(config: Any) -> list[Path]:
@@ -214,7 +228,7 @@ def _run_on_json(args: argparse.Namespace) -> int:
         evaluate.measure(tables, _protocols(args)), model=str(args.detections), split=split
     )
     if args.images is not None:
-        shown = worst.pictures_in(args.images, measured.worst)
+        shown = worst.pictures_in(args.images, (*measured.worst, *measured.samples))
         measured = worst.draw(measured, tables, shown, out)
     document = results.path(out, split, None)
     results.save(measured, document)
@@ -283,9 +297,10 @@ def _print(measured: Results, document: Path) -> None:
     for line in evaluation_text.lines(measured):
         print(line)
     print(f"\nFigures:     {document}")
-    drawn = [image.drawn for image in measured.worst if image.drawn]
-    if drawn:
-        print(f"Most wrong:  {document.parent / Path(drawn[0]).parent} ({len(drawn)} pictures)")
+    for told, images in (("Most wrong:  ", measured.worst), ("Others:      ", measured.samples)):
+        drawn = [image.drawn for image in images if image.drawn]
+        if drawn:
+            print(f"{told}{document.parent / Path(drawn[0]).parent} ({len(drawn)} pictures)")
 
 
 def _summarise(measured: Results, folder: Path, pictures: list["Image.Image"]) -> None:

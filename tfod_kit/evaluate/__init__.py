@@ -43,7 +43,6 @@ PROTOCOLS = {
     "open_images": "Open Images V2",
     "lvis": "LVIS",
 }
-_WORST = 12
 _SIZES = {
     "small": "smaller than 32x32 px",
     "medium": "between 32x32 and 96x96 px",
@@ -127,6 +126,7 @@ def measure(tables: Tables, protocols: Iterable[str] = ()) -> Results:
     score, right, objects = matches.score[counted], matches.right[counted], len(matches.truth_class)
     best = curves.best(score, right, objects)
     threshold = best.threshold if best != Operating() else 0.5
+    worst, samples = confusion.pictures(matches, tables, threshold)
     return Results(
         metrics=metrics,
         classes=classes,
@@ -139,7 +139,8 @@ def measure(tables: Tables, protocols: Iterable[str] = ()) -> Results:
         calibration=curves.calibration(matches),
         errors=error_types.measure(matches, len(names), threshold),
         confusion=confusion.confusion(matches, threshold, names),
-        worst=confusion.worst_images(matches, tables, threshold, _WORST),
+        worst=worst,
+        samples=samples,
         not_measured=tuple(_unmeasured(metrics, classes)),
     )
 

@@ -1,10 +1,13 @@
-"""Which class is taken for which, and in which pictures most goes wrong, at one score threshold."""
+"""Which class is taken for which, and in which pictures what goes wrong, at one score threshold."""
 
 from collections import Counter, defaultdict
 
 from tfod_kit.evaluate.matching import NONE, Matches, greedy
 from tfod_kit.evaluate.tables import Tables
-from tfod_kit.results import BACKGROUND, Confusion, WorstImage
+from tfod_kit.results import BACKGROUND, Confusion, ImageErrors
+
+_WORST, _SAMPLES = 12, 6  # pictures
+_SEED = 0
 
 
 def confusion(matches: Matches, threshold: float, names: tuple[str, ...]) -> Confusion:
@@ -36,10 +39,31 @@ def confusion(matches: Matches, threshold: float, names: tuple[str, ...]) -> Con
     return Confusion(threshold, {row: dict(columns) for row, columns in counts.items()})
 
 
-def worst_images(
-    matches: Matches, tables: Tables, threshold: float, most: int
-) -> tuple[WorstImage, ...]:
-    """The pictures with most missed objects and false detections, the worst first."""
+def pictures(
+    matches: Matches, tables: Tables, threshold: float
+) -> tuple[tuple[ImageErrors, ...], tuple[ImageErrors, ...]]:
+    """Which pictures to look at: those with most errors, and a few of all the others.
+
+    Of the others, in the order of their errors and like ones by lot, some at equal distances:
+    those show what is usual. The same tables give the same pictures.
+    """
+    import numpy as np
+
+    every = _image_errors(matches, tables, threshold)
+    errors = np.array([image.missed + image.false for image in every])
+    found = np.array([image.found for image in every])
+    ranked = np.lexsort((np.arange(len(every)), found, -errors))[:_WORST]
+    worst = [place for place in ranked.tolist() if errors[place]]
+    lot = np.random.default_rng(_SEED).permutation(len(every))
+    others = np.lexsort((lot, errors))
+    others = others[~np.isin(others, worst) & (errors + found > 0)[others]]
+    number = min(_SAMPLES, len(others))
+    chosen = others[[int((place + 0.5) * len(others) / number) for place in range(number)]]
+    return tuple(every[n] for n in worst), tuple(every[n] for n in chosen.tolist())
+
+
+def _image_errors(matches: Matches, tables: Tables, threshold: float) -> list[ImageErrors]:
+    """Of each picture, in the tables' order."""
     import numpy as np
 
     matches = matches.above(threshold)
@@ -48,15 +72,13 @@ def worst_images(
     false = np.bincount(matches.found_image[~right & ~matches.ignored], minlength=number)
     found = np.bincount(matches.found_image[right], minlength=number)
     missed = np.bincount(matches.truth_image, minlength=number) - found
-    ranked = np.lexsort((np.arange(number), found, -(missed + false)))[:most]
-    return tuple(
-        WorstImage(
-            source_id=str(tables.images[place]["source_id"]),
-            file=str(tables.images[place]["file_name"]),
+    return [
+        ImageErrors(
+            source_id=str(image["source_id"]),
+            file=str(image["file_name"]),
             missed=int(missed[place]),
             false=int(false[place]),
             found=int(found[place]),
         )
-        for place in ranked.tolist()
-        if missed[place] + false[place]
-    )
+        for place, image in enumerate(tables.images)
+    ]

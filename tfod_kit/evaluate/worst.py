@@ -1,5 +1,5 @@
-"""Draws the pictures with most errors: ground truth at the left, detections at the right, what was
-missed and what is false in red."""
+"""Draws the pictures with most errors, and some ordinary ones: ground truth at the left, detections
+at the right, what was missed and what is false in red."""
 
 import dataclasses
 import re
@@ -11,12 +11,12 @@ from tfod_kit import files, predict, visualize
 from tfod_kit.annotations import ObjectAnnotation
 from tfod_kit.evaluate import matching
 from tfod_kit.evaluate.tables import Tables, objects
-from tfod_kit.results import Results, WorstImage
+from tfod_kit.results import ImageErrors, Results
 
 if TYPE_CHECKING:
     from PIL import Image
 
-FOLDER = "worst"
+FOLDER, SAMPLES = "worst", "samples"
 _WRONG, _RIGHT, _APART = (214, 39, 40), (44, 140, 60), (120, 120, 120)
 _MISSED, _FALSE, _CROWD = "missed", "false", "crowd"
 
@@ -27,7 +27,8 @@ def draw(
     pictures: Iterable[tuple[str, "Image.Image"]],
     out: Path,
 ) -> Results:
-    """Draws the worst images into `out`/worst/SPLIT-STEP, and returns the results that name them.
+    """Draws the worst images into `out`/worst/SPLIT-STEP and the ordinary ones into `out`/samples,
+    and returns the results that name them.
 
     Args:
       results: of the tables.
@@ -35,23 +36,32 @@ def draw(
       pictures: source ids with their pictures, in any order; images without one are not drawn.
       out: where the results' document will lie.
     """
-    name = f"{FOLDER}/{results.split}-{results.step or 0}"
-    places = {image.source_id: place for place, image in enumerate(results.worst)}
+    below = f"{results.split}-{results.step or 0}"
+    rows = {FOLDER: list(results.worst), SAMPLES: list(results.samples)}
+    places = {
+        image.source_id: (kind, place)
+        for kind, images in rows.items()
+        for place, image in enumerate(images)
+    }
     sides = _sides(tables, results, set(places))
-    worst = list(results.worst)
-    with files.atomic_folder(out / name) as folder:
+    with (
+        files.atomic_folder(out / FOLDER / below) as worst,
+        files.atomic_folder(out / SAMPLES / below) as samples,
+    ):
+        folders = {FOLDER: worst, SAMPLES: samples}
         for source_id, picture in pictures:
-            place = places[source_id]
-            stem = re.sub(r"[^\w.-]+", "_", Path(worst[place].file or source_id).stem)
+            kind, place = places[source_id]
+            image = rows[kind][place]
+            stem = re.sub(r"[^\w.-]+", "_", Path(image.file or source_id).stem)
             file = f"{place + 1:02}-{stem}.jpg"
             left, right = sides[source_id]
             both = visualize.side_by_side(_drawn(picture, left), _drawn(picture, right))
-            both.save(folder / file, quality=92)
-            worst[place] = dataclasses.replace(worst[place], drawn=f"{name}/{file}")
-    return dataclasses.replace(results, worst=tuple(worst))
+            both.save(folders[kind] / file, quality=92)
+            rows[kind][place] = dataclasses.replace(image, drawn=f"{kind}/{below}/{file}")
+    return dataclasses.replace(results, worst=tuple(rows[FOLDER]), samples=tuple(rows[SAMPLES]))
 
 
-def pictures_in(folder: Path, wanted: Sequence[WorstImage]) -> Iterator[tuple[str, "Image.Image"]]:
+def pictures_in(folder: Path, wanted: Sequence[ImageErrors]) -> Iterator[tuple[str, "Image.Image"]]:
     """The pictures of that name in a folder, searched to any depth where the path is not right.
 
     Raises:

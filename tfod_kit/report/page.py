@@ -3,6 +3,7 @@
 import os
 import platform
 import time
+from collections.abc import Iterable
 
 from tfod_kit import __version__, hardware, plots, results
 from tfod_kit.html_page import Page
@@ -145,23 +146,42 @@ def _errors(page: Page, run: RunData) -> None:
 
 
 def _pictures(page: Page, run: RunData) -> None:
-    found = run.results
-    if found is None:
+    """Those of the evaluation that is shown; of another where that has none."""
+    if run.results is None:
         return
-    pictures = []
-    for worst in found.worst:
-        drawn = run.eval_folder / worst.drawn
-        # A document's own name for a file never leads out of its folder.
-        if not worst.drawn or not drawn.resolve().is_relative_to(run.eval_folder.resolve()):
+    documents = [run.results, *run.evaluations.values()]
+    for found in documents:
+        worst, samples = _drawn(run, found.worst), _drawn(run, found.samples)
+        if not worst and not samples:
             continue
-        if drawn.is_file():
-            told = f"{worst.file or worst.source_id}: {worst.found:,} found, "
-            told += f"{worst.missed:,} missed, {worst.false:,} false"
-            pictures.append((drawn.read_bytes(), told))
-    if pictures:
-        page.heading("The pictures with the most errors")
-        page.text("Ground truth at the left, detections at the right.", faint=True)
-        page.pictures(pictures)
+        sides = "Ground truth at the left, detections with scores of "
+        sides += f"{found.confusion.threshold:.2f} or more at the right; right ones in green, "
+        sides += "what was missed or is false in red."
+        if samples:
+            page.heading(f"Detections, right and wrong ({_title(found)})")
+            page.text("Taken evenly from the fewest errors on, the worst apart. " + sides)
+            page.pictures(samples, wide=True)
+        if worst:
+            page.heading(f"The pictures with the most errors ({_title(found)})")
+            page.text(sides)
+            page.pictures(worst, wide=True)
+        return
+    page.heading("Detections, right and wrong")
+    page.text(f"No pictures were drawn in training. For some: tfod evaluate {run.folder}")
+
+
+def _drawn(run: RunData, images: Iterable[results.ImageErrors]) -> list[tuple[bytes, str]]:
+    """The pictures that were drawn, as bytes, each with what happened in it."""
+    pictures = []
+    for image in images:
+        path = run.eval_folder / image.drawn
+        # A document's own name for a file never leads out of its folder.
+        inside = path.resolve().is_relative_to(run.eval_folder.resolve())
+        if image.drawn and inside and path.is_file():
+            told = f"{image.file or image.source_id}: {image.found:,} found, "
+            told += f"{image.missed:,} missed, {image.false:,} false"
+            pictures.append((path.read_bytes(), told))
+    return pictures
 
 
 def _data(page: Page, run: RunData) -> None:
