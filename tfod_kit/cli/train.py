@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tfod_kit import best, check, history, pipeline_config, runs
 from tfod_kit import evaluate as measuring
 from tfod_kit.check.findings import Level
-from tfod_kit.cli import evaluate, train_levers
+from tfod_kit.cli import evaluate, train_levers, train_workers
 from tfod_kit.cli.check import show
 from tfod_kit.cli.shared import config_path, count
 from tfod_kit.errors import UsageError
@@ -73,6 +73,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tpu", metavar="NAME", help="train on this Cloud TPU")
     _register_measuring(parser.add_argument_group("measuring", "on the val records"))
     train_levers.register(parser)
+    train_workers.register(parser)
 
 
 def _register_measuring(group: argparse._ArgumentGroup) -> None:
@@ -108,6 +109,9 @@ def run(args: argparse.Namespace) -> int:
     path = config_path(args.run)
     if not args.no_check and not args.skip_bad_records:
         _check(path)
+    cluster = train_workers.cluster(args)
+    if args.local_workers:
+        return train_workers.run_local(args.local_workers, path, sys.argv[1:])
     paths = [] if args.no_evaluate else evaluate.configured_records(pipeline_config.load(path))
     best.find_metric(_METRICS, args.best_metric)  # better said now than after the first hour
     every = args.evaluate_every
@@ -135,6 +139,7 @@ def run(args: argparse.Namespace) -> int:
         skip_bad_records=args.skip_bad_records,
         levers=train_levers.from_args(args),
         command=tuple(sys.argv[1:]),
+        cluster=cluster,
     )
     _summarise(train(path, options, measure if paths else None), args.run)
     # Else Python looks through the whole graph for garbage as it ends: seconds, on a busy machine

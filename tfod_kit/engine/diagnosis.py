@@ -9,7 +9,7 @@ from typing import Any
 
 from tfod_kit.engine import runtime
 from tfod_kit.engine.inputs import Skipped, faults, record_files
-from tfod_kit.errors import ConfigError, DataError, TfodKitError
+from tfod_kit.errors import ConfigError, DataError, SetupError, TfodKitError
 from tfod_kit.records import example
 from tfod_kit.records.salvage import Damage, salvage
 
@@ -42,12 +42,20 @@ def explained(config: Any, config_path: Path, skipped: Skipped | None) -> Iterat
     Raises:
       DataError: a record cannot be used; it is named.
       ConfigError: the device or the machine has too little memory.
+      SetupError: another worker of the training is gone.
     """
     errors = runtime.start().errors
     try:
         yield
     except (errors.ResourceExhaustedError, MemoryError) as error:
         raise out_of_memory(config, config_path, _first_line(error)) from error
+    except (errors.UnavailableError, errors.AbortedError) as error:
+        raise SetupError(
+            "Another worker is gone, or cannot be reached any more.",
+            found=_first_line(error),
+            fix="What that worker printed last tells why. Start all workers again with the same "
+            "command: training resumes from the last checkpoint.",
+        ) from error
     except errors.OpError as error:
         cause = _bad_input(config, skipped, error)
         if cause is None:

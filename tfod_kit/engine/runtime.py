@@ -37,14 +37,16 @@ def start() -> ModuleType:
     return tf
 
 
-def strategy(tpu: str | None = None) -> Any:
+def strategy(tpu: str | None = None, *, several: bool = False) -> Any:
     """The tf.distribute strategy for what this machine has.
 
     One CPU or GPU needs none (the default strategy, which costs nothing); several GPUs get
-    MirroredStrategy.
+    MirroredStrategy, and several workers MultiWorkerMirroredStrategy, which returns once all of
+    them are there.
 
     Args:
       tpu: the name or address of a Cloud TPU, "local" for one attached to this machine.
+      several: whether this process is a worker of the cluster in TF_CONFIG (workers.Cluster.join).
 
     Raises:
       UsageError: the TPU cannot be reached.
@@ -52,6 +54,8 @@ def strategy(tpu: str | None = None) -> Any:
     tf = start()
     if tpu:
         return _tpu_strategy(tf, tpu)
+    if several:
+        return tf.distribute.MultiWorkerMirroredStrategy()
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()

@@ -114,7 +114,7 @@ class TrainingStep:
     @property
     def done(self) -> int:
         """The optimiser steps that were taken, over all sessions of the run."""
-        return int(self._count)
+        return int(self._count.read_value().numpy())  # mirrored ones know no int()
 
     @property
     def learning_rate(self) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit import checkpoints, pipeline_config, runs
-from tfod_kit.engine import batch_size, levers, runtime
+from tfod_kit.engine import batch_size, levers, runtime, workers
 from tfod_kit.engine.inputs import check_records, count_readable
 from tfod_kit.engine.judge import Judge, Measure
 from tfod_kit.engine.trainer import Every, Trainer, TrainOptions, TrainResult
@@ -48,10 +48,15 @@ def train(
             fix="Say `tfod train --steps N`, or write the config anew with `tfod configure`.",
         )
     reader = config.train_input_reader
+    cluster = options.cluster
+    if cluster is not None:
+        workers.check_shards(reader, len(cluster.workers))
+        cluster.join()
     records = (count_readable if options.skip_bad_records else check_records)(reader)
     resumed = _start(config_path.parent, config, options)
     levers.prepare(options.levers)
-    strategy = runtime.strategy(options.tpu)
+    strategy = runtime.strategy(options.tpu, several=cluster is not None)
+    workers.check_batch(config.train_config.batch_size, strategy, config_path)
     judge = _judge(config_path.parent, options, measure)
     every = options.evaluate_every
     images = config.train_config.batch_size * options.levers.accumulate
@@ -65,7 +70,7 @@ def train(
             every.steps(records, images) if every is not None else None,
         )
         trainer.restore(resumed)
-        return trainer.run(steps)
+    return trainer.run(steps)
 
 
 def _judge(folder: Path, options: TrainOptions, measure: Measure | None) -> Judge | None:
@@ -85,6 +90,8 @@ def _judge(folder: Path, options: TrainOptions, measure: Measure | None) -> Judg
 def _start(folder: Path, config: Any, options: TrainOptions) -> Path | None:
     """The checkpoint to go on from, if any; the folder's state is seen to fit the config."""
     if options.resume == "never":
+        if options.cluster is not None and not options.cluster.leads:
+            return None
         moved = runs.set_aside(folder)
         if moved is not None:
             print(f"The training that was here is set aside in {moved}", flush=True)

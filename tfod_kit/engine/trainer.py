@@ -8,10 +8,11 @@ resumes and exports what the other saved.
 
 import math
 import shutil
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,13 +20,14 @@ from typing import Any, Literal
 from tfod_kit import best as best_checkpoint
 from tfod_kit import history, runs
 from tfod_kit.engine import diagnosis, runtime, summaries
-from tfod_kit.engine.detector import Detector, LiveDetector
+from tfod_kit.engine.detector import Detector, LiveDetector, load
 from tfod_kit.engine.inputs import Skipped, skipping
 from tfod_kit.engine.judge import Judge
 from tfod_kit.engine.levers import Levers
 from tfod_kit.engine.restore import check_whole
 from tfod_kit.engine.step import TOTAL_LOSS, Outcome, TrainingStep
 from tfod_kit.engine.stop import StopRequest
+from tfod_kit.engine.workers import Agreement, Cluster
 from tfod_kit.errors import CheckpointError
 from tfod_kit.history import TrainPoint
 from tfod_kit.progress import Progress, progress
@@ -78,6 +80,7 @@ class TrainOptions:
       skip_bad_records: pass over records that cannot be used, and count them.
       levers: how the steps are taken.
       command: the words of the command line, for the record.
+      cluster: the workers that train together, this process one of them; None = it trains alone.
     """
 
     steps: int | None = None
@@ -95,6 +98,7 @@ class TrainOptions:
     skip_bad_records: bool = False
     levers: Levers = field(default_factory=Levers)
     command: tuple[str, ...] = ()
+    cluster: Cluster | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +149,13 @@ class Trainer:
         self._tf = runtime.start()
         self._config = config
         self._config_path = config_path
-        self._folder = config_path.parent
         self._options = options
+        cluster = options.cluster
+        self._leads = cluster is None or cluster.leads
+        # All workers have to save, each in a folder of its own; one of them is kept.
+        self._aside = None if self._leads else tempfile.TemporaryDirectory(prefix="tfod_worker_")
+        self._folder = config_path.parent if self._aside is None else Path(self._aside.name)
+        self._agreed = Agreement(strategy, several=cluster is not None)
         self._judge = judge
         self._evaluate_every = evaluate_every
         self._live: LiveDetector | None = None
@@ -228,10 +237,11 @@ class Trainer:
             bar.start_at(step)
             self._point = step, time.monotonic()
             while True:
-                last = step >= steps or stop.requested
+                late = time.monotonic() - saved_time > 60 * self._options.checkpoint_minutes
+                stopped, late = self._agreed.any(stop.requested, late)
+                last = step >= steps or stopped
                 self._report(bar, writer, step, last=last)
                 due = step - saved_at >= self._options.checkpoint_every
-                late = time.monotonic() - saved_time > 60 * self._options.checkpoint_minutes
                 save = last or due or late
                 measure = self._measurement_due(step, measured_at, last=last, saved=save)
                 if save or measure:
@@ -239,13 +249,13 @@ class Trainer:
                     prefix = self._save(step)
                     bar.say(f"Saved {prefix}")
                     saved_at, saved_time = step, time.monotonic()
-                    if measure and not stop.requested:
+                    if measure and not stopped:
                         measured_at = step
                         if self._measure(bar, step, prefix):
                             return runs.EARLY
                     self._point = step, time.monotonic()
                 if last:
-                    return runs.STOPPED if stop.requested else runs.FINISHED
+                    return runs.STOPPED if stopped else runs.FINISHED
                 step = self._advance(batches, step, steps)
 
     def _advance(self, batches: Iterator[Any], step: int, steps: int) -> int:
@@ -320,13 +330,18 @@ class Trainer:
         """Measures the model that was just saved; returns whether to give up."""
         if self._judge is None:
             return False
-        with bar.paused(), self._step.averaged():
-            verdict = self._judge.judge(self._detector(step, prefix), prefix)
-            history.write_tables(self._folder)
-        bar.say(f"Step {step:,}: {verdict}")
-        if verdict.give_up:
+        give_up = False
+        if self._leads:
+            averaged = nullcontext() if self._options.cluster else self._step.averaged()
+            with bar.paused(), averaged:
+                verdict = self._judge.judge(self._detector(step, prefix), prefix)
+                history.write_tables(self._folder)
+            bar.say(f"Step {step:,}: {verdict}")
+            give_up = verdict.give_up
+        (give_up,) = self._agreed.any(give_up)
+        if give_up:
             bar.say(f"Stopping early: {self._options.patience} evaluations brought no rise")
-        return verdict.give_up
+        return give_up
 
     def _save(self, step: int) -> Path:
         try:
@@ -342,7 +357,13 @@ class Trainer:
             ) from error
 
     def _detector(self, step: int, prefix: Path) -> Detector:
-        """The model as it stands; its graph is built at the first use and serves all later ones."""
+        """The model as it stands; its graph is built at the first use and serves all later ones.
+
+        A model that several workers share cannot be run by one of them alone: for that one, its
+        checkpoint is loaded into another.
+        """
+        if self._options.cluster is not None:
+            return load(self._folder, checkpoint=prefix)
         if self._live is None:
             self._live = LiveDetector(self._step.model, self._config, self._folder)
         self._live.source = prefix
