@@ -16,6 +16,8 @@ PRETRAINED ?=
 CHECKPOINT ?=
 ZOO      ?=
 PICTURES ?= $(DATA)
+TARGET   ?=
+QUANTISE ?=
 PORT     ?= 6006
 
 # Where MODEL is trained, and the run that export and its like take: the one trained last, unless
@@ -41,7 +43,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 # Without compiled bytecode TensorFlow takes three times as long to import.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo tfrecords configure train inspect check evaluate export predict tensorboard doctor \
+.PHONY: help install demo tfrecords configure train inspect check lr evaluate report export predict serve tensorboard doctor \
 	test lint upstream-tests benchmarks constraints wheel clean FORCE
 .DEFAULT_GOAL := help
 
@@ -50,6 +52,7 @@ help: ## this list
 	@echo
 	@echo "  DATA=$(DATA) FORMAT=$(FORMAT) RECORDS=$(RECORDS) MODEL=$(MODEL)"
 	@echo "  also: STEPS=N BATCH=N PRETRAINED=1 CHECKPOINT=PREFIX ZOO=FOLDER RUN=FOLDER PICTURES=PATH"
+	@echo "        TARGET=tflite,onnx,openvino,tfjs,serving QUANTISE=int8"
 
 install: $(READY) ## set up .venv with all packages
 
@@ -86,14 +89,24 @@ check: $(READY) ## what would fail or mislead, before training MODEL
 evaluate: $(READY) ## COCO metrics of the last trained model
 	$(TFOD) evaluate $(TRAINED)
 
-export: $(READY) ## write the last trained model as a SavedModel
-	$(TFOD) export $(TRAINED)
+report: $(READY) ## one page with all there is to know of the last trained model
+	$(TFOD) report $(TRAINED)
+
+export: $(READY) ## write the last trained model; TARGET=tflite,onnx,... for other runtimes
+	$(TFOD) export $(TRAINED) $(if $(TARGET),--target $(TARGET)) \
+		$(if $(QUANTISE),--quantise $(QUANTISE))
 
 predict: $(READY) ## draw what the exported model finds in PICTURES
 	$(TFOD) predict $(TRAINED)/export $(PICTURES) --out $(TRAINED)/predictions
 
 tensorboard: $(READY) ## curves and pictures in the browser
 	$(BIN)/tensorboard --logdir $(if $(filter file,$(origin RUN)),work,$(RUN)) --port $(PORT)
+
+serve: $(READY) ## answer pictures over HTTP with the exported model
+	$(TFOD) serve $(TRAINED)/export
+
+lr: $(RUN)/pipeline.config ## find a learning rate for MODEL
+	$(TFOD) lr $(RUN)
 
 doctor: $(READY) ## check this environment
 	$(TFOD) doctor

@@ -28,7 +28,7 @@ VERBS = {
     "plot": "charts of one run, or of several side by side, as PNG or SVG",
     "export": "write a trained model for use elsewhere",
     "benchmark": "latency, throughput, memory, size and mAP of models, side by side",
-    "predict": "detect objects in pictures: draws boxes and writes JSON",
+    "predict": "detect objects in pictures and videos: drawn, as JSON, as a data set",
     "serve": "detect objects in pictures that come over HTTP",
     "doctor": "check this environment: versions, devices, patches",
     "run": "run an upstream program, such as model_main_tf2, as it is",

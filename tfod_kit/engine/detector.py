@@ -41,7 +41,7 @@ _FROZEN = "frozen_inference_graph.pb"  # what TensorFlow 1's exporter wrote
 
 
 def load(
-    path: Path, *, label_map: Path | None = None, checkpoint: Path | str | None = None
+    path: Path | str, *, label_map: Path | None = None, checkpoint: Path | str | None = None
 ) -> Detector:
     """Loads a run folder, a checkpoint of one, or an exported model.
 
@@ -56,7 +56,7 @@ def load(
       CheckpointError: the checkpoint is absent or another model's.
       ConfigError: the label map is another model's.
     """
-    kind, found = runtime_of(path)
+    kind, found = runtime_of(Path(path))
     return RUNTIMES[kind].load(found, label_map=label_map, checkpoint=checkpoint)
 
 
