@@ -202,6 +202,27 @@ def test_runs_that_upstream_trained_show_their_curves(tmp_path: Path) -> None:
     ]
 
 
+def test_masks_and_keypoints_have_their_figures(run: Path) -> None:
+    file = results.path(run / "eval", "val", 40)
+    boxes = results.load(file)
+    metrics = {
+        "DetectionMasks_Precision/mAP@.50IOU": 0.412,
+        "Keypoints_Precision/mAP": 0.287,
+        "Keypoints_Precision/mAP ByCategory/cat": 0.299,
+    }
+    cat = dataclasses.replace(boxes.classes["cat"], mask_ap50=0.444, keypoint_ap=0.299)
+    found = {"metrics": {**boxes.metrics, **metrics}, "classes": {**boxes.classes, "cat": cat}}
+    results.save(dataclasses.replace(boxes, **found), file)
+    history.append(run, history.EvalPoint(40, "val", metrics))
+    text = page.html(report.read(run))
+    for told in ("masks mAP@.50IOU", "keypoints mAP", "0.412", "0.287", "mask AP@.50", "0.444"):
+        assert f">{told}</" in text, told
+    assert "keypoints mAP (val)" in text, "the curve"
+    assert "ByCategory" not in text
+    assert ">keypoint AP</th>" in text
+    assert ">mask AP</th>" not in text, "measured of no class"
+
+
 def test_the_best_checkpoint_stands_at_the_top(run: Path) -> None:
     (run / "best").mkdir()
     document = '{"metric": "DetectionBoxes_Precision/mAP", "value": 0.61, "step": 20, '

@@ -42,12 +42,14 @@ th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid var(-
   white-space: nowrap; }
 th { color: var(--faint); font-weight: 600; }
 th:first-child, td:first-child, .text td, .text th { text-align: left; }
+td:first-child { white-space: normal; }
 .text td { white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(440px, 100%), 1fr));
   gap: 1rem; align-items: start; }
 .chart { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: .75rem; }
-.chart svg { display: block; width: 100%; height: auto; color: var(--ink); }
+.chart { overflow-x: auto; }
+.chart svg { display: block; width: 100%; min-width: 430px; height: auto; color: var(--ink); }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr));
   gap: .75rem; }
 .pictures.wide { grid-template-columns: repeat(auto-fill, minmax(min(380px, 100%), 1fr)); }

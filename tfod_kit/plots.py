@@ -24,6 +24,7 @@ _PER_BAR = 0.32  # inches
 _TEXT = 9.0
 _WIDE = 1e5  # highest to lowest of a logarithmic axis, beyond which only powers of ten are written
 _FEW_POINTS = 1000  # up to here each is drawn; above, the density
+_LEGEND_WITHIN = 5  # names that stand among the curves; more stand beside them
 _CELLS_WRITTEN = 900  # of a matrix; in more, the numbers would not be legible
 
 
@@ -189,8 +190,10 @@ def lines(
         axes.locator_params(axis="x", integer=True)  # there is no step 22.5
     for axis in shares:
         axes.set(**{f"{axis}lim": (-0.01, 1.02)})
-    legend = len(series) + len(marks or {}) > 1
-    _finish(axes, xlabel=xlabel, ylabel=ylabel, legend=legend, grid="both")
+    named = len(series) + len(marks or {})
+    _finish(axes, xlabel=xlabel, ylabel=ylabel, legend=1 < named <= _LEGEND_WITHIN, grid="both")
+    if named > _LEGEND_WITHIN:
+        figure.legend(loc="outside right upper", frameon=False, fontsize=_TEXT, labelcolor=_INK)
     return figure
 
 

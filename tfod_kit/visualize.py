@@ -230,13 +230,15 @@ def _tries(own: Corners, width: float, height: float, size: tuple[int, int]) -> 
     tries = [
         (left, top - height),
         (left, bottom),
-        (left, top),
-        (left, bottom - height),
         (right - width, top - height),
         (right - width, bottom),
+        (left, top - 2 * height),  # over another's name, as of a box at the same place
+        (left, bottom + height),
+        (left, top),
+        (left, bottom - height),
     ]
     if top < height:  # no room above: inside at the top
-        tries.insert(0, tries.pop(2))
+        tries.insert(0, (left, top))
     return [_kept_inside(x, y, width, height, size) for x, y in tries]
 
 

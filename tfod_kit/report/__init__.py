@@ -54,6 +54,13 @@ class RunData:
         return self.evaluations.get("val") or next(iter(self.evaluations.values()), None)
 
 
+def short_name(metric: str) -> str:
+    """A metric as a page calls it: "boxes mAP@.50IOU"; those of other protocols keep their name."""
+    kind, _, what = metric.partition("_")
+    short = {"DetectionBoxes": "boxes", "DetectionMasks": "masks", "Keypoints": "keypoints"}
+    return f"{short[kind]} {what.partition('/')[2]}" if kind in short else metric
+
+
 def read(folder: Path, name: str = "") -> RunData:
     """Reads a run folder.
 

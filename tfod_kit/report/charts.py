@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfod_kit import plots, results
-from tfod_kit.report import RunData
+from tfod_kit.report import RunData, short_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ _ALL = "all classes"
 _MAPS = (
     *("DetectionBoxes_Precision/mAP", "DetectionBoxes_Precision/mAP@.50IOU"),
     *("DetectionMasks_Precision/mAP", "DetectionMasks_Precision/mAP@.50IOU"),
-    *("DetectionKeypoints_Precision/mAP", "DetectionKeypoints_Precision/mAP@.50IOU"),
+    *("Keypoints_Precision/mAP", "Keypoints_Precision/mAP@.50IOU"),
 )
 
 Runs = Sequence[RunData]
@@ -102,9 +102,7 @@ def _map(runs: Runs) -> "Figure | None":
                     if point.split == split
                     and point.metrics.get(metric, results.NOT_MEASURED) != results.NOT_MEASURED
                 ]
-                kind, _, short = metric.partition("_Precision/")
-                what = f"{short} {kind.removeprefix('Detection').lower()}"
-                label = (what if len(runs) == 1 else run.name) + f" ({split})"
+                label = (short_name(metric) if len(runs) == 1 else run.name) + f" ({split})"
                 if points:
                     series[label] = (
                         [point.step for point in points],

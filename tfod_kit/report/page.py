@@ -3,15 +3,22 @@
 import os
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from tfod_kit import __version__, hardware, plots, results
 from tfod_kit.html_page import Page
-from tfod_kit.report import RunData
+from tfod_kit.report import RunData, short_name
 from tfod_kit.report.charts import CHARTS
 
 _TRAINING = ("loss", "learning_rate", "map", "speed")
 _QUALITY = ("classes", "pr", "f1", "calibration")
+_TASKS: Mapping[str, Callable[[results.ClassMetrics], float]] = {
+    "mask AP@.50": lambda row: row.mask_ap50,
+    "mask AP": lambda row: row.mask_ap,
+    "keypoint AP@.50": lambda row: row.keypoint_ap50,
+    "keypoint AP": lambda row: row.keypoint_ap,
+}
+_BY_CLASS = " ByCategory/"
 _GIB = 2**30
 
 
@@ -62,9 +69,9 @@ def _headline(found: results.Results) -> dict[str, str]:
     """mAP and mAP@.50 of each task that was measured."""
     chosen = {}
     for name, value in found.metrics.items():
-        kind, _, short = name.partition("_Precision/")
+        short = name.rpartition("/")[2]
         if short in ("mAP", "mAP@.50IOU") and value != results.NOT_MEASURED:
-            chosen[f"{kind.removeprefix('Detection').lower()} {short}"] = f"{value:.3f}"
+            chosen[short_name(name)] = f"{value:.3f}"
     return chosen
 
 
@@ -83,23 +90,34 @@ def _evaluation(page: Page, run: RunData) -> None:
         page.text(f"Not measured yet: tfod evaluate {run.folder}")
         return
     page.heading("Evaluation")
-    documents = run.evaluations.values()
-    names = list(dict.fromkeys(name for document in documents for name in document.metrics))
+    documents = [found, *(one for one in run.evaluations.values() if one is not found)]
+    names = [
+        name
+        for name in dict.fromkeys(name for document in documents for name in document.metrics)
+        if _BY_CLASS not in name  # those stand in the classes' table
+    ]
     page.table(
         ["", *map(_title, documents)],
         [
             ["pictures", *(f"{document.images:,}" for document in documents)],
             ["detections", *(f"{document.detections:,}" for document in documents)],
             *(
-                [name, *(_figure(d.metrics.get(name, results.NOT_MEASURED)) for d in documents)]
+                [
+                    short_name(name),
+                    *(_figure(d.metrics.get(name, results.NOT_MEASURED)) for d in documents),
+                ]
                 for name in names
             ),
         ],
     )
     page.text("n/a: there is no ground truth of that class or size to measure on.", faint=True)
     for document in documents:
-        if len(run.evaluations) > 1:
-            page.text(f"Classes on {document.split}")
+        if len(documents) > 1:
+            page.text(
+                f"Classes and curves on {document.split}"
+                if document is found
+                else f"Classes on {document.split}"
+            )
         _class_table(page, document)
         for told in document.not_measured:
             page.text(told, faint=True)
@@ -112,13 +130,19 @@ def _title(document: results.Results) -> str:
 
 
 def _class_table(page: Page, found: results.Results) -> None:
-    head = ["class", "objects", "AP@.50", "AP@.50:.95", "small", "medium", "large", "recall",
-            "best threshold", "precision there", "recall there"]  # fmt: skip
+    tasks = {
+        told: value
+        for told, value in _TASKS.items()
+        if any(value(row) != results.NOT_MEASURED for row in found.classes.values())
+    }
+    head = ["class", "objects", "AP@.50", "AP@.50:.95", "small", "medium", "large", *tasks,
+            "recall", "best threshold", "precision there", "recall there"]  # fmt: skip
     rows = [
         [
             name,
             f"{row.ground_truth:,}",
             *map(_figure, (row.ap50, row.ap, row.ap_small, row.ap_medium, row.ap_large)),
+            *(_figure(value(row)) for value in tasks.values()),
             *map(_figure, (row.recall, row.best.threshold, row.best.precision, row.best.recall)),
         ]
         for name, row in found.classes.items()
