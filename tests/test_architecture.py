@@ -37,7 +37,7 @@ LAYERS = (
     ("stratify",),
     ("labels", "splits", "visualize", "plots", "html_page", "hardware", "results"),
     ("compat",),
-    ("annotations", "boxes", "errors", "files", "progress", "resources"),
+    ("annotations", "boxes", "errors", "files", "locking", "progress", "resources"),
 )
 
 

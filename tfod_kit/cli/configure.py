@@ -6,7 +6,7 @@ from typing import Any
 
 from tfod_kit import pipeline_config
 from tfod_kit.cli import models
-from tfod_kit.cli.shared import count
+from tfod_kit.cli.shared import count, positive
 from tfod_kit.configure import Configured, Request, augment, configure
 from tfod_kit.configure.dataset import Split
 from tfod_kit.errors import UsageError
@@ -62,7 +62,7 @@ def _add_training(group: Any) -> None:
     group.add_argument("--batch_size", type=count, metavar="N", help="images a step")
     group.add_argument("--steps", type=count, metavar="N", help="length of the training")
     group.add_argument(
-        "--learning_rate", type=_rate, metavar="X", help="the highest of the schedule"
+        "--learning_rate", type=positive, metavar="X", help="the highest of the schedule"
     )
     group.add_argument(
         "--scale_lr",
@@ -178,16 +178,6 @@ def _setting(text: str) -> tuple[str, str]:
             fix="Put an = between them.",
         )
     return path.strip(), value.strip()
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
-    if not 0.0 < rate < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return rate
 
 
 def _summary(result: Configured, *, brief: bool) -> list[str]:

@@ -26,13 +26,33 @@ def count(text: str) -> int:
 
 def share(text: str) -> float:
     """An argparse type: a number in [0, 1]."""
-    try:
-        number = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    number = _number(text)
     if not 0.0 <= number <= 1.0:
         raise argparse.ArgumentTypeError(f"{number} is not between 0 and 1")
     return number
+
+
+def not_negative(text: str) -> float:
+    """An argparse type: a finite number of 0 or more."""
+    number = _number(text)
+    if not 0.0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
+    return number
+
+
+def positive(text: str) -> float:
+    """An argparse type: a finite number above 0."""
+    number = _number(text)
+    if not 0.0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
 
 
 def config_path(run: Path) -> Path:

@@ -12,7 +12,7 @@ from tfod_kit import evaluate as measuring
 from tfod_kit.check.findings import Level
 from tfod_kit.cli import evaluate, train_levers, train_workers
 from tfod_kit.cli.check import show
-from tfod_kit.cli.shared import config_path, count
+from tfod_kit.cli.shared import config_path, count, not_negative, positive
 from tfod_kit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--checkpoint_minutes",
-        type=_positive,
+        type=positive,
         default=10.0,
         help="the longest time between checkpoints",
     )
@@ -98,7 +98,7 @@ def _register_measuring(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--min_delta",
-        type=_not_negative,
+        type=not_negative,
         default=0.0,
         metavar="X",
         help="a rise of no more than this is none",
@@ -192,20 +192,3 @@ def _every(text: str) -> tuple[float, str]:
     if (found[2] or "step").startswith("epoch"):
         return float(found[1]), "epochs"
     return float(count(found[1])), "steps"
-
-
-def _positive(text: str) -> float:
-    number = _not_negative(text)
-    if not number:
-        raise argparse.ArgumentTypeError("0 is not above 0")
-    return number
-
-
-def _not_negative(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
-    return number

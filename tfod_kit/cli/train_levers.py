@@ -4,7 +4,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
-from tfod_kit.cli.shared import count
+from tfod_kit.cli.shared import count, not_negative, share
 
 if TYPE_CHECKING:
     from tfod_kit.engine.levers import Levers
@@ -67,10 +67,13 @@ def _steps(group: argparse._ArgumentGroup) -> None:
         help="average the weights, such as 0.999; the averages are measured and exported",
     )
     group.add_argument(
-        "--clip_norm", type=_limit, metavar="X", help="the gradients' largest norm; 0 for none"
+        "--clip_norm",
+        type=not_negative,
+        metavar="X",
+        help="the gradients' largest norm; 0 for none",
     )
     group.add_argument(
-        "--clip_value", type=_limit, metavar="X", help="the largest number in a gradient"
+        "--clip_value", type=not_negative, metavar="X", help="the largest number in a gradient"
     )
     group.add_argument("--seed", type=int, metavar="N", help="of everything that is drawn by lot")
     group.add_argument(
@@ -95,7 +98,7 @@ def _input(group: argparse._ArgumentGroup) -> None:
         "--input_workers",
         type=count,
         metavar="N",
-        help="threads that read and augment (default: as many as pay)",
+        help="threads that read and augment (default: one for each core)",
     )
     group.add_argument(
         "--cache",
@@ -117,21 +120,7 @@ def _batch_size(text: str) -> int | str:
 
 
 def _decay(text: str) -> float:
-    number = _number(text)
-    if not 0 < number < 1:
+    number = share(text)
+    if number in (0.0, 1.0):
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return number
-
-
-def _limit(text: str) -> float:
-    number = _number(text)
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
-    return number
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None

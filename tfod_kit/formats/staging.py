@@ -12,6 +12,7 @@ from typing import IO
 
 from tfod_kit import files
 from tfod_kit.errors import UsageError
+from tfod_kit.locking import try_lock
 
 _LOCK = "lock"
 
@@ -87,17 +88,9 @@ def finish(folder: Path, out: Path, beside: Iterable[Path] = ()) -> None:
 
 
 def _take(lock: IO[bytes], out: Path, shared: bool) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such locks
-        return
-    try:
-        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(lock, shared=shared):
         raise UsageError(
             "Another conversion is writing this output.",
             where=out,
             fix="Wait for it to end, or name another --out.",
-        ) from None
-    except OSError:  # some network file systems have no locks
-        return
+        )

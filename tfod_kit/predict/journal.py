@@ -12,6 +12,7 @@ import msgspec
 
 from tfod_kit import files
 from tfod_kit.errors import UsageError
+from tfod_kit.locking import try_lock
 from tfod_kit.predict.inputs import Input
 
 NAME = "journal.jsonl"
@@ -106,21 +107,13 @@ class Journal:
 
 def _take(stream: IO[bytes], folder: Path) -> None:
     """Locks the journal until it is closed."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such locks
-        return
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(stream):
         stream.close()
         raise UsageError(
             "Another `tfod predict` writes into this folder.",
             where=folder,
             fix="Wait for it, or name another --out.",
-        ) from None
-    except OSError:  # some network file systems have no locks
-        return
+        )
 
 
 def stamp(path: Path) -> list[int] | None:

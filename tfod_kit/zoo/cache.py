@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from tfod_kit.errors import UsageError
+from tfod_kit.locking import try_lock, unlock
 
 CACHE = "TFOD_CACHE"
 MIRROR = "TFOD_MIRROR"
@@ -54,7 +54,7 @@ def lock(path: Path) -> Iterator[None]:
         ) from error
     with stream:
         waiting = False
-        while not _try_lock(stream):
+        while not try_lock(stream):
             if not waiting:
                 print(f"Another process is at work on {path.stem}; waiting for it", file=sys.stderr)
                 waiting = True
@@ -62,33 +62,4 @@ def lock(path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            _unlock(stream)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(stream: IO[bytes]) -> bool:
-        try:
-            stream.seek(0)
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(stream: IO[bytes]) -> None:
-        stream.seek(0)
-        msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _try_lock(stream: IO[bytes]) -> bool:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(stream: IO[bytes]) -> None:
-        fcntl.flock(stream, fcntl.LOCK_UN)
+            unlock(stream)
