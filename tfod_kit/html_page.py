@@ -38,9 +38,9 @@ p { margin: .5rem 0; max-width: 75ch; }
 .tile.warn b { color: var(--warn); }
 .scroll { overflow-x: auto; margin: .75rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
-th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid var(--line);
+th, td { padding: .3rem .65rem; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
-th { color: var(--faint); font-weight: 600; }
+th { color: var(--faint); font-weight: 600; white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child, .text td, .text th { text-align: left; }
 td:first-child { white-space: normal; }
 .text td { white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
