@@ -41,7 +41,7 @@ def explained(config: Any, config_path: Path, skipped: Skipped | None) -> Iterat
 
     Raises:
       DataError: a record cannot be used; it is named.
-      ConfigError: the device or the machine has too little memory.
+      ConfigError: the device or the machine has too little memory, or XLA lacks an operation.
       SetupError: another worker of the training is gone.
     """
     errors = runtime.start().errors
@@ -57,6 +57,13 @@ def explained(config: Any, config_path: Path, skipped: Skipped | None) -> Iterat
             "command: training resumes from the last checkpoint.",
         ) from error
     except errors.OpError as error:
+        if "unsupported operations when trying to compile" in str(error):
+            raise ConfigError(
+                "XLA cannot compile this model's training step.",
+                where=config_path,
+                found=_first_line(error),
+                fix="Train without --xla.",
+            ) from error
         cause = _bad_input(config, skipped, error)
         if cause is None:
             raise
