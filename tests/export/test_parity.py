@@ -99,3 +99,11 @@ def test_what_an_export_does_not_give_is_said_not_to_be_compared() -> None:
     assert figures.not_given == ("masks", "keypoints")
     assert "masks NOT COMPARED" in str(figures)
     assert figures.holds, "its boxes are the same"
+
+
+def test_a_checkpoint_that_finds_nothing_proves_nothing() -> None:
+    figures = parity.compare([[found("cat", 0.01)]], [[found("cat", 0.02)]])
+    assert "NOTHING COMPARED" in str(figures)
+    invented = parity.compare([[]], [[found("cat", 0.9)]])
+    assert not invented.holds
+    assert "1 without a counterpart" in str(invented)

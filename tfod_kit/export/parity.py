@@ -105,6 +105,11 @@ class Parity:
 
     def __str__(self) -> str:
         """The figures in a line."""
+        if not self.compared and not self.unmatched:
+            return (
+                f"NOTHING COMPARED: the checkpoint finds nothing that scores {FLOOR} in "
+                f"{self.pictures} pictures{self._maps}"
+            )
         told = (
             f"{self.pictures} pictures, {self.compared} detections: lowest IoU "
             f"{self.lowest_iou:.4f}, largest score difference {self.largest_score_difference:.1e}"
@@ -117,12 +122,16 @@ class Parity:
             told += f", {name} NOT COMPARED: this export gives none"
         if self.unmatched:
             told += f", {self.unmatched} without a counterpart"
-        if self.map_drop is not None:
-            told += (
-                f"; mAP {self.artefact_map:.4f}, the checkpoint's {self.checkpoint_map:.4f} "
-                f"({self.measured} pictures)"
-            )
-        return told
+        return told + self._maps
+
+    @property
+    def _maps(self) -> str:
+        if self.map_drop is None:
+            return ""
+        return (
+            f"; mAP {self.artefact_map:.4f}, the checkpoint's {self.checkpoint_map:.4f} "
+            f"({self.measured} pictures)"
+        )
 
 
 def compare(
