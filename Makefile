@@ -62,12 +62,13 @@ demo: $(READY) ## everything, from nothing to pictures with boxes, in a few minu
 	$(TFOD) configure ssd_cpu --records work/demo/records --out work/demo/run
 	$(TFOD) train work/demo/run
 	$(TFOD) evaluate work/demo/run --split test
+	$(TFOD) report work/demo/run
 	$(TFOD) export work/demo/run --out work/demo/export
 	$(TFOD) predict work/demo/export work/demo/data/unseen --out work/demo/predictions
 	@echo
 	@echo "The demo is done. Look at:"
 	@echo "  work/demo/predictions   pictures the model never saw, with what it found"
-	@echo "  work/demo/run           checkpoints, pipeline.config; eval/ holds the metrics"
+	@echo "  work/demo/run           checkpoints, pipeline.config; report.html tells how it went"
 	@echo "  work/demo/export        the exported model"
 	@echo "Curves and pictures:  make tensorboard RUN=work/demo/run"
 	@echo "Your own pictures:    make tfrecords DATA=FOLDER && make train && make export"

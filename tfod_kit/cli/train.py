@@ -163,6 +163,7 @@ def _summarise(result: "TrainResult", run: Path) -> None:
             f"Best:        {run / 'best' / result.best.checkpoint} ({name} {result.best.value:.3f})"
         )
     print(f"Next:        tfod evaluate {run}")
+    print(f"One page:    tfod report {run}")
     print(f"Curves:      tensorboard --logdir {run}")
 
 
