@@ -1,8 +1,8 @@
 """The batches to train on: upstream's reading, decoding and augmentation, put together here.
 
 Upstream's own `dataset_builder.build` decodes eight batches at a time, whatever the cores and the
-memory, and maps by functions of TensorFlow 1 that follow no seed. This one lets tf.data find how
-much in parallel pays, follows the seed, and can keep the decoded pictures.
+memory, and maps by functions of TensorFlow 1 that follow no seed. This one works on as many
+pictures as there are threads, follows the seed, and can keep the decoded pictures.
 """
 
 import hashlib
@@ -42,22 +42,36 @@ def build(config: Any, model: Any, levers: Levers, context: Any = None) -> Any:
     runtime.start()
     from object_detection import inputs
 
+    make = partial(
+        inputs.train_input,
+        train_config=config.train_config,
+        train_input_config=config.train_input_reader,
+        model_config=config.model,
+        model=model,
+        input_context=context,
+    )
     with _built_here(levers):
-        data = inputs.train_input(
-            train_config=config.train_config,
-            train_input_config=config.train_input_reader,
-            model_config=config.model,
-            model=model,
-            input_context=context,
-        ).repeat()
+        data = quickly(make).repeat()
     return data.with_options(_options(levers))
+
+
+def quickly(make: Callable[[], Any]) -> Any:
+    """The data set that `make` makes, without AutoGraph where no augmentation needs it."""
+    try:
+        return runtime.as_written(make)()
+    except TypeError:  # such as upstream's random_square_crop_by_scale; another error comes again
+        return make()
 
 
 def _options(levers: Levers) -> Any:
     options = runtime.start().data.Options()
+    # The thread that tunes can miss that the iterator ends, and then sleeps on for up to a minute,
+    # which the end of the training waits for. (tf.data's Model::OptimizeLoop is woken before
+    # CancellationManager says that it is cancelled.) Untuned, as many pictures are worked on at a
+    # time as there are threads, 16 at most.
+    options.autotune.enabled = False
     if levers.input_workers is not None:
         options.threading.private_threadpool_size = levers.input_workers
-        options.autotune.cpu_budget = levers.input_workers
     if levers.deterministic:
         options.deterministic = True
     return options

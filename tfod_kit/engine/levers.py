@@ -34,7 +34,7 @@ class Levers:
       clip_value: the largest size of one number of a gradient.
       seed: for the weights, the order of the images and the augmentation.
       deterministic: two trainings with one seed give the same numbers, and are slower.
-      input_workers: threads that read and augment; None leaves it to tf.data.
+      input_workers: threads that read and augment; None = one for each core.
       cache: keep the decoded pictures in "memory", or in files with this path's beginning.
     """
 

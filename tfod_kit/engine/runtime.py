@@ -1,5 +1,6 @@
 """Starts TensorFlow with upstream's package made to run on it, and picks the devices."""
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -59,6 +60,17 @@ def strategy(tpu: str | None = None, *, several: bool = False) -> Any:
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
+
+
+def as_written(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, with the graphs that it builds made from upstream's code as it stands.
+
+    AutoGraph else rewrites every function it meets, so that Python's `if` and `for` may ask
+    tensors: half of the time that a graph takes. Upstream's code is older than AutoGraph and asks
+    none (`tf.cond`, `tf.while_loop`). Code that did would raise a TypeError, never compute
+    something else.
+    """
+    return start().autograph.experimental.do_not_convert(function)
 
 
 def describe_devices() -> str:

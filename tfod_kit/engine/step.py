@@ -107,9 +107,9 @@ class TrainingStep:
         self._frozen: Frozen | None = None
         self._averages: Averages | None = None
         self._steps = self._tf.function(self._run_steps)
-        self._on_replica = self._replica_step
+        self._on_replica = runtime.as_written(self._replica_step)
         if levers.xla:
-            self._on_replica = self._tf.function(self._replica_step, jit_compile=True)
+            self._on_replica = self._tf.function(self._on_replica, jit_compile=True)
 
     @property
     def done(self) -> int:
@@ -146,7 +146,9 @@ class TrainingStep:
           CheckpointError: the checkpoint is absent, or another model's.
         """
         settings = self._config.train_config
-        given = restore.fine_tune(self.model, settings, self.input, self._config_path)
+        given = runtime.as_written(restore.fine_tune)(
+            self.model, settings, self.input, self._config_path
+        )
         self._prepare(built=settings.run_fine_tune_checkpoint_dummy_computation)
         if self._averages is not None:
             self._averages.begin()
@@ -185,7 +187,7 @@ class TrainingStep:
         excluded, included = settings.freeze_variables, settings.update_trainable_variables
         moving = settings.optimizer.use_moving_average
         if not built and (excluded or included or moving or self._levers.accumulate > 1):
-            model_lib_v2._ensure_model_is_built(
+            runtime.as_written(model_lib_v2._ensure_model_is_built)(
                 self.model, self.input, settings.unpad_groundtruth_tensors
             )
         if excluded or included:
