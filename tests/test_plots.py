@@ -31,6 +31,7 @@ def test_a_chart_is_the_same_svg_every_time_and_a_png(name: str) -> None:
     assert plots._INK not in text
     with Image.open(io.BytesIO(plots.png(CHARTS[name]()))) as image:
         assert image.width > 600
+        assert image.convert("RGBA").getpixel((2, 2)) == (255, 255, 255, 255)
         assert len(set(image.convert("L").resize((64, 32)).tobytes())) > 3
 
 
@@ -59,3 +60,20 @@ def test_two_charts_on_one_page_have_ids_of_their_own() -> None:
     ]
     assert ids[0]
     assert not ids[0] & ids[1]
+
+
+def test_the_mean_on_a_logarithmic_axis_follows_values_that_fall_fast() -> None:
+    falling = [10.0**-place for place in range(10)]
+    plain = plots._smoothed(falling, 0.7, False)
+    geometric = plots._smoothed(falling, 0.7, True)
+    assert geometric[-1] < plain[-1] / 100
+    assert geometric == sorted(geometric, reverse=True)
+    assert plots._smoothed([3.0] * 4, 0.7, True) == pytest.approx([3.0] * 4)
+
+
+def test_many_names_stand_beside_the_curves() -> None:
+    few = {f"loss {place}": ([1, 2, 3], [1, 2, 3]) for place in range(5)}
+    many = few | {"loss 5": ([1, 2, 3], [3, 2, 1])}
+    assert plots.lines(few).legends == []
+    (legend,) = plots.lines(many).legends
+    assert [text.get_text() for text in legend.get_texts()] == list(many)

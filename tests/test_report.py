@@ -195,7 +195,10 @@ def test_runs_that_upstream_trained_show_their_curves(tmp_path: Path) -> None:
     path = tmp_path / "train" / "events.out.tfevents.1.host"
     shards.write(path, [*events, b"more"])
     path.write_bytes(path.read_bytes()[:-3])
-    points = report.read(tmp_path).history.train
+    results.save(measured("val", 200), results.path(tmp_path / "eval", "val", 200))
+    found = report.read(tmp_path).history
+    assert [(p.step, p.split) for p in found.evals] == [(200, "val")]
+    points = found.train
     assert [(p.step, p.losses["Loss/total_loss"], p.learning_rate) for p in points] == [
         (100, 1.0, 0.5),
         (200, 0.5, 0.5),

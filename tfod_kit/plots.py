@@ -6,6 +6,7 @@ the colour of the text around it, so that a chart on a page reads in light and i
 """
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -178,7 +179,7 @@ def lines(
         mark = "o" if len(across) < 3 else None  # a line of one point would not show
         if smoothing and len(up) > 2:
             axes.plot(across, up, color=colour, lw=0.8, alpha=0.3)
-            up = _smoothed(up, smoothing)
+            up = _smoothed(up, smoothing, logarithmic)
         axes.plot(across, up, style, color=colour, lw=1.6, marker=mark, ms=4, label=_short(name))
     if logarithmic:
         _logarithmic(axes, "y")
@@ -248,7 +249,9 @@ def svg(figure: "Figure") -> str:
     ):
         # Text stays text, and whoever shows it has the letters that matplotlib's own font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(
+            stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -275,7 +278,6 @@ def _figure(title: str, *, width: float = 6.4, height: float = 3.2) -> tuple["Fi
 
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.set_label(title)
-    figure.patch.set_alpha(0)
     axes = figure.add_subplot()
     axes.patch.set_alpha(0)
     if title:
@@ -328,12 +330,16 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
-def _smoothed(values: Sequence[float], weight: float) -> list[float]:
-    """The exponential moving mean of the values up to each, corrected for its start at 0."""
+def _smoothed(values: Sequence[float], weight: float, logarithmic: bool) -> list[float]:
+    """The exponential moving mean of the values up to each, corrected for its start at 0.
+
+    On a logarithmic axis it is the geometric one: the other lies far above values that fall fast.
+    """
     smooth, last = [], 0.0
     for count, value in enumerate(values, start=1):
-        last = weight * last + (1 - weight) * value
-        smooth.append(last / (1 - weight**count))
+        last = weight * last + (1 - weight) * (math.log(value) if logarithmic else value)
+        mean = last / (1 - weight**count)
+        smooth.append(math.exp(mean) if logarithmic else mean)
     return smooth
 
 

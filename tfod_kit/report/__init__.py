@@ -78,6 +78,8 @@ def read(folder: Path, name: str = "") -> RunData:
     if not known.train:
         known = History(events.train_points(folder), known.evals)
     documents = [results.load(file) for file in results.available(folder / EVAL)]
+    if not known.evals:
+        known = History(known.train, _eval_points(documents))
     config = folder / pipeline_config.FILE_NAME
     found = RunData(
         name=name or folder.resolve().name,
@@ -100,6 +102,15 @@ def read(folder: Path, name: str = "") -> RunData:
             fix=f"Train it (`tfod train {folder}`), or measure it (`tfod evaluate {folder}`).",
         )
     return found
+
+
+def _eval_points(documents: Sequence[Results]) -> tuple[history.EvalPoint, ...]:
+    """The evaluations of a run that was not measured while it trained, as its history has them."""
+    return tuple(
+        history.EvalPoint(document.step, document.split, document.metrics)
+        for document in documents
+        if document.step is not None
+    )
 
 
 def read_all(folders: Sequence[Path]) -> list[RunData]:
