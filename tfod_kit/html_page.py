@@ -45,6 +45,7 @@ th:first-child, td:first-child, .text td, .text th { text-align: left; }
 td:first-child { white-space: normal; }
 .text td { white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
 .text td:first-child { overflow-wrap: break-word; }
+.text td:last-child { min-width: 10rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(440px, 100%), 1fr));
   gap: 1rem; align-items: start; }
 .chart { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
