@@ -81,6 +81,8 @@ TARGETS = {
     "onnx": Target(
         "tfod_kit.export.onnx",
         "ONNX, for ONNX Runtime on servers and desktops",
+        # tf2onnx leaves weights of a Mask R-CNN outside of its graph, as inputs.
+        architectures=("ssd", "center_net"),
         packages=("onnx", "onnxruntime", "tf2onnx"),
         extra="onnx",
     ),

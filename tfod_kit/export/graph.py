@@ -31,8 +31,12 @@ def module(source: "Source") -> Any:
         return {name: value for name, value in found.items() if name in OUTPUTS}
 
     spec = tf.TensorSpec([batch, None, None, 3], tf.uint8, INPUT)
-    upstream.detect = tf.function(detect, input_signature=[spec])
-    return upstream
+    # Not upstream's own module: saving that would trace its signature too, for any number of
+    # images, which a CenterNet with keypoints of one class among several cannot do.
+    made = tf.Module()
+    made.model = source.model
+    made.detect = tf.function(detect, input_signature=[spec])
+    return made
 
 
 def save(source: "Source", folder: Path) -> None:

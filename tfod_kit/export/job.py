@@ -173,6 +173,22 @@ def require(target: str, packages: Iterable[str], extra: str) -> None:
         )
 
 
+def require_any_batch(source: Source, asked: str) -> None:
+    """Makes sure that the model can take a number of images that its graph does not state.
+
+    Raises:
+      UsageError: upstream can only run it with a known one.
+    """
+    if getattr(source.detector, "largest_batch", None) == 1:
+        raise UsageError(
+            f"{asked} takes any number of images, and this model only one at a time.",
+            where=source.run,
+            found="a CenterNet with keypoints of one class among several",
+            fix="Export to saved_model with input type image_tensor, without --any_batch; or to "
+            "onnx or openvino.",
+        )
+
+
 def does_not_fit(prefix: Path, error: Exception) -> CheckpointError:
     """The error for a checkpoint that is not the config's model's."""
     return CheckpointError(

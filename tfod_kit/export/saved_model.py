@@ -6,7 +6,7 @@ import tempfile
 from typing import Any
 
 from tfod_kit.engine import averages, runtime
-from tfod_kit.export.job import Job, does_not_fit
+from tfod_kit.export.job import Job, does_not_fit, require_any_batch
 
 
 def write(job: Job) -> None:
@@ -17,7 +17,10 @@ def write(job: Job) -> None:
 
     Raises:
       CheckpointError: the checkpoint is not this model's.
+      UsageError: the model takes one image at a time, and any number is asked for.
     """
+    if job.any_batch or job.input_type != "image_tensor":
+        require_any_batch(job.source, f"A SavedModel as asked for ({job.input_type})")
     tf = runtime.start()
     from object_detection import exporter_lib_v2
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit.engine import runtime
-from tfod_kit.export.job import Job
+from tfod_kit.export.job import Job, require_any_batch
 from tfod_kit.records import shards
 
 VERSION = "1"
@@ -39,7 +39,9 @@ def write(job: Job) -> None:
 
     Raises:
       CheckpointError: the checkpoint is not this model's.
+      UsageError: the model takes one image at a time.
     """
+    require_any_batch(job.source, "TensorFlow Serving's folder")
     version = job.folder / VERSION
     _save(job.source.model, version)
     requests = list(_requests(_pictures(job)))

@@ -50,8 +50,10 @@ class OnnxDetector(BatchDetector):
             ) from error
         self.source = path
         try:
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 3  # errors; it warns of how tf2onnx writes resizing
             self._session = onnxruntime.InferenceSession(
-                path, providers=onnxruntime.get_available_providers()
+                path, options, providers=onnxruntime.get_available_providers()
             )
         except Exception as error:  # the runtime raises kinds of its own, below Exception
             raise CheckpointError(
