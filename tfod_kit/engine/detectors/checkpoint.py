@@ -141,7 +141,7 @@ def _graphs(model: Any, batch: int | None) -> tuple[Any, Any]:
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
     def resize(image: Any) -> Any:
-        images, shapes = model.preprocess(tf.cast(image, tf.float32)[tf.newaxis])
+        images, shapes = runtime.as_written(model.preprocess)(tf.cast(image, tf.float32)[tf.newaxis])
         return images[0], shapes[0]
 
     resized = resize.get_concrete_function()
@@ -153,7 +153,7 @@ def _graphs(model: Any, batch: int | None) -> tuple[Any, Any]:
         ]
     )
     def detect(images: Any, true_shapes: Any) -> Any:
-        found = module._run_inference_on_images(images, true_shapes)
+        found = runtime.as_written(module._run_inference_on_images)(images, true_shapes)
         return {name: value for name, value in found.items() if name in OUTPUTS}
 
     return resized, detect.get_concrete_function()
