@@ -117,7 +117,7 @@ def _losses(step: TrainingStep, rates: Sequence[float]) -> Iterator[float]:
     rate = tf.Variable(rates[0], trainable=False, dtype=tf.float32)
     step.set_learning_rate(rate)
     batches = iter(step.input)
-    print("Building the graph at the first step (half a minute or more, once) ...", flush=True)
+    print("Building the graph at the first step (up to a minute, once) ...", flush=True)
     loss = float(step.run(batches, 1).losses[TOTAL_LOSS])
     seen = [loss]
     with progress("sweeping", len(rates), "steps") as bar:

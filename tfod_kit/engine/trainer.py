@@ -228,7 +228,7 @@ class Trainer:
         """Takes the steps; returns how it ended, as runs.ended wants it."""
         batches = iter(self._step.input)
         summaries.input_images(writer, self._step.first_batch(batches), self._config, first)
-        print("Building the graph at the first step (some seconds to a minute, once) ...", flush=True)
+        print("Building the graph at the first step (up to a minute, once) ...", flush=True)
         step = self._advance(batches, first, steps)
         if self._resumed is not None:
             check_whole(self._step.model, self._resumed)

@@ -141,7 +141,8 @@ def _graphs(model: Any, batch: int | None) -> tuple[Any, Any]:
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
     def resize(image: Any) -> Any:
-        images, shapes = runtime.as_written(model.preprocess)(tf.cast(image, tf.float32)[tf.newaxis])
+        pixels = tf.cast(image, tf.float32)[tf.newaxis]
+        images, shapes = runtime.as_written(model.preprocess)(pixels)
         return images[0], shapes[0]
 
     resized = resize.get_concrete_function()
