@@ -10,9 +10,11 @@ from starlette.applications import Starlette
 
 from tfod_kit.errors import UsageError
 
+_BACKLOG = 2048  # connections that wait to be taken, uvicorn's own default
+
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to an address; port 0 takes a free one.
+    """A socket that listens at an address; port 0 takes a free one.
 
     Raises:
       UsageError: the address is taken or not this machine's.
@@ -22,6 +24,8 @@ def listen(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        # From here on who connects is kept waiting, not refused, until the service takes requests.
+        bound.listen(_BACKLOG)
     except OSError as error:
         bound.close()
         raise UsageError(
