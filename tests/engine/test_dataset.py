@@ -1,8 +1,14 @@
 """How the input's data set is made; what comes out of it is looked at by test_levers."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+from small_records import write_records
+from tfod import small_model
+
+from tfod_kit import pipeline_config
 from tfod_kit.engine import dataset, runtime
+from tfod_kit.engine import model as models
 from tfod_kit.engine.levers import Levers
 
 pytestmark = pytest.mark.slow
@@ -36,3 +42,25 @@ def test_no_thread_tunes_the_input_which_its_end_would_wait_for(levers, threads)
     options = dataset._options(levers)
     assert options.autotune.enabled is False
     assert options.threading.private_threadpool_size == threads
+
+
+def first_pictures(config, seed):
+    tf = runtime.start()
+    tf.keras.utils.set_random_seed(seed)
+    model = models.build(config, is_training=True, where=Path("x.config"))
+    features, _ = next(iter(dataset.build(config, model, Levers(seed=seed, deterministic=True))))
+    return features["image"].numpy()
+
+
+def test_random_crops_follow_the_seed_where_everything_is_determined(tmp_path):
+    from tensorflow.python.framework import config as switches
+
+    small_model(write_records(tmp_path / "records"), tmp_path / "run", "--augment", "ssd_crop")
+    config = pipeline_config.load(tmp_path / "run" / "pipeline.config")
+    switches.enable_op_determinism()
+    try:
+        one, same, other = (first_pictures(config, seed) for seed in (1, 1, 2))
+    finally:
+        switches.disable_op_determinism()
+    assert (one == same).all()
+    assert (one != other).any()

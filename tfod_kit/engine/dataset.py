@@ -50,7 +50,7 @@ def build(config: Any, model: Any, levers: Levers, context: Any = None) -> Any:
         model=model,
         input_context=context,
     )
-    with _built_here(levers):
+    with _built_here(levers), _crops_seeded(levers):
         data = quickly(make).repeat()
     return data.with_options(_options(levers))
 
@@ -75,6 +75,28 @@ def _options(levers: Levers) -> Any:
     if levers.deterministic:
         options.deterministic = True
     return options
+
+
+@contextmanager
+def _crops_seeded(levers: Levers) -> Iterator[None]:
+    """Has upstream's random crops follow the seed, within the block.
+
+    It draws them by an operation that follows only a seed of its own, and that TensorFlow refuses
+    without one where everything shall be determined.
+    """
+    if levers.seed is None and not levers.deterministic:
+        yield
+        return
+    runtime.start()
+    from object_detection.core import preprocessor
+
+    image = preprocessor.tf.image
+    unseeded = image.sample_distorted_bounding_box
+    image.sample_distorted_bounding_box = partial(unseeded, seed=(levers.seed or 0) + 1)
+    try:
+        yield
+    finally:
+        image.sample_distorted_bounding_box = unseeded
 
 
 @contextmanager
