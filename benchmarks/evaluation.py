@@ -68,10 +68,13 @@ print("RESULT", json.dumps([end - stamps[0], end - start, len(stamps) // 3, aver
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, help="a trained run folder")
+    demo = Path("work/demo/run")
+    parser.add_argument("run", type=Path, nargs="?", default=demo, help="a trained run folder")
     parser.add_argument("--split", default="train")
     parser.add_argument("--rounds", type=int, default=2)
     args = parser.parse_args()
+    if not (args.run / "pipeline.config").is_file():
+        parser.error(f"{args.run} is no run folder; `make demo` makes one")
     with tempfile.TemporaryDirectory() as named:
         out = Path(named)
         paths = prepare(args.run, args.split, out)
