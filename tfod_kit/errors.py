@@ -92,3 +92,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return f"Did you mean {' or '.join(repr(match) for match in matches)}?"
     more = f" and {len(choices) - _SHOWN} more" if len(choices) > _SHOWN else ""
     return f"Known: {', '.join(choices[:_SHOWN])}{more}."
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line; its kind where it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -4,11 +4,9 @@ import argparse
 from pathlib import Path
 
 from tfod_kit import benchmark
-from tfod_kit.cli.evaluate import DEFAULT_SPLIT
+from tfod_kit.cli.evaluate import DEFAULT_SPLIT, records_named
 from tfod_kit.cli.shared import count
-from tfod_kit.errors import UsageError
 from tfod_kit.progress import progress
-from tfod_kit.records import shards
 
 _DEFAULTS = benchmark.Settings()
 
@@ -44,8 +42,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    records, _ = records_named(args.records, args.split) if args.records else ([], "")
     settings = benchmark.Settings(
-        records=tuple(map(str, _records(args))),
+        records=tuple(map(str, records)),
         width=args.size[0],
         height=args.size[1],
         batch_sizes=args.batch_sizes,
@@ -67,22 +66,6 @@ def run(args: argparse.Namespace) -> int:
     if not all(row.error for row in rows):
         print(f"Charts:  {args.out / benchmark.LATENCY}, {args.out / benchmark.THROUGHPUT}")
     return 1 if any(row.error for row in rows) else 0
-
-
-def _records(args: argparse.Namespace) -> list[Path]:
-    if not args.records:
-        return []
-    if not Path(args.records).is_dir():
-        return shards.match(args.records)
-    splits = shards.bases(Path(args.records))
-    if args.split not in splits:
-        raise UsageError(
-            f"There is no split {args.split!r}.",
-            where=args.records,
-            found=", ".join(splits) or "no records at all",
-            fix="Name one of those with --split.",
-        )
-    return splits[args.split]
 
 
 def _counts(text: str) -> tuple[int, ...]:

@@ -157,8 +157,8 @@ def _check_folds(out: Path, folds: int) -> None:
 
 
 def _convert(args: argparse.Namespace, split: "Split", out: Path) -> None:
+    from tfod_kit import hardware
     from tfod_kit.convert import convert
-    from tfod_kit.records import pool
 
     if args.link and args.to == TFRECORD:
         raise UsageError(
@@ -179,7 +179,7 @@ def _convert(args: argparse.Namespace, split: "Split", out: Path) -> None:
         split=split,
         seed=args.seed,
         num_shards=_number(args.shards, "--shards"),
-        workers=_number(args.workers, "--workers") or pool.cores(),
+        workers=_number(args.workers, "--workers") or hardware.cores(),
         on_error=args.on_error,
         origin=args.origin,
         max_side=args.max_side,

@@ -250,12 +250,21 @@ def _pictures(paths: list[Path]) -> int:
     return sum(map(shards.count, paths))
 
 
+def records_named(records: str, split: str | None) -> tuple[list[Path], str]:
+    """The record files that --records and --split name, and what to call them.
+
+    Raises:
+      UsageError: there are none.
+    """
+    if Path(records).is_dir():
+        return _split_of(Path(records), split or DEFAULT_SPLIT)
+    return shards.match(records), split or Path(records).name
+
+
 def _records(args: argparse.Namespace) -> tuple[list[Path], str]:
     """The record files to measure on, and what to call them."""
-    if args.records and not Path(args.records).is_dir():
-        return shards.match(args.records), args.split or Path(args.records).name
     if args.records:
-        return _split_of(Path(args.records), args.split or DEFAULT_SPLIT)
+        return records_named(args.records, args.split)
     config = args.model / CONFIG if args.model.is_dir() else args.model
     paths = configured_records(pipeline_config.load(config)) if config.is_file() else []
     if not paths:

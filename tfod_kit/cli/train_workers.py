@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -192,6 +191,6 @@ def _without(arguments: Sequence[str], option: str) -> list[str]:
             skip = False
         elif argument == option:
             skip = True
-        elif not re.match(rf"{option}=", argument):
+        elif not argument.startswith(f"{option}="):
             kept.append(argument)
     return kept

@@ -9,7 +9,7 @@ from typing import Any
 
 from tfod_kit.engine import runtime
 from tfod_kit.engine.inputs import Skipped, faults, record_files
-from tfod_kit.errors import ConfigError, DataError, SetupError, TfodKitError
+from tfod_kit.errors import ConfigError, DataError, SetupError, TfodKitError, first_line
 from tfod_kit.records import example
 from tfod_kit.records.salvage import Damage, salvage
 
@@ -48,11 +48,11 @@ def explained(config: Any, config_path: Path, skipped: Skipped | None) -> Iterat
     try:
         yield
     except (errors.ResourceExhaustedError, MemoryError) as error:
-        raise out_of_memory(config, config_path, _first_line(error)) from error
+        raise out_of_memory(config, config_path, first_line(error)) from error
     except (errors.UnavailableError, errors.AbortedError) as error:
         raise SetupError(
             "Another worker is gone, or cannot be reached any more.",
-            found=_first_line(error),
+            found=first_line(error),
             fix="What that worker printed last tells why. Start all workers again with the same "
             "command: training resumes from the last checkpoint.",
         ) from error
@@ -61,7 +61,7 @@ def explained(config: Any, config_path: Path, skipped: Skipped | None) -> Iterat
             raise ConfigError(
                 "XLA cannot compile this model's training step.",
                 where=config_path,
-                found=_first_line(error),
+                found=first_line(error),
                 fix="Train without --xla.",
             ) from error
         cause = _bad_input(config, skipped, error)
@@ -211,7 +211,7 @@ def _bad_input(config: Any, skipped: Skipped | None, error: Any) -> TfodKitError
         return DataError(
             "A record cannot be read.",
             where=", ".join(config.train_input_reader.tf_record_input_reader.input_path),
-            found=_first_line(error),
+            found=first_line(error),
             fix="Convert the data set anew.",
         )
     return found
@@ -222,8 +222,3 @@ def _listed(sources: list[Source]) -> str:
         return "unknown (its records have no image/source_id)"
     more = f" and {len(sources) - _SHOWN} more" if len(sources) > _SHOWN else ""
     return ", ".join(map(str, sources[:_SHOWN])) + more
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(getattr(error, "message", "") or error)
-    return text.splitlines()[0] if text else type(error).__name__

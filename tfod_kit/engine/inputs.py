@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit.engine import runtime
-from tfod_kit.errors import DataError
+from tfod_kit.errors import DataError, first_line
 from tfod_kit.records import example, shards
 from tfod_kit.records.salvage import Damage, salvage
 
@@ -60,7 +60,7 @@ def fault(record: bytes) -> str | None:
     try:
         tf.io.decode_image(encoded[0], channels=3, expand_animations=False)
     except (tf.errors.OpError, ValueError) as error:
-        return f"its picture does not decode: {str(error).splitlines()[0]}"
+        return f"its picture does not decode: {first_line(error)}"
     edges = [features.get(key, ("", ()))[1] for key in _EDGES]
     if len({len(values) for values in edges}) > 1:
         return "its boxes have not four edges each"

@@ -13,7 +13,7 @@ from typing import Any
 
 from tfod_kit import checkpoint_index, checkpoints
 from tfod_kit.checkpoint_index import VALUE, Variable
-from tfod_kit.errors import CheckpointError
+from tfod_kit.errors import CheckpointError, first_line
 
 _SHOWN = 3
 
@@ -151,7 +151,7 @@ def fine_tune(model: Any, settings: Any, data: Any, where: Path) -> Restored:
             "The checkpoint to fine-tune does not fit this model.",
             where=prefix,
             expected=f"a TF2 checkpoint of this model ({settings.fine_tune_checkpoint_type})",
-            found=str(error).splitlines()[0],
+            found=first_line(error),
             fix=f"Check fine_tune_checkpoint and fine_tune_checkpoint_type in {where}.",
         ) from error
     return restored(model, prefix, settings.fine_tune_checkpoint_type)

@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from tfod_kit import compat
-from tfod_kit.errors import SetupError, UsageError
+from tfod_kit.errors import SetupError, UsageError, first_line
 
 
 def start() -> ModuleType:
@@ -90,7 +90,7 @@ def _tpu_strategy(tf: ModuleType, tpu: str) -> Any:
     except (ValueError, OSError, tf.errors.OpError) as error:
         raise UsageError(
             f"The TPU {tpu!r} cannot be reached.",
-            found=str(error).splitlines()[0],
+            found=first_line(error),
             fix="Check the name and the zone (`gcloud compute tpus list`), and that this machine "
             "may reach it; TPU training reads and writes gs:// paths only.",
         ) from error

@@ -9,7 +9,7 @@ from tfod_kit.engine import batch_size, levers, runtime, workers
 from tfod_kit.engine.inputs import check_records, count_readable
 from tfod_kit.engine.judge import Judge, Measure
 from tfod_kit.engine.trainer import Every, Trainer, TrainOptions, TrainResult
-from tfod_kit.errors import CheckpointError, ConfigError, UsageError
+from tfod_kit.errors import CheckpointError, ConfigError, UsageError, first_line
 
 __all__ = ["Every", "TrainOptions", "TrainResult", "train"]
 
@@ -147,5 +147,5 @@ def _fault(prefix: Path) -> str | None:
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
     except (tf.errors.OpError, RuntimeError, IndexError, ValueError) as error:
-        return str(error).splitlines()[0]
+        return first_line(error)
     return None

@@ -28,7 +28,7 @@ from tfod_kit.engine.restore import check_whole
 from tfod_kit.engine.step import TOTAL_LOSS, Outcome, TrainingStep
 from tfod_kit.engine.stop import StopRequest
 from tfod_kit.engine.workers import Agreement, Cluster
-from tfod_kit.errors import CheckpointError
+from tfod_kit.errors import CheckpointError, first_line
 from tfod_kit.history import TrainPoint
 from tfod_kit.progress import Progress, progress
 
@@ -351,7 +351,7 @@ class Trainer:
             raise CheckpointError(
                 "The checkpoint cannot be saved.",
                 where=self._folder / f"ckpt-{step}",
-                found=str(error).splitlines()[0],
+                found=first_line(error),
                 fix="Check the free space and the permissions; training resumes from the last "
                 "checkpoint that was saved. --keep 1 needs the least room.",
             ) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfod_kit import checkpoints, evaluate, labels, pipeline_config
-from tfod_kit.errors import CheckpointError, SetupError, UsageError
+from tfod_kit.errors import CheckpointError, SetupError, UsageError, first_line
 from tfod_kit.evaluate import Example
 from tfod_kit.labels import LabelMap
 from tfod_kit.records import shards
@@ -194,7 +194,7 @@ def does_not_fit(prefix: Path, error: Exception) -> CheckpointError:
     return CheckpointError(
         "The checkpoint does not fit the model of its config.",
         where=prefix,
-        found=str(error).splitlines()[0],
+        found=first_line(error),
         fix="Use the pipeline.config that this checkpoint was trained with.",
     )
 

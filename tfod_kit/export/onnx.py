@@ -5,7 +5,7 @@ from typing import Any
 
 from tfod_kit import files
 from tfod_kit.engine.detectors.onnx import FILE, LABELS
-from tfod_kit.errors import SetupError
+from tfod_kit.errors import SetupError, first_line
 from tfod_kit.export.job import Job
 from tfod_kit.export.quiet import quiet
 
@@ -28,7 +28,7 @@ def write(job: Job) -> None:
         raise SetupError(
             "tf2onnx cannot convert this model.",
             where=job.source.run,
-            found=str(error).strip().splitlines()[0] if str(error) else type(error).__name__,
+            found=first_line(error),
             fix="Export it to saved_model or openvino.",
         ) from error
     classes = json.dumps(dict(job.source.label_map.ids), ensure_ascii=False)

@@ -9,7 +9,7 @@ from tfod_kit.engine import averages, runtime
 from tfod_kit.engine.detectors.resize import bilinear, fitted_size
 from tfod_kit.engine.detectors.tflite import FILE
 from tfod_kit.engine.detectors.tflite_metadata import UNUSED, Metadata, embed
-from tfod_kit.errors import ConfigError, SetupError
+from tfod_kit.errors import ConfigError, SetupError, first_line
 from tfod_kit.export.job import Job, Source, does_not_fit
 from tfod_kit.export.quiet import quiet
 from tfod_kit.labels import LabelMap
@@ -141,7 +141,7 @@ def _converted(job: Job, folder: str, mean: Any, std: Any) -> bytes:
         raise SetupError(
             "TensorFlow Lite's converter cannot take this model.",
             where=job.source.run,
-            found=str(error).strip().splitlines()[0] if str(error) else type(error).__name__,
+            found=first_line(error),
             fix="Try --quantise float32; or export to onnx or openvino.",
         ) from error
 

@@ -5,13 +5,13 @@ however many pictures there are.
 """
 
 import itertools
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tfod_kit import hardware
 from tfod_kit.annotations import ObjectAnnotation
 from tfod_kit.errors import DataError
 from tfod_kit.predict import tiles
@@ -83,7 +83,7 @@ def detected(
       lanes: calls of the detector at the same time; 1 for one that does not allow more.
     """
     # The batches in flight already keep the reading busy when pictures go one by one.
-    cores = os.cpu_count() or 2
+    cores = hardware.cores()
 
     def find(batch: Sequence[tuple[Item, Any]]) -> list[tuple[Item, Any, Objects]]:
         return _found(detector, batch, wanted, tiling)

@@ -36,11 +36,6 @@ class _Stopped(Exception):
     """Another task failed; this one's result is of no use any more."""
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def fork_is_safe() -> bool:
     """Whether this process may be copied instead of starting others anew, which takes a second.
 

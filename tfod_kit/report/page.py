@@ -1,11 +1,10 @@
 """The page of a run: all that is known of it, in one file that needs no network."""
 
-import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from tfod_kit import __version__, hardware, plots, results
+from tfod_kit import __version__, hardware, pipeline_config, plots, results
 from tfod_kit.html_page import Page
 from tfod_kit.report import RunData, short_name
 from tfod_kit.report.charts import CHARTS
@@ -239,7 +238,7 @@ def _environment(page: Page, run: RunData) -> None:
     page.heading("How it was made")
     memory = hardware.memory()
     rows = [
-        ["this machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+        ["this machine", f"{platform.system()} {platform.machine()}, {hardware.cores()} cores"
          + (f", {memory / _GIB:.0f} GiB" if memory else "")],
         ["Python", platform.python_version()],
     ]  # fmt: skip
@@ -255,7 +254,7 @@ def _environment(page: Page, run: RunData) -> None:
             text=True,
         )
     if run.config:
-        page.details("pipeline.config", run.config)
+        page.details(pipeline_config.FILE_NAME, run.config)
 
 
 def _charts(run: RunData, names: tuple[str, ...]) -> list[str]:

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tfod_kit import __version__, predict, visualize
+from tfod_kit import __version__, hardware, predict, visualize
 from tfod_kit.annotations import ObjectAnnotation
 from tfod_kit.serve import metrics, uploads
 from tfod_kit.serve.batching import Batcher
@@ -71,7 +70,7 @@ class Service:
         # can gather while one is in the model.
         self._room = asyncio.Semaphore(2 * batch_size)
         # Pillow lets other threads run while it decodes.
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="pictures")
+        self._pool = ThreadPoolExecutor(hardware.cores(), thread_name_prefix="pictures")
 
     def app(self) -> Starlette:
         """The ASGI application."""

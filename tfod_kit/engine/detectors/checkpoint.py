@@ -11,7 +11,7 @@ from tfod_kit.engine import model as models
 from tfod_kit.engine.detectors import classes
 from tfod_kit.engine.detectors.base import BatchDetector, Prepared
 from tfod_kit.engine.detectors.objects import OUTPUTS
-from tfod_kit.errors import CheckpointError
+from tfod_kit.errors import CheckpointError, first_line
 
 EXPECTED = f"a folder with {pipeline_config.FILE_NAME} and checkpoints"
 
@@ -177,7 +177,7 @@ def _matched(model: Any, prefix: Path) -> Iterator[None]:
         raise CheckpointError(
             "The checkpoint does not fit the model of its config.",
             where=prefix,
-            found=str(error).splitlines()[0],
+            found=first_line(error),
             fix="Use the pipeline.config that this checkpoint was trained with; if the file is "
             "damaged, name an earlier one with --checkpoint.",
         ) from error

@@ -7,7 +7,7 @@ from typing import Any
 from tfod_kit.engine.detectors import classes
 from tfod_kit.engine.detectors.base import BatchDetector
 from tfod_kit.engine.detectors.objects import BOXES, CLASSES, COUNT, OUTPUTS, SCORES
-from tfod_kit.errors import CheckpointError, SetupError
+from tfod_kit.errors import CheckpointError, SetupError, first_line
 
 EXPECTED = "an .onnx file"
 
@@ -59,7 +59,7 @@ class OnnxDetector(BatchDetector):
             raise CheckpointError(
                 "The ONNX model cannot be loaded.",
                 where=path,
-                found=str(error).splitlines()[0],
+                found=first_line(error),
                 fix="Export it again: `tfod export RUN --target onnx`.",
             ) from error
         told = self._session.get_modelmeta().custom_metadata_map.get(LABELS)

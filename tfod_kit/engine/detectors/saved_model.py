@@ -8,7 +8,7 @@ from tfod_kit.engine import runtime
 from tfod_kit.engine.detectors import classes
 from tfod_kit.engine.detectors.base import BatchDetector
 from tfod_kit.engine.detectors.objects import OUTPUTS
-from tfod_kit.errors import CheckpointError, UsageError
+from tfod_kit.errors import CheckpointError, UsageError, first_line
 from tfod_kit.records import example
 
 EXPECTED = "a folder with a SavedModel"
@@ -47,21 +47,21 @@ class SavedModelDetector(BatchDetector):
         self.label_map = label_map
         tf = runtime.start()
         try:
-            self._model = tf.saved_model.load(str(folder))
-            self._signature = self._model.signatures[_SIGNATURE]
+            model = tf.saved_model.load(str(folder))
+            signature = model.signatures[_SIGNATURE]
         except (OSError, KeyError, ValueError) as error:
             raise CheckpointError(
                 "The SavedModel cannot be loaded.",
                 where=folder,
                 expected=f"a SavedModel with a {_SIGNATURE} signature",
-                found=str(error).splitlines()[0],
+                found=first_line(error),
                 fix="Export it again (`tfod export`).",
             ) from error
-        ((_, arguments),) = [self._signature.structured_input_signature]
+        ((_, arguments),) = [signature.structured_input_signature]
         ((self._input, spec),) = arguments.items()
         self.largest_batch = spec.shape[0]
         feed = _feeds(tf).get((spec.dtype, spec.shape.rank))
-        if spec.dtype == tf.string and _parses_records(self._signature):
+        if spec.dtype == tf.string and _parses_records(signature):
             feed = _as_records
         if feed is None:
             raise UsageError(
@@ -73,22 +73,25 @@ class SavedModelDetector(BatchDetector):
                 fix="Export it with `tfod export --input_type image_tensor`.",
             )
         self._feed = feed
-        self._frozen = _frozen(self._signature)
+        self._call = _frozen(model, signature)
 
     def _run(self, pixels: Any, true_shapes: Any) -> Mapping[str, Any]:
-        found = self._frozen(**{self._input: self._feed(pixels)})
+        found = self._call(**{self._input: self._feed(pixels)})
         return {name: value.numpy() for name, value in found.items() if name in OUTPUTS}
 
 
-def _frozen(signature: Any) -> Callable[..., Mapping[str, Any]]:
+def _frozen(model: Any, signature: Any) -> Callable[..., Mapping[str, Any]]:
     """The signature with its variables as constants, which TensorFlow then optimises with the
-    graph: a third less time a picture. As it is where that cannot be done (tables, TF1 models)."""
+    graph: a third less time a picture. As it is where that cannot be done (tables, TF1 models).
+
+    The model's variables are kept no longer than they are needed."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     try:
         made = convert_variables_to_constants_v2(signature)
     except (ValueError, KeyError, NotImplementedError):
-        return signature
+        # The signature holds its variables weakly: the model has to stay.
+        return lambda _kept=model, **inputs: signature(**inputs)
     names = sorted(signature.structured_outputs)
 
     def call(**inputs: Any) -> Mapping[str, Any]:

@@ -1,10 +1,10 @@
 """A TensorFlow Lite model, run by LiteRT: tfod_kit's, upstream's exporter's, or another's."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfod_kit import hardware
 from tfod_kit.engine.detectors import classes, objects
 from tfod_kit.engine.detectors.base import BatchDetector, Prepared
 from tfod_kit.engine.detectors.resize import bilinear, fitted_size
@@ -15,7 +15,7 @@ from tfod_kit.engine.detectors.tflite_metadata import (
     output_order,
     suppressed_classes,
 )
-from tfod_kit.errors import CheckpointError
+from tfod_kit.errors import CheckpointError, first_line
 from tfod_kit.labels import LabelMap
 
 EXPECTED = "a .tflite file"
@@ -62,7 +62,7 @@ class TfliteDetector(BatchDetector):
             raise CheckpointError(
                 "The TensorFlow Lite model cannot be loaded.",
                 where=path,
-                found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                found=first_line(error),
                 fix="Export it again: `tfod export RUN --target tflite`.",
             ) from error
         self.label_map = label_map or _label_map(self._told.labels)
@@ -134,7 +134,7 @@ def _threads(model: bytes) -> int:
     leaves out the class at place T (seen with ai-edge-litert 2.3.0; tensorflow issue 56058), unless
     there are as many threads as classes.
     """
-    processors = os.cpu_count() or 1
+    processors = hardware.cores()
     suppressed = suppressed_classes(model)
     return processors if suppressed is None or processors >= suppressed else 1
 
