@@ -73,3 +73,19 @@ def test_files_are_readable_as_the_umask_says(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("x")
     modes = {path.stat().st_mode for path in tmp_path.iterdir()}
     assert len(modes) == 1
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_part_may_be_written_out_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    if not there:
+        monkeypatch.setattr(files, "_sync_file_range", lambda: None)
+    elif files._sync_file_range() is None:
+        pytest.skip("this system has no sync_file_range")
+    path = tmp_path / "a"
+    with files.atomic_file(path) as stream:
+        stream.write(b"first ")
+        files.start_writing_out(stream, 0, 6)
+        stream.write(b"second")
+    assert path.read_bytes() == b"first second"

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tfod_kit import files
 from tfod_kit.errors import DataError, UsageError
 from tfod_kit.records import shards
 
@@ -18,6 +19,21 @@ def path(tmp_path: Path) -> Path:
 def test_what_is_written_is_read(path: Path) -> None:
     assert list(shards.read(path)) == RECORDS
     assert shards.count(path) == 3
+
+
+def test_parts_are_written_out_while_others_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[int, int]] = []
+    monkeypatch.setattr(shards, "_WRITE_OUT", 100)
+    monkeypatch.setattr(
+        files, "start_writing_out", lambda _, start, size: begun.append((start, size))
+    )
+    records = [bytes(50)] * 5
+    size, _ = shards.write(tmp_path / "a.tfrecord", records)
+    assert list(shards.read(tmp_path / "a.tfrecord")) == records
+    assert begun == [(0, 132), (132, 132)]
+    assert size == 330
 
 
 def test_the_framing_is_tensorflows(tmp_path: Path) -> None:

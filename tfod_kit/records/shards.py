@@ -15,11 +15,12 @@ from typing import IO
 
 import google_crc32c
 
+from tfod_kit import files
 from tfod_kit.errors import DataError, UsageError
-from tfod_kit.files import atomic_file
 
 SUFFIX = ".tfrecord"
 
+_WRITE_OUT = 8 << 20  # bytes that are carried to the disk at once while the next are made
 _MASK_DELTA = 0xA282EAD8
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
@@ -77,8 +78,8 @@ def write(path: Path, records: Iterable[bytes]) -> tuple[int, int]:
     Raises:
       UsageError: the file cannot be written.
     """
-    size = crc = 0
-    with atomic_file(path) as stream:
+    size = crc = begun = 0
+    with files.atomic_file(path) as stream:
         for data in records:
             length = _LENGTH.pack(len(data))
             header = length + _CRC.pack(_masked(google_crc32c.value(length)))
@@ -91,6 +92,9 @@ def write(path: Path, records: Iterable[bytes]) -> tuple[int, int]:
             crc = google_crc32c.extend(
                 google_crc32c.extend(google_crc32c.extend(crc, header), data), trailer
             )
+            if size - begun >= _WRITE_OUT:
+                files.start_writing_out(stream, begun, size - begun)
+                begun = size
     return size, crc
 
 
