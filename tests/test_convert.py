@@ -231,7 +231,9 @@ def test_a_kill_in_the_middle_leaves_no_half_output(tmp_path: Path, kind: signal
     before = _content(out)
     # The images are slowed down, so that the signal hits while records are written.
     script = (
-        "import sys, time\nfrom tfod_kit.records import images\n"
+        "import signal, sys, time\nfrom tfod_kit.records import images\n"
+        # A shell starts what runs in its background with Ctrl-C ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from tfod_kit.cli.main import main\n"
         "load = images.load\n"
         "def slow(*a, **k):\n    time.sleep(0.1)\n    return load(*a, **k)\n"
