@@ -42,18 +42,19 @@ sys.exit(code)
 PLAN = """
 import sys
 from pathlib import Path
-from tfod_kit import convert
+from tfod_kit import convert, datasets
 from tfod_kit.formats.findings import Findings
 
 def plan(source):
     findings = Findings()
-    with convert._collected_later():
-        loaded = convert._loaded((source,), "auto", None, None, None, findings, 0)
-        groups, _ = convert._groups(loaded, None, 0, findings)
-        return convert._plan(groups, Path("out"), loaded.classes, None, 0, "fix", None, True)
+    loaded = datasets.load(source, findings=findings, deferring=True)
+    groups, _ = convert._groups(loaded, None, 0, findings)
+    return convert._plan(groups, Path("out"), loaded.classes, None, 0, "fix", None, True)
 
-shards = plan(Path(sys.argv[1]))
-print(sum(len(shard.annotations) for shard in shards), "images,", len(shards), "record files")
+with convert._uncollected() as out_of_sight:
+    shards = plan(Path(sys.argv[1]))
+    out_of_sight()
+    print(sum(len(shard.annotations) for shard in shards), "images,", len(shards), "record files")
 del shards
 """
 OPEN = "import sys\nfrom pycocotools.coco import COCO\nCOCO(sys.argv[1])"

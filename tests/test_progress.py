@@ -9,6 +9,11 @@ from tfod_kit import progress as module
 from tfod_kit.progress import progress
 
 
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def _clock(monkeypatch: pytest.MonkeyPatch, now: Iterator[float]) -> None:
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(now)))
 
@@ -36,3 +41,16 @@ def test_what_was_done_before_does_not_flatter_the_rate(monkeypatch: pytest.Monk
     bar.start_at(100)
     bar.done += 10
     assert "110/200 steps  1 steps/s" in bar.line()
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.5, False), (2.0, True)])
+def test_what_is_brief_is_not_spoken_of(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, shown: bool
+) -> None:
+    for stream in (io.StringIO(), _Terminal()):
+        _clock(monkeypatch, chain([0.0], repeat(seconds)))
+        with progress("reading", 2, "files", stream, brief=True) as bar:
+            bar.advance()
+            bar.advance()
+        assert ("2/2 files" in stream.getvalue()) is shown
+        assert bool(stream.getvalue()) is shown

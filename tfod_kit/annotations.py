@@ -189,3 +189,8 @@ class ImageAnnotation:
         if isinstance(objects, Deferred):
             return objects.labels
         return [item.label for item in objects]
+
+    @property
+    def pointed(self) -> tuple[ObjectAnnotation, ...]:
+        """The objects, if some may have keypoints."""
+        return () if isinstance(self.objects, Deferred) else self.objects

@@ -64,6 +64,8 @@ def load(
     findings: Findings,
     origin: int = 0,
     deferring: bool = False,
+    workers: int = 1,
+    masks: bool = True,
 ) -> Loaded:
     """Reads all annotations.
 
@@ -79,6 +81,8 @@ def load(
       findings: takes whatever is skipped or repaired.
       origin: the number of the first pixel in formats that may count from 0 or from 1.
       deferring: whether objects may be annotations.Deferred.
+      workers: processes that may read at once.
+      masks: whether they are wanted; some are read all the same.
 
     Raises:
       UsageError: a path, name or option is wrong.
@@ -96,7 +100,7 @@ def load(
     for path, wanted in zip(paths, _formats(format, len(paths)), strict=True):
         root = root_of(path)
         index = ImageIndex(images_folder or root)
-        context = Context(root, index, findings, origin, given, deferring=alone)
+        context = Context(root, index, findings, origin, given, alone, workers, masks)
         name, read, parts = _read(path, wanted, context)
         names.append(name)
         reads.append(read)

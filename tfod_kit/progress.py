@@ -18,7 +18,9 @@ class Progress:
       done: the units finished so far.
     """
 
-    def __init__(self, what: str, total: int | None, unit: str, stream: TextIO) -> None:
+    def __init__(
+        self, what: str, total: int | None, unit: str, stream: TextIO, brief: bool = False
+    ) -> None:
         self.what = what
         self.total = total
         self.unit = unit
@@ -28,6 +30,7 @@ class Progress:
         self._start = time.monotonic()
         self._next_line = self._start + _FIRST_LINE_S
         self._note = ""
+        self._silent = brief  # nothing was said yet, and need not be
 
     def start_at(self, done: int) -> None:
         """Counts `done` units as finished before now, so that the rate is not flattered."""
@@ -71,9 +74,11 @@ class Progress:
         return "  ".join(parts) + (f"  {self._note}" if self._note else "")
 
     def finish(self) -> None:
-        print(self.line(), file=self._stream, flush=True)
+        if not self._silent:
+            print(self.line(), file=self._stream, flush=True)
 
     def _show(self) -> None:
+        self._silent = False
         print(self.line(), file=self._stream, flush=True)
         self._next_line = time.monotonic() + _LINE_EVERY_S
 
@@ -81,8 +86,10 @@ class Progress:
 class _LiveProgress(Progress):
     """The same figures, as one line that a terminal keeps redrawing."""
 
-    def __init__(self, what: str, total: int | None, unit: str, stream: TextIO) -> None:
-        super().__init__(what, total, unit, stream)
+    def __init__(
+        self, what: str, total: int | None, unit: str, stream: TextIO, brief: bool
+    ) -> None:
+        super().__init__(what, total, unit, stream, brief)
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as RichProgress
@@ -91,7 +98,8 @@ class _LiveProgress(Progress):
             BarColumn(bar_width=24), TextColumn("{task.description}"), console=Console(file=stream)
         )
         self._task = self._bar.add_task(what, total=total)
-        self._bar.start()
+        if not brief:
+            self._bar.start()
 
     def say(self, line: str) -> None:
         self._bar.console.print(line, markup=False, highlight=False)
@@ -104,10 +112,14 @@ class _LiveProgress(Progress):
         self._bar.start()
 
     def finish(self) -> None:
-        self._show()
+        if not self._silent:
+            self._show()
         self._bar.stop()
 
     def _show(self) -> None:
+        if self._silent:
+            self._silent = False
+            self._bar.start()
         figures = self.line().replace("[", r"\[")  # [ ] is markup to rich
         self._bar.update(self._task, completed=self.done, description=figures)
         self._next_line = time.monotonic() + _REDRAW_EVERY_S
@@ -115,7 +127,7 @@ class _LiveProgress(Progress):
 
 @contextmanager
 def progress(
-    what: str, total: int | None, unit: str, stream: TextIO | None = None
+    what: str, total: int | None, unit: str, stream: TextIO | None = None, *, brief: bool = False
 ) -> Iterator[Progress]:
     """Shows how far `what` has come, on stderr, until the block ends.
 
@@ -124,10 +136,11 @@ def progress(
       total: how many units there are; None when that is not known.
       unit: the unit's plural, such as "images".
       stream: where to show it; stderr unless told.
+      brief: for what often takes less than a second: nothing is said of it then.
     """
     target = stream or sys.stderr
     kind = _LiveProgress if target.isatty() else Progress
-    shown = kind(what, total, unit, target)
+    shown = kind(what, total, unit, target, brief)
     try:
         yield shown
     finally:

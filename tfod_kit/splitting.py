@@ -164,7 +164,7 @@ def _assigned(
 ) -> list[str]:
     ids = [a.source_id for a in every]
     if split.by == "class":
-        shown = [frozenset(item.label for item in a.objects) for a in every]
+        shown = [frozenset(a.labels) for a in every]
         return stratify.by_class(ids, shown, ratios, seed)
     if split.by == "group":
         groups = _groups(split.group_key, loaded, every)

@@ -113,6 +113,8 @@ def test_a_mask_that_cannot_be_read_costs_the_mask_alone(
         ({"category_id": 2}, "class_missing"),
         ({"bbox": []}, "box_missing"),
         ({"bbox": [1, 2]}, "box_missing"),
+        ({"bbox": [1, 2, 3, "4"]}, "number_unreadable"),
+        ({"bbox": {"x": 1}}, "number_unreadable"),
     ],
 )
 def test_what_only_a_person_can_mend(tmp_path: Path, item: dict, code: str) -> None:
@@ -138,8 +140,8 @@ def test_images_and_annotations_without_each_other(tmp_path: Path) -> None:
         ('{"images": [], "annotations": [{"image_id": 1', "truncated"),
         ('{"images": [{"id": 1}], "annotations": []}', r"file_name.*images\[0\]"),
         (
-            '{"images": [], "annotations": [{"image_id": 1, "category_id": 1, "bbox": ["x"]}]}',
-            "bbox",
+            '{"images": [], "annotations": [{"image_id": 1, "category_id": [], "bbox": []}]}',
+            "category_id",
         ),
     ],
 )
@@ -315,11 +317,36 @@ def test_deferred_objects_are_those_that_are_read_at_once(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "changed",
-    [{"category_id": 9}, {"id": 1}, {"bbox": [1, 2, 3]}, {"bbox": None}, {"keypoints": [1, 2, 2]}],
+    [
+        {"category_id": 9},
+        {"id": 1},
+        {"bbox": [1, 2, 3]},
+        {"bbox": ["1", 2, 3, 4]},
+        {"bbox": None},
+        {"keypoints": [1, 2, 2]},
+    ],
 )
-def test_what_may_be_wrong_is_looked_at_while_planning(tmp_path: Path, changed: dict) -> None:
+def test_what_may_be_wrong_is_looked_at_while_planning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict
+) -> None:
+    monkeypatch.setattr(coco, "_AT_ONCE", 1)
     at = replace(context(tmp_path, "skip"), deferring=True)
     picture(tmp_path / "a.jpg")
     coco_file(tmp_path / "a.json", [IMAGE], [ITEM, ITEM | {"id": 2} | changed])
     (annotation,) = _part(tmp_path, at).images
     assert isinstance(annotation.objects, tuple)
+
+
+@pytest.mark.parametrize("deferring", [False, True])
+def test_masks_that_nobody_wants_are_not_read(tmp_path: Path, deferring: bool) -> None:
+    at = replace(context(tmp_path), deferring=deferring, masks=False)
+    picture(tmp_path / "a.jpg")
+    outline = {"segmentation": [[4, 3, 20, 3, 20, 15]]}
+    coco_file(tmp_path / "a.json", [IMAGE], [ITEM | outline, ITEM | {"id": 2, "segmentation": [1]}])
+    (annotation,) = _part(tmp_path, at).images
+    assert [item.mask for item in annotation.objects] == [None, None]
+    assert at.findings.counts == {}
+    # Where there is no box, the outline's is.
+    coco_file(tmp_path / "a.json", [IMAGE], [ITEM | outline | {"bbox": None}])
+    (annotation,) = _part(tmp_path, at).images
+    assert [item.box for item in annotation.objects] == [Box(0.1, 0.1, 0.5, 0.5)]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -256,6 +257,9 @@ def test_a_segmentation_that_does_not_fit_costs_the_masks_alone(
     ((annotation,),) = list(_read(tmp_path / "voc", at).values())
     assert [item.mask is None for item in annotation.objects] == [True, False]
     assert at.findings.counts == {"mask_ignored": 1}
+    at = replace(context(tmp_path / "voc"), masks=False)
+    ((annotation,),) = list(_read(tmp_path / "voc", at).values())
+    assert at.findings.counts == {}
 
 
 def test_masks_of_several_outlines_are_painted(tmp_path: Path) -> None:

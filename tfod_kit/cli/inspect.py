@@ -55,7 +55,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the figures; writes the page where one is asked for."""
-    from tfod_kit import inspection, pipeline_config
+    from tfod_kit import hardware, inspection, pipeline_config
     from tfod_kit.convert import load_label_map
 
     if args.out is not None:
@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         on_error=args.on_error,
         config=pipeline_config.load(shared.config_path(args.config)) if args.config else None,
         near=args.near,
+        workers=hardware.cores(),
     )
     if args.out is not None:
         # Before anything is printed: the reader of a pipe (`| head`) may leave early.

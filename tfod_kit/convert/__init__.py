@@ -2,7 +2,7 @@
 
 import gc
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -90,64 +90,53 @@ def convert(
       DataError: there are no annotations, or something in them cannot be used or decided.
       ConfigError: the label map given is none.
     """
-    sources = _checked(source, out, shard_range)
     findings = Findings(on_error)
-    with _collected_later():
-        loaded = _loaded(sources, format, images_folder, label_map, selection, findings, origin)
+    with _uncollected() as out_of_sight:
+        loaded = datasets.load(
+            _checked(source, out, shard_range),
+            format=format,
+            images_folder=images_folder,
+            given=None if label_map is None else load_label_map(label_map),
+            selection=selection,
+            findings=findings,
+            origin=origin,
+            deferring=True,
+            workers=workers,
+            masks=masks,
+        )
         groups, told = _groups(loaded, split, seed, findings)
         plan = _plan(groups, out, loaded.classes, num_shards, seed, on_error, max_side, masks)
-    with _growing(out, shared=shard_range is not None):
-        done = _write(plan, shard_range, workers, runner)
-        made = report(loaded, told, seed, plan, done, findings)
-        if shard_range is None:
-            _finish(out, plan, done, made, num_shards, origin)
-    return made
-
-
-def _loaded(
-    sources: tuple[Path, ...],
-    format: str,
-    images_folder: Path | None,
-    label_map: str | Path | None,
-    selection: Selection | None,
-    findings: Findings,
-    origin: int,
-) -> datasets.Loaded:
-    return datasets.load(
-        sources,
-        format=format,
-        images_folder=images_folder,
-        given=None if label_map is None else load_label_map(label_map),
-        selection=selection,
-        findings=findings,
-        origin=origin,
-        deferring=True,
-    )
+        out_of_sight()
+        with staging.opened(out, shared=shard_range is not None, finished=writing.notes):
+            done = _write(plan, shard_range, workers, runner)
+            made = report(loaded, told, seed, plan, done, findings)
+            if shard_range is None:
+                _finish(out, plan, done, made, num_shards, origin)
+        return made
 
 
 @contextmanager
-def _collected_later() -> Iterator[None]:
-    """Turns the collector of circular objects off. It would look through millions of new objects
-    again and again, and none of them can be in a circle: a third of the time that a plan takes."""
+def _uncollected() -> Iterator[Callable[[], None]]:
+    """Turns the collector of circular objects off, until what it yields is called.
+
+    It would look through millions of new objects again and again, and none of them can be in a
+    circle: a third of the time that a plan takes. What was made till then is kept out of its sight
+    to the block's end: a look at it would copy the memory that worker processes share.
+    """
     collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
+
+    def out_of_sight() -> None:
+        gc.freeze()
         if collecting:
             gc.enable()
 
-
-@contextmanager
-def _growing(out: Path, *, shared: bool) -> Iterator[None]:
-    """Opens the folder that becomes `out`, and keeps the plan out of the collector's sight: it
-    stays as long, and a look at it would copy the memory that worker processes share."""
-    gc.freeze()
+    gc.disable()
     try:
-        with staging.opened(out, shared=shared, finished=writing.notes):
-            yield
+        yield out_of_sight
     finally:
         gc.unfreeze()
+        if collecting:
+            gc.enable()
 
 
 def _groups(

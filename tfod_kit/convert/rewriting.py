@@ -57,6 +57,7 @@ def rewrite(
         selection=selection,
         findings=findings,
         origin=origin,
+        masks=masks,
     )
     how = split if isinstance(split, Split) else Split(split)
     groups, told = splitting.apply(how, loaded, seed, findings)

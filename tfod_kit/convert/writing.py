@@ -203,7 +203,13 @@ def _made(annotation: ImageAnnotation, findings: Findings) -> ImageAnnotation:
     objects: Sequence[ObjectAnnotation] = annotation.objects
     if not isinstance(objects, Deferred):
         return annotation
-    return replace(annotation, objects=objects.made(findings))
+    return ImageAnnotation(
+        annotation.path,
+        annotation.width,
+        annotation.height,
+        annotation.source_id,
+        objects.made(findings),
+    )
 
 
 def _without_masks(annotation: ImageAnnotation) -> ImageAnnotation:

@@ -63,6 +63,7 @@ def read(
     label_map: LabelMap | None = None,
     findings: Findings | None = None,
     origin: int = 0,
+    workers: int = 1,
 ) -> list[ImageAnnotation]:
     """The annotated images of a data set, or of one split of it, with source ids that are unique.
 
@@ -74,6 +75,7 @@ def read(
       label_map: names the classes where annotations hold numbers alone.
       findings: takes whatever is repaired or skipped, and says what to stop at.
       origin: the number of the first pixel in formats that may count from 0 or from 1.
+      workers: processes that may read at once, where there is a file for each image.
 
     Raises:
       UsageError: there is no such format or source.
@@ -82,7 +84,8 @@ def read(
     path = Path(source)
     root = root_of(path)
     collected = Findings() if findings is None else findings
-    context = Context(root, ImageIndex(images_folder or root), collected, origin, label_map)
+    index = ImageIndex(images_folder or root)
+    context = Context(root, index, collected, origin, label_map, workers=workers)
     name, sources = find(format, context, path)
     parts = [(each, list(FORMATS[name].read(each, context).images)) for each in sources]
     unique = merge.unique(parts, context)

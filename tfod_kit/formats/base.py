@@ -36,6 +36,8 @@ class Context:
       origin: the number of the first pixel in formats that may count from 0 or from 1.
       label_map: names the classes where annotations hold numbers alone.
       deferring: whether objects may be annotations.Deferred.
+      workers: processes that may read at once.
+      masks: whether they are wanted; where not, a reader may save itself the trouble.
     """
 
     root: Path
@@ -44,6 +46,8 @@ class Context:
     origin: int = 0
     label_map: LabelMap | None = None
     deferring: bool = False
+    workers: int = 1
+    masks: bool = True
 
     def name(self, path: Path) -> str:
         """The path as messages show it: relative to the root where it lies below."""

@@ -56,9 +56,9 @@ class _Annotation(msgspec.Struct, gc=False):
     image_id: _Id
     category_id: _Id
     id: _Id | None = None
-    bbox: list[float] | None = None
-    # Anything: an outline that cannot be read costs the mask, not the file. And its text: as
+    # Anything: what cannot be read costs the object or the mask, not the file. And its text: as
     # numbers, those of a large file would take gigabytes.
+    bbox: msgspec.Raw = msgspec.Raw()
     segmentation: msgspec.Raw = msgspec.Raw()
     area: float | None = None
     iscrowd: int | bool | None = None
@@ -73,9 +73,13 @@ class _Class(NamedTuple):
 
 
 _HIGHEST_ID = (1 << 31) - 1  # a label map's ids are int32
+_NONE = b"null"
 _NULL, _BRACE = b"n{"  # how a segmentation begins that is null, or run lengths
 _encode = msgspec.json.Encoder().encode
 _decode_run_lengths = msgspec.json.Decoder(_RunLengths).decode
+_decode_bbox = msgspec.json.Decoder(list[float] | None).decode
+_decode_boxes = msgspec.json.Decoder(list[tuple[float, float, float, float]]).decode
+_AT_ONCE = 10_000  # boxes
 
 
 class _Category(msgspec.Struct):
@@ -214,9 +218,9 @@ def _images(
         if size is None:
             continue
         own = by_image.pop(record.id, ())
-        objects: Any = _Plain(own, classes, size, file) if own and defer else ()
+        objects: Any = _Plain(own, classes, size, file, context.masks) if own and defer else ()
         if own and not defer:
-            objects = tuple(_objects(own, classes, size, file, context.findings))
+            objects = tuple(_objects(own, classes, size, file, context.findings, context.masks))
         yield ImageAnnotation(image, size[0], size[1], str(record.id), objects)
     for image_id in [known for known in by_image if known not in seen]:
         orphans = by_image[image_id]
@@ -231,15 +235,26 @@ def _is_plain(annotations: Sequence[_Annotation], classes: Mapping[_Id, _Class])
     return (
         {item.category_id for item in annotations} <= classes.keys()
         and len({item.id for item in annotations}) == len(annotations)
-        and all(item.bbox is not None and len(item.bbox) == 4 for item in annotations)
+        and _have_boxes(annotations)
         and not any(item.keypoints for item in annotations)
     )
+
+
+def _have_boxes(annotations: Sequence[_Annotation]) -> bool:
+    """Whether each has a box of four numbers; none of which is kept."""
+    for start in range(0, len(annotations), _AT_ONCE):
+        texts = b",".join([item.bbox for item in annotations[start : start + _AT_ONCE]])
+        try:
+            _decode_boxes(b"[%b]" % texts)
+        except msgspec.MsgspecError:
+            return False
+    return True
 
 
 class _Plain(Deferred):
     """Objects as the file has them; of annotations that `_is_plain` says yes to."""
 
-    __slots__ = ("_classes", "_file", "_items", "_size")
+    __slots__ = ("_classes", "_file", "_items", "_masks", "_size")
 
     def __init__(
         self,
@@ -247,8 +262,10 @@ class _Plain(Deferred):
         classes: Mapping[_Id, _Class],
         size: tuple[int, int],
         file: str,
+        masks: bool,
     ) -> None:
         self._items, self._classes, self._size, self._file = items, classes, size, file
+        self._masks = masks
 
     def __len__(self) -> int:
         return len(self._items)
@@ -264,7 +281,8 @@ class _Plain(Deferred):
 
     def made(self, findings: Findings | None = None) -> tuple[ObjectAnnotation, ...]:
         taken = Findings("skip") if findings is None else findings
-        return tuple(_objects(self._items, self._classes, self._size, self._file, taken))
+        items, classes, size, file = self._items, self._classes, self._size, self._file
+        return tuple(_objects(items, classes, size, file, taken, self._masks))
 
 
 def _image_file(record: _Image, where: str, source: Source, context: Context) -> Path | None:
@@ -284,6 +302,7 @@ def _objects(
     size: tuple[int, int],
     file: str,
     findings: Findings,
+    masks: bool,
 ) -> Iterator[ObjectAnnotation]:
     seen: dict[_Id, _Annotation] = {}
     for item in annotations:
@@ -297,10 +316,16 @@ def _objects(
             found = f"category_id {item.category_id!r}"
             findings.add("class_missing", where, found)
             continue
-        mask = _mask(item.segmentation, size, where, findings)
-        box = _box(item, mask, size, where, findings)
+        try:
+            bbox = _decode_bbox(item.bbox or _NONE)
+        except (msgspec.MsgspecError, ValueError) as error:
+            findings.add("number_unreadable", where, f"bbox: {error}")
+            continue
+        wanted = masks or not bbox
+        mask = _mask(item.segmentation, size, where, findings) if wanted else None
+        box = _box(bbox, mask, size, where, findings)
         if box is None:
-            findings.add("box_missing", where, f"bbox {item.bbox}")
+            findings.add("box_missing", where, f"bbox {bbox}")
             continue
         yield ObjectAnnotation(
             label=kind.name,
@@ -333,17 +358,17 @@ def _marks(attributes: msgspec.Raw) -> dict[str, Any]:
 
 
 def _box(
-    item: _Annotation,
+    bbox: Sequence[float] | None,
     mask: Polygons | Rle | None,
     size: tuple[int, int],
     where: str,
     findings: Findings,
 ) -> Box | None:
     width, height = size
-    if item.bbox is not None and len(item.bbox) == 4:
-        x, y, w, h = item.bbox
+    if bbox is not None and len(bbox) == 4:
+        x, y, w, h = bbox
         return boxes.from_xywh(x, y, w, h, width=width, height=height)
-    if item.bbox or not isinstance(mask, Polygons):
+    if bbox or not isinstance(mask, Polygons):
         return None
     findings.add("box_from_mask", where)
     return reading.around(mask, width, height)

@@ -6,6 +6,7 @@ regions that were not annotated; they are left out and counted. (KITTI object de
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from tfod_kit import boxes
@@ -13,6 +14,7 @@ from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.formats import reading
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.locate import split_of_path
+from tfod_kit.formats.per_file import PerFile
 
 _FIELDS = (15, 16)
 _DONT_CARE = "dontcare"
@@ -43,7 +45,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 def read(source: Source, context: Context) -> Part:
     """The images of one part; classes have no ids in KITTI."""
-    return Part(_images(source, context), {})
+    return Part(PerFile(source.annotations, partial(_images, source.split), context), {})
 
 
 FORMAT = Format(
@@ -72,17 +74,17 @@ def _numbers(fields: list[bytes]) -> bool:
         return False
 
 
-def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
-    for path in source.annotations:
-        text = reading.text(path, context)
-        if text is None:
-            continue
-        where = context.name(path)
-        image = reading.image_file("", path, source.split, where, context, stem=path.stem)
-        size = None if image is None else reading.measured_size(image, context)
-        if image is not None and size is not None:
-            objects = tuple(_objects(text, size, where, context))
-            yield ImageAnnotation(image, *size, image.name, objects)
+def _images(split: str | None, path: Path, context: Context) -> Iterator[ImageAnnotation]:
+    """The image of a text file, if it can be used."""
+    text = reading.text(path, context)
+    if text is None:
+        return
+    where = context.name(path)
+    image = reading.image_file("", path, split, where, context, stem=path.stem)
+    size = None if image is None else reading.measured_size(image, context)
+    if image is not None and size is not None:
+        objects = tuple(_objects(text, size, where, context))
+        yield ImageAnnotation(image, *size, image.name, objects)
 
 
 def _objects(

@@ -14,6 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tfod_kit.boxes import Box
 from tfod_kit.formats import points, reading, rle
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.locate import split_of_path, which
+from tfod_kit.formats.per_file import PerFile
 from tfod_kit.records import embedded
 from tfod_kit.records.images import MAX_PIXELS
 
@@ -63,7 +65,8 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 def read(source: Source, context: Context) -> Part:
     """The images of one part; classes have no ids in LabelMe."""
-    return Part(points.aligned(_images(source, context)), {})
+    images = PerFile(source.annotations, partial(_images, source.split), context)
+    return Part(points.aligned(images), {})
 
 
 FORMAT = Format(
@@ -87,25 +90,24 @@ def _is_labelme(path: Path) -> bool:
     return text.lstrip()[:1] in (b"{", b"\xef") and b'"shapes"' in text and b'"image' in text
 
 
-def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
-    for path in source.annotations:
-        content = reading.json(path, _File, context)
-        if content is None:
-            continue
-        where = context.name(path)
-        inside = None
-        if bytes(content.imageData).strip().startswith(b'"'):
-            inside = embedded.in_json(path, (content.imagePath or path.stem).replace("\\", "/"))
-        image = reading.image_file(
-            content.imagePath or "", path, source.split, where, context,
-            stem=path.stem, embedded=inside,
-        )  # fmt: skip
-        if image is None:
-            continue
-        size = reading.size(content.imageWidth, content.imageHeight, image, where, context)
-        if size is not None:
-            objects = tuple(_objects(content.shapes, size, where, context))
-            yield ImageAnnotation(image, *size, image.name, objects)
+def _images(split: str | None, path: Path, context: Context) -> Iterator[ImageAnnotation]:
+    """The image of a JSON file, if it can be used."""
+    content = reading.json(path, _File, context)
+    if content is None:
+        return
+    where = context.name(path)
+    inside = None
+    if bytes(content.imageData).strip().startswith(b'"'):
+        inside = embedded.in_json(path, (content.imagePath or path.stem).replace("\\", "/"))
+    image = reading.image_file(
+        content.imagePath or "", path, split, where, context, stem=path.stem, embedded=inside
+    )
+    if image is None:
+        return
+    size = reading.size(content.imageWidth, content.imageHeight, image, where, context)
+    if size is not None:
+        objects = tuple(_objects(content.shapes, size, where, context))
+        yield ImageAnnotation(image, *size, image.name, objects)
 
 
 def _objects(

@@ -111,6 +111,11 @@ class ImageIndex:
         """Every image file, sorted."""
         return tuple(path for path, _ in self._images)
 
+    def looked_up(self) -> tuple[Path, ...]:
+        """As `paths`, with all done that finding one of them needs, for processes to inherit."""
+        _ = self._names, self._stems
+        return self.paths
+
     @cached_property
     def _images(self) -> list[tuple[Path, str]]:
         """Every image file and its name, in lower case."""

@@ -7,6 +7,7 @@ the file is to be left out.
 import codecs
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,31 +43,36 @@ def xml(path: Path, tag: str, context: Context) -> Any:
     """
     from lxml import etree
 
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
-    )
     try:
-        root = etree.fromstring(path.read_bytes(), parser)
+        with path.open("rb", buffering=0) as stream:
+            root = etree.fromstring(stream.readall(), _xml_parser())
     except (etree.XMLSyntaxError, OSError, ValueError, LookupError) as error:
         line = f":{error.lineno}" if isinstance(error, etree.XMLSyntaxError) else ""
         said = getattr(error, "msg", None) or str(error) or type(error).__name__
         context.findings.add(_UNREADABLE, f"{context.name(path)}{line}", said)
         return None
-    where = context.name(path)
     if root.tag != tag:
-        context.findings.add(_UNREADABLE, where, f"<{root.tag}> instead of <{tag}>")
+        context.findings.add(_UNREADABLE, context.name(path), f"<{root.tag}> instead of <{tag}>")
         return None
     entity = next(root.iter(etree.Entity), None)
     if entity is not None:
-        where = f"{where}:{entity.sourceline}"
+        where = f"{context.name(path)}:{entity.sourceline}"
         context.findings.add(_UNREADABLE, where, f"the entity {entity.text}: not read")
         return None
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and any(True for _ in dtd.iterentities()):
         # Those in attributes are replaced by the parser whatever it is told.
-        context.findings.add(_UNREADABLE, where, "a DOCTYPE with entities: not read")
+        found = "a DOCTYPE with entities: not read"
+        context.findings.add(_UNREADABLE, context.name(path), found)
         return None
     return root
+
+
+@cache
+def _xml_parser() -> Any:
+    from lxml import etree
+
+    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
 
 
 def text(path: Path, context: Context) -> str | None:

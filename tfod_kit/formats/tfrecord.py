@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tfod_kit import labels
@@ -17,6 +18,7 @@ from tfod_kit.annotations import ImageAnnotation
 from tfod_kit.errors import ConfigError, DataError
 from tfod_kit.formats.base import DETAILS, Context, Format, Part, Source
 from tfod_kit.formats.locate import split_of_path
+from tfod_kit.formats.per_file import PerFile
 from tfod_kit.formats.reading import MAX_SIDE
 from tfod_kit.labels import LabelMap
 from tfod_kit.records import embedded, example, images, shards
@@ -45,7 +47,8 @@ def read(source: Source, context: Context) -> Part:
       ConfigError: the label map beside the records is none.
     """
     label_map = _label_map(source, context)
-    return Part(_images(source, label_map, context), dict(label_map.ids) if label_map else {})
+    images = PerFile(source.annotations, partial(_images, label_map), context)
+    return Part(images, dict(label_map.ids) if label_map else {})
 
 
 FORMAT = Format(
@@ -69,26 +72,24 @@ def _label_map(source: Source, context: Context) -> LabelMap | None:
     return None
 
 
-def _images(
-    source: Source, label_map: LabelMap | None, context: Context
-) -> Iterator[ImageAnnotation]:
-    for path in source.annotations:
-        offset = 0
-        records = shards.read(path)
-        for index in itertools.count():
-            where = f"{context.name(path)}, record {index}"
-            try:
-                record = next(records, None)
-            except DataError as error:  # nothing behind the damage can be found
-                found = f"{error.problem} {error.found or ''}".strip()
-                context.findings.add("annotation_unreadable", where, found, fix=error.fix or "")
-                break
-            if record is None:
-                break
-            image = _image(record, path, offset, index, label_map, where, context)
-            offset += len(record) + _FRAME
-            if image is not None:
-                yield image
+def _images(label_map: LabelMap | None, path: Path, context: Context) -> Iterator[ImageAnnotation]:
+    """The images of a record file."""
+    offset = 0
+    records = shards.read(path)
+    for index in itertools.count():
+        where = f"{context.name(path)}, record {index}"
+        try:
+            record = next(records, None)
+        except DataError as error:  # nothing behind the damage can be found
+            found = f"{error.problem} {error.found or ''}".strip()
+            context.findings.add("annotation_unreadable", where, found, fix=error.fix or "")
+            break
+        if record is None:
+            break
+        image = _image(record, path, offset, index, label_map, where, context)
+        offset += len(record) + _FRAME
+        if image is not None:
+            yield image
 
 
 def _check_kinds(annotation: ImageAnnotation) -> None:

@@ -11,21 +11,25 @@ counts pixels from 1 and includes the maximum; origin 1 reads it exactly: (xmin 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tfod_kit import boxes
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
+from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
 from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.formats import reading, voc_masks, voc_write
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.locate import split_of_path
+from tfod_kit.formats.per_file import PerFile
 
 _LISTS = ("train", "val", "test")
 _LIST_LINE = re.compile(r"(.*?)(?:\s+(-?[01]))?")  # always matches a line
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_Children = Mapping[str, Any]  # of an XML element: tag -> element
+
 _ANNOTATION_FOLDERS = ("annotations", "annotation", "xml", "xmls", "labels")
 
 
@@ -47,7 +51,8 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 def read(source: Source, context: Context) -> Part:
     """The images of one part; classes have no ids in VOC."""
-    return Part(_images(source, context), {})
+    each = partial(_images, source, voc_masks.Masks())
+    return Part(PerFile(source.annotations, each, context), {})
 
 
 FORMAT = Format(
@@ -147,26 +152,22 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
-    drawn = voc_masks.Masks(context)
-    for path in source.annotations:
-        root = reading.xml(path, "annotation", context)
-        if root is None:
-            continue
-        image = _image_file(root, path, source, context)
-        if image is None:
-            continue
-        size = reading.size(
-            _declared(root, "width"), _declared(root, "height"), image, context.name(path), context
-        )
-        if size is not None:
-            yield ImageAnnotation(
-                path=image,
-                width=size[0],
-                height=size[1],
-                source_id=image.name,
-                objects=tuple(_objects(root, size, path, drawn, context)),
-            )
+def _images(
+    source: Source, drawn: voc_masks.Masks, path: Path, context: Context
+) -> Iterator[ImageAnnotation]:
+    """The image of an XML file, if it can be used."""
+    root = reading.xml(path, "annotation", context)
+    image = None if root is None else _image_file(root, path, source, context)
+    if root is None or image is None:
+        return
+    file = context.name(path)
+    size = reading.size(*_declared(root), image, file, context)
+    if size is not None:
+        elements = list(root.iterchildren("object"))
+        masks = drawn.read(path, len(elements), size, context) if context.masks else None
+        masks = masks or [None] * len(elements)
+        objects = tuple(_objects(elements, masks, size, file, context))
+        yield ImageAnnotation(image, *size, image.name, objects)
 
 
 def _image_file(root: Any, path: Path, source: Source, context: Context) -> Path | None:
@@ -174,7 +175,7 @@ def _image_file(root: Any, path: Path, source: Source, context: Context) -> Path
 
     <path> and the folders in <filename> speak of the machine that the annotator sat at.
     """
-    named = (root.findtext("filename") or "").strip()
+    named = _said(_children(root), "filename").strip()
     found = context.images.by_stem(path.stem, path, source.split)
     if len(found) > 1 and named:
         last = named.replace("\\", "/").rsplit("/", 1)[-1].lower()
@@ -195,35 +196,44 @@ def _image_file(root: Any, path: Path, source: Source, context: Context) -> Path
     return None
 
 
-def _declared(root: Any, name: str) -> float | None:
+def _declared(root: Any) -> tuple[float | None, float | None]:
+    """The (width, height) in px that the file says."""
+    size = next(root.iterchildren("size"), None)
+    said = {} if size is None else _children(size)
+    return _pixels(said, "width"), _pixels(said, "height")
+
+
+def _pixels(said: _Children, name: str) -> float | None:
     try:
-        return reading.number(root.findtext(f"size/{name}"))
+        return reading.number(_said(said, name))
     except ValueError:
         return None
 
 
 def _objects(
-    root: Any, size: tuple[int, int], path: Path, drawn: voc_masks.Masks, context: Context
+    elements: Sequence[Any],
+    masks: Sequence[Rle | None],
+    size: tuple[int, int],
+    file: str,
+    context: Context,
 ) -> Iterator[ObjectAnnotation]:
-    elements = root.findall("object")
-    masks = drawn.read(path, len(elements), size) or [None] * len(elements)
-    file = context.name(path)
     for element, shape in zip(elements, masks, strict=True):
-        where = f"{file}:{element.sourceline}"
-        said = _texts(element)
-        label = " ".join(said.get("name", "").split())
+        said = _children(element)
+        label = reading.name(_said(said, "name"))
         if not label:
-            context.findings.add("class_missing", where)
+            context.findings.add("class_missing", _where(file, element))
             continue
         try:
-            outline = _polygon(element) if "polygon" in said else None
-            box = _box(element, outline, size, where, context)
+            outline = _polygon(said["polygon"]) if "polygon" in said else None
+            box = _box(said, outline, size, context.origin)
         except ValueError as error:
-            context.findings.add("number_unreadable", where, error)
+            context.findings.add("number_unreadable", _where(file, element), error)
             continue
         if box is None:
-            context.findings.add("box_missing", where, label)
+            context.findings.add("box_missing", _where(file, element), label)
             continue
+        if "bndbox" not in said:
+            context.findings.add("box_from_mask", _where(file, element))
         yield ObjectAnnotation(
             label=label,
             box=box,
@@ -235,30 +245,27 @@ def _objects(
         )
 
 
-def _box(
-    element: Any, mask: Polygons | None, size: tuple[int, int], where: str, context: Context
-) -> Box | None:
+def _where(file: str, element: Any) -> str:
+    return f"{file}:{element.sourceline}"
+
+
+def _box(said: _Children, mask: Polygons | None, size: tuple[int, int], first: int) -> Box | None:
+    """An object's box, its outline's where it has none of its own; None where it has neither."""
     width, height = size
-    corners = element.find("bndbox")
-    if corners is not None:
-        said = _texts(corners)
-        xmin, ymin, xmax, ymax = [_number(said, name) for name in _CORNERS]
-        first = context.origin
+    if "bndbox" in said:
+        corners = _children(said["bndbox"])
+        xmin, ymin, xmax, ymax = [_number(corners, name) for name in _CORNERS]
         return boxes.from_pixels(xmin - first, ymin - first, xmax, ymax, width=width, height=height)
-    if mask is None:
-        return None
-    context.findings.add("box_from_mask", where)
-    xs, ys = mask.rings[0][::2], mask.rings[0][1::2]
-    return boxes.from_pixels(min(xs), min(ys), max(xs), max(ys), width=width, height=height)
+    return None if mask is None else reading.around(mask, width, height)
 
 
-def _polygon(element: Any) -> Polygons | None:
+def _polygon(outline: Any) -> Polygons | None:
     """The outline of <polygon>: <x1>, <y1>, <x2>, ... or <pt><x/><y/></pt>, at least 3 points."""
-    outline = element.find("polygon")
     points = [
-        (_number(point, "x"), _number(point, "y")) for point in map(_texts, outline.iterfind("pt"))
+        (_number(point, "x"), _number(point, "y"))
+        for point in map(_children, outline.iterchildren("pt"))
     ]
-    said = _texts(outline)
+    said = _children(outline)
     number = 1
     while f"x{number}" in said:
         points.append((_number(said, f"x{number}"), _number(said, f"y{number}")))
@@ -270,27 +277,33 @@ def _flat(points: Iterable[tuple[float, float]]) -> tuple[float, ...]:
     return tuple(value for point in points for value in point)
 
 
-def _texts(element: Any) -> dict[str, str]:
-    """The children's texts by tag, of several the first; asking for each takes twice as long."""
-    return {child.tag: child.text or "" for child in reversed(element)}
+def _children(element: Any) -> _Children:
+    """The children by tag, of several the first; asking for each takes twice as long."""
+    return {child.tag: child for child in reversed(element)}
 
 
-def _number(said: Mapping[str, str], name: str) -> float:
+def _said(said: _Children, name: str) -> str:
+    child = said.get(name)
+    return "" if child is None else child.text or ""
+
+
+def _number(said: _Children, name: str) -> float:
     """A child's number. Raises ValueError, which names it, when it is none."""
-    text = said.get(name)
-    if text is None:
+    if name not in said:
         raise ValueError(f"<{name}> is missing")
+    text = said[name].text or ""
     try:
         return float(text)
     except ValueError:
         raise ValueError(f"<{name}>{text}</{name}>") from None
 
 
-def _view(said: Mapping[str, str]) -> str:
-    pose = reading.name(said.get("pose", ""))
+def _view(said: _Children) -> str:
+    pose = reading.name(_said(said, "pose"))
     return "" if pose.lower() == "unspecified" else pose
 
 
-def _flag(said: Mapping[str, str], name: str) -> bool:
+def _flag(said: _Children, name: str) -> bool:
     """Whether a child says 1 or true; a missing or empty one says no."""
-    return said.get(name, "").strip().lower() in ("1", "true", "yes")
+    text = _said(said, name)
+    return text != "0" and text.strip().lower() in ("1", "true", "yes")

@@ -18,23 +18,21 @@ _VOID = 255
 
 
 class Masks:
-    """Reads the masks of a part's files, and looks for the folder of each of their folders once.
+    """Reads the masks of a part's files, and looks for the folder of each of their folders once."""
 
-    Args:
-      context: takes findings.
-    """
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self) -> None:
         self._folders: dict[str, Path | None] = {}
 
-    def read(self, xml: Path, objects: int, size: tuple[int, int]) -> list[Rle | None] | None:
+    def read(
+        self, xml: Path, objects: int, size: tuple[int, int], context: Context
+    ) -> list[Rle | None] | None:
         """The mask of each object; None where there is no usable picture of them.
 
         Args:
           xml: the annotation file.
           objects: how many it has.
           size: (width, height) of the image in px, which is the picture's.
+          context: takes findings.
         """
         folder = self._folder(xml)
         if folder is None or not objects:
@@ -45,7 +43,7 @@ class Masks:
         try:
             return _masks(path, objects, size)
         except Exception as error:  # what Pillow raises on a damaged file is its own affair
-            self._context.findings.add("mask_ignored", self._context.name(path), error)
+            context.findings.add("mask_ignored", context.name(path), error)
             return None
 
     def _folder(self, xml: Path) -> Path | None:

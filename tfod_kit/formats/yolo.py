@@ -15,6 +15,7 @@ where every object has as many.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from tfod_kit import boxes
@@ -23,6 +24,7 @@ from tfod_kit.errors import DataError
 from tfod_kit.formats import reading, yolo_data, yolo_write
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.locate import split_of_path
+from tfod_kit.formats.per_file import PerFile
 from tfod_kit.formats.yolo_data import Data
 
 _BOX, _SCORED = 5, 6  # fields
@@ -67,9 +69,8 @@ def read(source: Source, context: Context) -> Part:
             expected="data.yaml with names, or classes.txt with a name a line",
             fix="Write classes.txt, or give --label_map FILE.",
         )
-    return Part(
-        _images(source, names, labels, data, context), {name: i for i, name in names.items()}
-    )
+    images = PerFile(source.annotations, partial(_images, labels, names, data), context)
+    return Part(images, {name: i for i, name in names.items()})
 
 
 FORMAT = Format(
@@ -147,18 +148,17 @@ def _members(labels: Mapping[Path, Path], data: Data, context: Context) -> list[
 
 
 def _images(
-    source: Source,
-    names: Mapping[int, str],
     labels: Mapping[Path, Path],
+    names: Mapping[int, str],
     data: Data,
+    image: Path,
     context: Context,
 ) -> Iterator[ImageAnnotation]:
-    for image in source.annotations:
-        label = labels.get(image)
-        text = "" if label is None else reading.text(label, context)
-        size = reading.measured_size(image, context)
-        if text is None or size is None:
-            continue
+    """An image with what its text file says, if both can be used."""
+    label = labels.get(image)
+    text = "" if label is None else reading.text(label, context)
+    size = reading.measured_size(image, context)
+    if text is not None and size is not None:
         where = context.name(label or image)
         objects = tuple(_objects(text, names, size, data, where, context))
         yield ImageAnnotation(image, *size, image.name, objects)

@@ -116,6 +116,7 @@ def inspect(
     on_error: str = "skip",
     config: PipelineConfig | None = None,
     near: bool | None = None,
+    workers: int = 1,
 ) -> Inspection:
     """Reads a data set and computes its figures; images are measured by their headers.
 
@@ -126,6 +127,7 @@ def inspect(
       config: a model whose anchors are held against the boxes.
       near: whether to look for pictures that look the same, each of which is decoded for it; only
         in sets of up to NEAR_UP_TO images unless told.
+      workers: processes that may read annotations at once.
 
     Raises:
       UsageError: a path, name or option is wrong.
@@ -141,6 +143,7 @@ def inspect(
         selection=selection,
         findings=findings,
         origin=origin,
+        workers=workers,
     )
     measured = _measured(loaded, findings)
     exact = _same_bytes(measured)

@@ -64,7 +64,7 @@ def size(path: Path) -> int:
     file = holder(path) or path
     try:
         if file is path or path.parent.name == _JSON:
-            return file.stat().st_size
+            return os.stat(file).st_size  # noqa: PTH116 two thirds of the time of Path's
         with file.open("rb") as stream:
             stream.seek(int(path.parent.name.removeprefix(_AT)))
             return int.from_bytes(stream.read(8), "little")

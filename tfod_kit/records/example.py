@@ -10,7 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from tfod_kit.annotations import Deferred, ImageAnnotation, Keypoint, ObjectAnnotation
+from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation
 from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.labels import LabelMap
@@ -61,12 +61,7 @@ def keypoint_names(annotations: Iterable[ImageAnnotation]) -> tuple[str, ...]:
 
     Upstream asks for the same number of every object of a data set.
     """
-    points = (
-        item.keypoints
-        for annotation in annotations
-        if not isinstance(annotation.objects, Deferred)
-        for item in annotation.objects
-    )
+    points = (item.keypoints for annotation in annotations for item in annotation.pointed)
     return tuple(point.name for point in max(points, key=len, default=()))
 
 

@@ -24,6 +24,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _POLL_S = 0.2
+_TRIES, _TRY_S = 10, 0.002
 
 # Set in the worker processes alone: shared counts of units done, whether to give up, and the tasks
 # where they were inherited.
@@ -41,10 +42,18 @@ def fork_is_safe() -> bool:
 
     Only a process of one thread may: another one's locks would stay locked in the copy for ever.
     """
-    try:
-        return sys.platform == "linux" and len(list(Path("/proc/self/task").iterdir())) == 1
-    except OSError:
+    if sys.platform != "linux":
         return False
+    for _ in range(_TRIES):
+        try:
+            if len(list(Path("/proc/self/task").iterdir())) == 1:
+                return True
+        except OSError:
+            return False
+        if threading.active_count() > 1:
+            return False
+        time.sleep(_TRY_S)  # a thread that was joined takes a moment more to be gone
+    return False
 
 
 def run(

@@ -1,0 +1,180 @@
+"""Reading by several processes gives what reading by one gives."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import rich_samples
+from samples import context, picture, voc, voc_xml
+
+from tfod_kit import formats
+from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
+from tfod_kit.boxes import Box
+from tfod_kit.formats import FORMATS, packed, per_file
+
+FIXTURES = Path(__file__).parent / "fixtures"
+TESTS = Path(__file__).parent.parent
+
+ITEM = ObjectAnnotation("cat", Box(0.1, 0.2, 0.30000000000000004, 1.0), area=123, view="Left")
+OBJECTS = (
+    ITEM,
+    replace(ITEM, mask=Polygons([(4, 3, 20.5, 3, 20, 15)]), difficult=True, area=None, weight=0.5),
+    replace(ITEM, mask=Polygons.from_json(b"[[4, 3, 20.5, 3, 20, 15]]"), occluded=True),
+    replace(ITEM, label="é", mask=Rle(b"n0P1", 30, 40), is_crowd=True, group_of=True),
+    replace(ITEM, keypoints=(Keypoint(0.1, 0.2, 2, "nose"), Keypoint(0, 0, 0)), truncated=True),
+    replace(ITEM, score=0.25),
+)
+
+# Forks need a process of one thread, which the test runner's is not.
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from tfod_kit.formats import per_file
+from tfod_kit.records import pool
+per_file._FILES = 1
+runs, run = [], pool.run
+def counted(work, *arguments):
+    runs.append(work.__name__)
+    return run(work, *arguments)
+pool.run = counted
+"""
+
+
+def _run(script: str, *words: object) -> str:
+    command = [sys.executable, "-c", SCRIPT + script, TESTS, *words]
+    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # of numpy, which draws masks
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=one_thread)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_what_is_unpacked_is_what_was_packed() -> None:
+    unpacked = packed.unpack(packed.pack(OBJECTS))
+    assert unpacked == OBJECTS
+    assert repr(unpacked) == repr(OBJECTS)  # 123 and 123.0 are equal, and not the same
+    assert packed.pack(unpacked) == packed.pack(OBJECTS)
+
+
+def test_an_image_is_deferred_unless_it_has_keypoints() -> None:
+    image = ImageAnnotation(Path("a.jpg"), 40, 30, "a", OBJECTS[:4])
+    deferred = packed.deferred(image)
+    assert isinstance(deferred.objects, packed.Packed)
+    assert (deferred, deferred.labels, deferred.pointed) == (image, ["cat"] * 3 + ["é"], ())
+    for kept in (replace(image, objects=OBJECTS), replace(image, objects=())):
+        assert packed.deferred(kept) is kept
+
+
+@pytest.mark.parametrize("name", ["voc", "yolo", "kitti", "labelme"])
+def test_processes_read_what_one_reads(name: str, tmp_path: Path) -> None:
+    rich = rich_samples.write(tmp_path)
+    sources = [FIXTURES / name, *([rich[name]] if name in rich else [])]
+    for number in range(3 if name in rich else 0):  # more than one file, or no process is started
+        for path in list(rich[name].glob("a.*")):
+            (path.parent / f"{path.stem}{number}{path.suffix}").write_bytes(path.read_bytes())
+    said = _run(
+        "from tfod_kit import formats\n"
+        "from tfod_kit.formats.findings import Findings\n"
+        "for source in sys.argv[3:]:\n"
+        "    read = []\n"
+        "    for workers in (1, 3):\n"
+        "        findings = Findings('skip')\n"
+        "        images = formats.read(\n"
+        "            source, format=sys.argv[2], findings=findings, workers=workers)\n"
+        "        read.append((images, findings.as_dict()))\n"
+        "    assert read[0] == read[1], read\n"
+        "    assert repr(read[0]) == repr(read[1]), read\n"
+        "print(runs)\n",
+        name,
+        *sources,
+    )
+    assert said.strip() == str(["_read"] * len(sources))
+
+
+def test_record_files_are_read_by_processes_where_they_are_large(tmp_path: Path) -> None:
+    data = voc(tmp_path / "data", 12)
+    said = _run(
+        "from tfod_kit import formats\n"
+        "from tfod_kit.convert import convert\n"
+        "data, out = map(Path, sys.argv[2:])\n"
+        "convert(data, out, num_shards=4, split={'train': 1.0})\n"
+        "per_file._FILES, per_file._BYTES = 250, 1 << 40\n"
+        "one = formats.read(out, workers=3)\n"
+        "assert runs == ['write']\n"
+        "per_file._BYTES = 1000\n"
+        "assert formats.read(out, workers=3) == one\n"
+        "print(len(one), runs)\n",
+        data,
+        tmp_path / "out",
+    )
+    assert said.strip() == "12 ['write', '_read']"
+
+
+@pytest.mark.parametrize("masks", [[], ["--no_masks"]])
+def test_records_and_manifest_do_not_depend_on_the_processes(
+    tmp_path: Path, masks: list[str]
+) -> None:
+    data = rich_samples.write(tmp_path)["voc"]
+    for number in range(20):
+        xml = voc_xml(f"b{number}.png", [("cat", (4, 3, 20, 15)), ("dog", (1, 2, 50, 15))])
+        picture(data / f"b{number}.png")
+        (data / f"b{number}.xml").write_text(xml)
+    said = _run(
+        "from tfod_kit.cli.main import main\n"
+        "for workers, out in zip('12', sys.argv[3:5]):\n"
+        "    words = ['--out', out, '--workers', workers, '--shards', '2', *sys.argv[5:]]\n"
+        "    main(['convert', sys.argv[2], *words])\n"
+        "print(runs)\n",
+        data,
+        tmp_path / "1",
+        tmp_path / "2",
+        *masks,
+    )
+    assert said.splitlines()[-1] == str(["write", "_read", "write"])
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in "12"
+    )
+    assert one == two
+    assert json.loads(one["report.json"])["findings"]["box_clipped"]["count"] == 20
+
+
+def test_the_first_mistake_in_a_process_is_the_users_message(tmp_path: Path) -> None:
+    data = voc(tmp_path / "data", 12)
+    (data / "7.xml").write_text("<annotation><object></annotation>")
+    said = _run(
+        "from tfod_kit import formats\n"
+        "from tfod_kit.errors import DataError\n"
+        "try:\n"
+        "    formats.read(sys.argv[2], workers=2)\n"
+        "except DataError as error:\n"
+        "    print(error)\n"
+        "print(runs)\n",
+        data,
+    )
+    assert "7.xml:1" in said
+    assert said.splitlines()[-1] == "['_read']"
+
+
+def test_a_process_of_several_threads_reads_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(per_file, "_FILES", 1)
+    monkeypatch.setattr(per_file.pool, "fork_is_safe", lambda: False)
+    monkeypatch.setattr(per_file.pool, "run", None)
+    assert len(formats.read(voc(tmp_path, 5), workers=3)) == 5
+
+
+@pytest.mark.parametrize("name", ["voc", "yolo", "kitti", "labelme"])
+def test_deferred_objects_are_those_that_are_read_at_once(name: str) -> None:
+    root = FIXTURES / name
+    read = []
+    for deferring in (False, True):
+        at = replace(context(root), deferring=deferring)
+        sources = FORMATS[name].discover(root, at)
+        read.append([a for source in sources for a in FORMATS[name].read(source, at).images])
+    assert read[0] == read[1]
+    assert any(isinstance(a.objects, packed.Packed) for a in read[1])

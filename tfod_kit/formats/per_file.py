@@ -1,0 +1,124 @@
+"""Annotations in many files, each of which stands for itself: several processes may read them."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tfod_kit.annotations import ImageAnnotation
+from tfod_kit.formats import packed
+from tfod_kit.formats.base import Context
+from tfod_kit.formats.findings import Findings
+from tfod_kit.progress import progress
+from tfod_kit.records import pool
+
+Each = Callable[[Path, Context], Iterable[ImageAnnotation]]
+
+# What one process more must find to do: it takes 5 ms to start, and more of a large data set.
+_FILES, _BYTES = 250, 32 << 20
+_PARTS_EACH = 8  # so that none waits long for the slowest
+
+
+class _Row(msgspec.Struct, array_like=True, gc=False):
+    """An image on its way from one process to another."""
+
+    path: bytes
+    width: int
+    height: int
+    source_id: str
+    labels: list[str]
+    objects: bytes
+    keypoints: bool
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[_Row]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class PerFile:
+    """The images of some files, in their order, and so in any number of processes.
+
+    Attributes:
+      files: what to read.
+      each: reads one; all that it finds goes to the findings of the context that it is given.
+      context: where it reads, and in how many processes.
+    """
+
+    files: Sequence[Path]
+    each: Each
+    context: Context
+
+    def __iter__(self) -> Iterator[ImageAnnotation]:
+        workers = self._workers()
+        return self._by(workers) if workers > 1 else self._here()
+
+    def _here(self) -> Iterator[ImageAnnotation]:
+        with progress("reading", len(self.files), "files", brief=True) as bar:
+            for path in self.files:
+                for annotation in self.each(path, self.context):
+                    yield packed.deferred(annotation) if self.context.deferring else annotation
+                bar.advance()
+
+    def _by(self, workers: int) -> Iterator[ImageAnnotation]:
+        # Looked up once, before there are several to do it.
+        known = {os.fsencode(path): path for path in self.context.images.looked_up()}
+        size = -(-len(self.files) // (workers * _PARTS_EACH))
+        parts = [
+            PerFile(self.files[start : start + size], self.each, self.context)
+            for start in range(0, len(self.files), size)
+        ]
+        bar = progress("reading", len(self.files), "files", brief=True)
+        done = pool.run(_read, parts, workers, bar)
+        for place, (rows, findings) in enumerate(done):
+            done[place] = b"", findings  # not to hold all twice
+            self.context.findings.merge(findings)
+            for row in _decode(rows):
+                path = known.get(row.path) or Path(os.fsdecode(row.path))
+                yield self._image(row, path)
+
+    def _image(self, row: _Row, path: Path) -> ImageAnnotation:
+        objects: Any = ()
+        if row.labels and self.context.deferring and not row.keypoints:
+            # A data set has a few names, a million times each.
+            objects = packed.Packed(tuple(map(sys.intern, row.labels)), row.objects)
+        elif row.labels:
+            objects = packed.unpack(row.objects)
+        return ImageAnnotation(path, row.width, row.height, row.source_id, objects)
+
+    def _workers(self) -> int:
+        """How many processes have enough to do; 1 where none can be started cheaply."""
+        workers = min(self.context.workers, len(self.files))
+        if workers < 2 or not pool.fork_is_safe():
+            return 1
+        if len(self.files) >= workers * _FILES:
+            return workers
+        large = sum(path.stat().st_size for path in self.files if path.is_file()) // _BYTES
+        return max(1, min(workers, max(len(self.files) // _FILES, large)))
+
+
+def _read(part: PerFile, advance: Callable[[], None]) -> tuple[bytes, Findings]:
+    """The rows of a part, and what was found; runs in a process of its own."""
+    context = replace(part.context, findings=Findings(part.context.findings.on_error))
+    rows: list[_Row] = []
+    for path in part.files:
+        rows += map(_row, part.each(path, context))
+        advance()
+    return _encode(rows), context.findings
+
+
+def _row(annotation: ImageAnnotation) -> _Row:
+    objects = annotation.objects
+    return _Row(
+        os.fsencode(annotation.path),
+        annotation.width,
+        annotation.height,
+        annotation.source_id,
+        [item.label for item in objects],
+        packed.pack(objects) if objects else b"",
+        any(item.keypoints for item in objects),
+    )
