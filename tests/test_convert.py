@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from samples import SHARED, coco, picture, voc, voc_xml
 
-from tfod_kit import convert as module
 from tfod_kit import demo, labels
 from tfod_kit.convert import convert
 from tfod_kit.errors import DataError, UsageError
-from tfod_kit.records import example, shards
+from tfod_kit.records import example, pool, shards
 
 BCCD = SHARED / "data" / "bccd.tar.gz"
 
@@ -61,8 +60,8 @@ def test_the_same_seed_gives_the_same_bytes_for_any_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = voc(tmp_path / "data", 20)
-    monkeypatch.setattr(module, "_FORK_FROM", 1)
-    monkeypatch.setattr(module, "_SPAWN_FROM", 1)
+    monkeypatch.setattr(pool, "FORK_FROM", 1)
+    monkeypatch.setattr(pool, "SPAWN_FROM", 1)
     for name, workers in (("one", 1), ("two", 2)):
         convert(data, tmp_path / name, num_shards=3, workers=workers)
     moved = shutil.copytree(data, tmp_path / "elsewhere" / "data")
@@ -78,8 +77,8 @@ def test_an_error_in_a_worker_is_the_users_message(
 ) -> None:
     data = voc(tmp_path / "data", 20)
     (data / "7.jpg").write_text("<html>")
-    monkeypatch.setattr(module, "_FORK_FROM", 1)
-    monkeypatch.setattr(module, "_SPAWN_FROM", 1)
+    monkeypatch.setattr(pool, "FORK_FROM", 1)
+    monkeypatch.setattr(pool, "SPAWN_FROM", 1)
     with pytest.raises(DataError, match="HTML") as caught:
         convert(data, tmp_path / "out", num_shards=3, workers=2)
     assert str(caught.value.where).endswith("7.jpg")

@@ -22,11 +22,10 @@ from tfod_kit.formats import staging
 # Slow enough to be killed in the middle: each image takes a few milliseconds more.
 SLOW = """
 import sys, time
-from tfod_kit import convert as module
 from tfod_kit.convert import convert
-from tfod_kit.records import images
+from tfod_kit.records import images, pool
 from pathlib import Path
-module._FORK_FROM = module._SPAWN_FROM = 1
+pool.FORK_FROM = pool.SPAWN_FROM = 1
 load = images.load
 def slow(*a, **k):
     Path(sys.argv[4]).touch()

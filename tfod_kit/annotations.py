@@ -190,6 +190,15 @@ class ImageAnnotation:
             return objects.labels
         return [item.label for item in objects]
 
+    def made(self, findings: Any = None) -> "ImageAnnotation":
+        """The image with its objects as a tuple; `findings` as Deferred.made takes them."""
+        objects: Sequence[ObjectAnnotation] = self.objects
+        if not isinstance(objects, Deferred):
+            return self
+        return ImageAnnotation(
+            self.path, self.width, self.height, self.source_id, objects.made(findings)
+        )
+
     @property
     def pointed(self) -> tuple[ObjectAnnotation, ...]:
         """The objects, if some may have keypoints."""

@@ -14,7 +14,7 @@ from samples import context, picture, voc, voc_xml
 from tfod_kit import formats
 from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.boxes import Box
-from tfod_kit.formats import FORMATS, packed, per_file
+from tfod_kit.formats import FORMATS, WRITTEN, packed, per_file
 
 FIXTURES = Path(__file__).parent / "fixtures"
 TESTS = Path(__file__).parent.parent
@@ -178,3 +178,38 @@ def test_deferred_objects_are_those_that_are_read_at_once(name: str) -> None:
         read.append([a for source in sources for a in FORMATS[name].read(source, at).images])
     assert read[0] == read[1]
     assert any(isinstance(a.objects, packed.Packed) for a in read[1])
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_written_does_not_depend_on_the_processes(name: str, tmp_path: Path) -> None:
+    data = rich_samples.write(tmp_path)["voc"]
+    for number in range(5):
+        for split in ("train", "val"):  # of one name each, so that names have to be made
+            picture(data / split / f"{number}.jpg")
+            xml = voc_xml(f"{number}.jpg", [("cat", (4, 3, 20, 15)), ("dog", (1, 2, 50, 15))])
+            (data / split / f"{number}.xml").write_text(xml)
+    (data / "train" / "2.jpg").write_text("<html>")
+    said = _run(
+        "from tfod_kit.cli.main import main\n"
+        "from tfod_kit.formats import writing\n"
+        "pool.FORK_FROM, writing._AT_ONCE = 1, 2\n"
+        "for workers, out in zip('12', sys.argv[4:6]):\n"
+        "    words = ['--out', out, '--workers', workers, '--on_error', 'skip']\n"
+        "    assert main(['convert', sys.argv[2], '--to', sys.argv[3], *words]) == 0\n"
+        "print(runs)\n",
+        data,
+        name,
+        *(tmp_path / "out" / number for number in "12"),
+    )
+    assert said.splitlines()[-1] == str(["_put_all", "_read", "_read", "_put_all"])
+    one, two = (_tree(tmp_path / "out" / number) for number in "12")
+    assert one == two
+    assert len([path for path in one if path.endswith((".jpg", ".png"))]) >= 10
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -1,10 +1,16 @@
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from samples import picture
 
+from tfod_kit import formats
 from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
 from tfod_kit.boxes import Box
+from tfod_kit.cli.main import main
 from tfod_kit.errors import DataError
+from tfod_kit.formats import rle
 from tfod_kit.formats.findings import REASONS, Findings, Severity
 from tfod_kit.formats.repair import fitted
 from tfod_kit.records.images import EncodedImage
@@ -74,6 +80,36 @@ def test_a_size_of_the_same_shape_was_resized_and_fractions_stay_right() -> None
     assert item.mask == Polygons(((0.0, 0.0, 40.0, 0.0, 40.0, 30.0),))
     assert item.area == 100.0
     assert counts == {"image_resized": 1}
+
+
+def _run_lengths(height: int, width: int) -> Rle:
+    """The left half of an image."""
+    pixels = np.zeros((height, width), np.uint8)
+    pixels[:, : width // 2] = 1
+    return rle.from_pixels(pixels)
+
+
+def test_run_lengths_follow_an_image_that_was_resized() -> None:
+    annotation, counts = _fit(Box(0.1, 0.1, 0.2, 0.2), (80, 60), mask=_run_lengths(60, 80))
+    assert annotation is not None
+    assert annotation.objects[0].mask == _run_lengths(30, 40)
+    assert counts == {"image_resized": 1}
+
+
+@pytest.mark.parametrize("to", ["coco", "tfrecord"])
+def test_all_follows_an_image_that_is_shrunk(tmp_path: Path, to: str) -> None:
+    mask = _run_lengths(30, 40)
+    item = ObjectAnnotation("cat", Box(0.1, 0.1, 0.5, 0.5), mask=mask, area=400.0)
+    annotation = ImageAnnotation(picture(tmp_path / "data" / "a.jpg"), 40, 30, "a", (item,))
+    formats.write("coco", [annotation], tmp_path / "coco")
+    words = ["--to", to, "--out", str(tmp_path / "out"), "--max_side", "20"]
+    assert main(["convert", str(tmp_path / "coco"), "--split", "1", *words]) == 0
+    (read,) = formats.read(tmp_path / "out")
+    assert (read.width, read.height) == (20, 15)
+    assert read.objects[0].mask == _run_lengths(15, 20)
+    assert read.objects[0].area == 100.0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert list(report["findings"]) == ["image_shrunk"]
 
 
 def test_a_box_that_fits_only_the_declared_size_is_for_a_person() -> None:

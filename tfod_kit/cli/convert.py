@@ -157,7 +157,6 @@ def _check_folds(out: Path, folds: int) -> None:
 
 
 def _convert(args: argparse.Namespace, split: "Split", out: Path) -> None:
-    from tfod_kit import hardware
     from tfod_kit.convert import convert
 
     if args.link and args.to == TFRECORD:
@@ -179,7 +178,7 @@ def _convert(args: argparse.Namespace, split: "Split", out: Path) -> None:
         split=split,
         seed=args.seed,
         num_shards=_number(args.shards, "--shards"),
-        workers=_number(args.workers, "--workers") or hardware.cores(),
+        workers=_workers(args),
         on_error=args.on_error,
         origin=args.origin,
         max_side=args.max_side,
@@ -217,6 +216,7 @@ def _rewritten(args: argparse.Namespace, split: "Split", out: Path) -> str:
         max_side=args.max_side,
         masks=not args.no_masks,
         link=args.link,
+        workers=_workers(args),
     )
     files = dict.fromkeys(name for part in report.splits.values() for name in part.files)
     return "\n".join(
@@ -311,6 +311,12 @@ def _table(report: "Report") -> list[str]:
 
 def _objects(report: "Report", label: str) -> int:
     return sum(part.classes[label] for part in report.splits.values())
+
+
+def _workers(args: argparse.Namespace) -> int:
+    from tfod_kit import hardware
+
+    return _number(args.workers, "--workers") or hardware.cores()
 
 
 def _number(text: str, option: str) -> int | None:

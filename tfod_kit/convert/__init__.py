@@ -38,8 +38,6 @@ REPORT = "report.json"
 _SHARD_BYTES = 100 << 20  # tf.data reads files of this size well; TensorFlow advises 100-200 MB
 _SHARD_IMAGES = 250  # small images: enough files for a few readers, few enough to look at
 _FEW_SHARDS = 4
-# Images; below, starting processes costs more than they save.
-_FORK_FROM, _SPAWN_FROM = 500, 5000
 
 
 def convert(
@@ -63,6 +61,9 @@ def convert(
 ) -> Report:
     """Writes the records of a data set into a folder, which appears whole or not at all.
 
+    A run that fails or is killed leaves its finished record files beside `out`, and the same call
+    goes on from there; the bytes are those of a run that was not interrupted.
+
     Args:
       source: the data set's folder, or its one annotation file; several are merged.
       out: the folder to write; replaced when it holds nothing but an earlier conversion.
@@ -82,27 +83,15 @@ def convert(
         n jobs that share a disk. The same call without it writes what is missing and finishes.
       runner: one of Apache Beam's, whose workers share a disk too, instead of processes.
 
-    A run that fails or is killed leaves its finished record files beside `out`, and the same call
-    goes on from there; the bytes are those of a run that was not interrupted.
-
     Raises:
       UsageError: a path, name or option is wrong, `out` cannot be written, or another run does.
       DataError: there are no annotations, or something in them cannot be used or decided.
       ConfigError: the label map given is none.
     """
-    findings = Findings(on_error)
+    sources, findings = _checked(source, out, shard_range), Findings(on_error)
     with _uncollected() as out_of_sight:
-        loaded = datasets.load(
-            _checked(source, out, shard_range),
-            format=format,
-            images_folder=images_folder,
-            given=None if label_map is None else load_label_map(label_map),
-            selection=selection,
-            findings=findings,
-            origin=origin,
-            deferring=True,
-            workers=workers,
-            masks=masks,
+        loaded = _loaded(
+            sources, format, images_folder, label_map, selection, findings, origin, workers, masks
         )
         groups, told = _groups(loaded, split, seed, findings)
         plan = _plan(groups, out, loaded.classes, num_shards, seed, on_error, max_side, masks)
@@ -110,9 +99,32 @@ def convert(
         with staging.opened(out, shared=shard_range is not None, finished=writing.notes):
             done = _write(plan, shard_range, workers, runner)
             made = report(loaded, told, seed, plan, done, findings)
-            if shard_range is None:
-                _finish(out, plan, done, made, num_shards, origin)
-        return made
+            return made if shard_range else _finished(out, plan, done, made, num_shards, origin)
+
+
+def _loaded(
+    sources: tuple[Path, ...],
+    format: str,
+    images_folder: Path | None,
+    label_map: str | Path | None,
+    selection: Selection | None,
+    findings: Findings,
+    origin: int,
+    workers: int,
+    masks: bool,
+) -> datasets.Loaded:
+    return datasets.load(
+        sources,
+        format=format,
+        images_folder=images_folder,
+        given=None if label_map is None else load_label_map(label_map),
+        selection=selection,
+        findings=findings,
+        origin=origin,
+        deferring=True,
+        workers=workers,
+        masks=masks,
+    )
 
 
 @contextmanager
@@ -158,14 +170,14 @@ def _groups(
     return groups, told
 
 
-def _finish(
+def _finished(
     out: Path,
     plan: Sequence[Shard],
     done: Sequence[Written | None],
     made: Report,
     num_shards: int | None,
     origin: int,
-) -> None:
+) -> Report:
     """Writes what lies beside the records, and makes the folder the output."""
     folder = staging.folder_of(out)
     written = [part for part in done if part is not None]
@@ -185,6 +197,7 @@ def _finish(
     files.write_text(folder / REPORT, json.dumps(said, indent=2, ensure_ascii=False))
     files.write_text(folder / MANIFEST, json.dumps(content, indent=2, ensure_ascii=False))
     staging.finish(folder, out, [shard.note for shard in plan])
+    return made
 
 
 def _fix_all(findings: Findings) -> str:
@@ -301,8 +314,7 @@ def _write(
     before = [shard for shard in plan if written[shard.path] is not None]
     shown = _shown(plan if shard_range is None else missing, before if shard_range is None else ())
     if runner is None:
-        pays = todo >= (_FORK_FROM if pool.fork_is_safe() else _SPAWN_FROM)
-        made = pool.run(writing.write, missing, workers if pays else 1, shown)
+        made = pool.run(writing.write, missing, pool.useful(workers, todo), shown)
     else:
         with shown as bar:
             made = beam.run(writing.write, missing, runner, plan[0].path.parent)

@@ -1,11 +1,9 @@
 """Converts a data set to another annotation format: `tfod convert --to`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tfod_kit import datasets, formats, splitting
-from tfod_kit.annotations import ImageAnnotation
 from tfod_kit.convert.report import Report, SplitSummary
 from tfod_kit.errors import DataError, UsageError
 from tfod_kit.formats import AUTO
@@ -32,6 +30,7 @@ def rewrite(
     max_side: int | None = None,
     masks: bool = True,
     link: bool = False,
+    workers: int = 1,
 ) -> Report:
     """Writes pictures and annotations in a format of formats.WRITTEN, whole or not at all.
 
@@ -43,11 +42,7 @@ def rewrite(
 
     Raises: as `convert`.
     """
-    sources = (source,) if isinstance(source, Path) else tuple(source)
-    if any(each.resolve().is_relative_to(out.resolve()) for each in sources):
-        raise UsageError(
-            "The output folder holds the data set itself.", where=out, fix="Name another --out."
-        )
+    sources = _checked(source, out)
     findings = Findings(on_error)
     loaded = datasets.load(
         sources,
@@ -57,14 +52,14 @@ def rewrite(
         selection=selection,
         findings=findings,
         origin=origin,
+        deferring=True,
         masks=masks,
+        workers=workers,
     )
     how = split if isinstance(split, Split) else Split(split)
     groups, told = splitting.apply(how, loaded, seed, findings)
     if not any(groups.values()):
         raise DataError("No image is left to write.", where=", ".join(map(str, sources)))
-    if not masks:
-        groups = {name: [_boxes_alone(a) for a in part] for name, part in groups.items()}
     done = formats.write(
         to,
         groups,
@@ -73,15 +68,22 @@ def rewrite(
         findings=findings,
         link=link,
         max_side=max_side,
+        masks=masks,
+        workers=workers,
     )
     ids = dict(loaded.classes.ids)
     summaries = _summaries(done, loaded.classes)
     return Report(loaded.format, told, seed, ids, summaries, done.findings, loaded.known_by)
 
 
-def _boxes_alone(annotation: ImageAnnotation) -> ImageAnnotation:
-    objects = tuple(replace(item, mask=None) for item in annotation.objects)
-    return replace(annotation, objects=objects)
+def _checked(source: Path | Sequence[Path], out: Path) -> tuple[Path, ...]:
+    """The sources, if `out` holds none of them."""
+    sources = (source,) if isinstance(source, Path) else tuple(source)
+    if any(each.resolve().is_relative_to(out.resolve()) for each in sources):
+        raise UsageError(
+            "The output folder holds the data set itself.", where=out, fix="Name another --out."
+        )
+    return sources
 
 
 def _summaries(done: Written, classes: LabelMap) -> dict[str, SplitSummary]:

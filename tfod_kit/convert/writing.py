@@ -8,19 +8,18 @@ to make it from, it need not be written again.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from operator import attrgetter
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from tfod_kit import __version__, files
-from tfod_kit.annotations import Deferred, ImageAnnotation, ObjectAnnotation, Polygons
+from tfod_kit.annotations import Deferred, ImageAnnotation, Polygons
 from tfod_kit.errors import DataError
+from tfod_kit.formats import repair
 from tfod_kit.formats.findings import Findings
-from tfod_kit.formats.repair import fitted
 from tfod_kit.labels import LabelMap
-from tfod_kit.records import embedded, example, images, masks, shards
+from tfod_kit.records import embedded, example, images, shards
 
 NOTE_SUFFIX = ".done.json"
 
@@ -28,8 +27,6 @@ NOTE_SUFFIX = ".done.json"
 _TOGETHER, _HELD_BYTES = 8, 16 << 20
 
 _Ready = tuple[ImageAnnotation, images.EncodedImage]
-
-_values = attrgetter(*(each.name for each in fields(ObjectAnnotation)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +155,9 @@ class _Tally:
         self.images = self.negatives = self.most_objects = self.masks = 0
         self.pixels = hashlib.sha256()
 
-    def add(self, annotation: ImageAnnotation) -> None:
+    def add(self, annotation: ImageAnnotation, image: images.EncodedImage) -> None:
         objects = annotation.objects
+        self.pixels.update(image.sha256)
         self.images += 1
         self.classes.update(item.label for item in objects)
         self.negatives += not objects
@@ -170,9 +168,12 @@ class _Tally:
 def _records(shard: Shard, tally: _Tally, advance: Callable[[], None]) -> Iterable[bytes]:
     waiting: list[_Ready] = []
     for planned in shard.annotations:
-        ready = _ready(planned, shard, tally)
+        ready = repair.ready(
+            planned, tally.findings, max_side=shard.max_side, with_masks=shard.masks
+        )
         advance()
         if ready is not None:
+            tally.add(*ready)
             waiting.append(ready)
         if len(waiting) == _TOGETHER or sum(len(image.data) for _, image in waiting) > _HELD_BYTES:
             yield from _encoded(waiting, shard)
@@ -183,82 +184,6 @@ def _records(shard: Shard, tally: _Tally, advance: Callable[[], None]) -> Iterab
 def _encoded(waiting: Sequence[_Ready], shard: Shard) -> Iterable[bytes]:
     for (annotation, image), pngs in zip(waiting, example.drawn(waiting), strict=True):
         yield example.encode(annotation, image, shard.label_map, shard.keypoints, pngs)
-
-
-def _ready(planned: ImageAnnotation, shard: Shard, tally: _Tally) -> _Ready | None:
-    """The picture and its annotation as they will be stored; None where they are left out."""
-    image = _image(planned, shard.max_side, tally.findings)
-    annotation = _made(planned, tally.findings)
-    if not shard.masks:
-        annotation = _without_masks(annotation)
-    kept = None if image is None else _fitted(annotation, image, tally.findings)
-    if image is None or kept is None:
-        return None
-    tally.pixels.update(image.sha256)
-    tally.add(kept)
-    return kept, image
-
-
-def _made(annotation: ImageAnnotation, findings: Findings) -> ImageAnnotation:
-    objects: Sequence[ObjectAnnotation] = annotation.objects
-    if not isinstance(objects, Deferred):
-        return annotation
-    return ImageAnnotation(
-        annotation.path,
-        annotation.width,
-        annotation.height,
-        annotation.source_id,
-        objects.made(findings),
-    )
-
-
-def _without_masks(annotation: ImageAnnotation) -> ImageAnnotation:
-    return replace(annotation, objects=tuple(map(_without_mask, annotation.objects)))
-
-
-def _without_mask(item: ObjectAnnotation) -> ObjectAnnotation:
-    if item.mask is None:
-        return item
-    label, box, _, *others = _values(item)  # `replace` takes four times as long
-    return ObjectAnnotation(label, box, None, *others)
-
-
-def _image(
-    annotation: ImageAnnotation, max_side: int | None, findings: Findings
-) -> images.EncodedImage | None:
-    declared = (annotation.width, annotation.height)
-    try:
-        return images.load(annotation.path, declared=declared, max_side=max_side)
-    except DataError as error:
-        findings.add("image_unusable", annotation.path, error.found, fix=error.fix or "")
-        return None
-
-
-def _fitted(
-    annotation: ImageAnnotation, image: images.EncodedImage, findings: Findings
-) -> ImageAnnotation | None:
-    """The annotation as `formats.repair.fitted` gives it, and then scaled down with the image."""
-    if image.full_size is None:
-        return fitted(annotation, image, findings)
-    width, height = image.full_size
-    kept = fitted(annotation, replace(image, width=width, height=height), findings)
-    if kept is None:
-        return None
-    findings.add("image_shrunk", annotation.source_id, f"{width}x{height}")
-    wider, higher = image.width / width, image.height / height
-    return replace(
-        kept,
-        width=image.width,
-        height=image.height,
-        objects=tuple(
-            replace(
-                item,
-                mask=masks.scaled(item.mask, image.width, image.height, wider, higher),
-                area=None if item.area is None else item.area * wider * higher,
-            )
-            for item in kept.objects
-        ),
-    )
 
 
 def _digest(shard: Shard) -> str:

@@ -101,6 +101,8 @@ def write(
     findings: Findings | None = None,
     link: bool = False,
     max_side: int | None = None,
+    masks: bool = True,
+    workers: int = 1,
 ) -> Written:
     """Writes pictures and annotations into a folder, which appears whole or not at all.
 
@@ -112,6 +114,8 @@ def write(
       findings: takes what is repaired, left out, or cannot be held by the format.
       link: links to pictures that need no change, instead of copying them.
       max_side: px; larger pictures are scaled down to it, with boxes, masks and keypoints.
+      masks: False leaves them out.
+      workers: processes that may write pictures at once.
 
     Raises:
       UsageError: there is no such format to write, or `out` holds other things.
@@ -125,7 +129,7 @@ def write(
         )
     mapped = annotations if isinstance(annotations, Mapping) else {"train": annotations}
     splits = {split: list(part) for split, part in mapped.items()}
-    names = {item.label for part in splits.values() for a in part for item in a.objects}
+    names = {label for part in splits.values() for a in part for label in a.labels}
     numbered = labels.from_names(sorted(names)) if classes is None else classes
     for label in sorted(names):
         numbered.id_of(label)
@@ -138,6 +142,8 @@ def write(
         findings=Findings() if findings is None else findings,
         link=link,
         max_side=max_side,
+        masks=masks,
+        workers=workers,
     )
 
 

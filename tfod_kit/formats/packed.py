@@ -1,8 +1,11 @@
 """Objects in a few bytes: to be planned with, and to be passed between processes."""
 
-from collections.abc import Iterable, Sequence
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,6 +43,56 @@ def deferred(annotation: ImageAnnotation) -> ImageAnnotation:
     packed: Any = Packed([item.label for item in objects], pack(objects))
     return ImageAnnotation(
         annotation.path, annotation.width, annotation.height, annotation.source_id, packed
+    )
+
+
+class _Row(msgspec.Struct, array_like=True, gc=False):
+    """An image with its objects."""
+
+    path: bytes
+    width: int
+    height: int
+    source_id: str
+    labels: list[str]
+    objects: bytes
+    keypoints: bool
+
+
+def pack_images(images: Iterable[ImageAnnotation]) -> bytes:
+    """The images, of which none is deferred, on their way from one process to another."""
+    return _encode_rows(list(map(_row_of, images)))
+
+
+def unpack_images(
+    content: bytes, paths: Mapping[bytes, Path], *, deferring: bool = False
+) -> Iterator[ImageAnnotation]:
+    """The images of which `pack_images` made these bytes.
+
+    Args:
+      paths: known ones by their text; to make one anew takes longer, and more room.
+      deferring: whether to leave objects without keypoints packed.
+    """
+    for row in _decode_rows(content):
+        objects: Any = ()
+        if row.labels and deferring and not row.keypoints:
+            # A data set has a few names, a million times each.
+            objects = Packed(tuple(map(sys.intern, row.labels)), row.objects)
+        elif row.labels:
+            objects = unpack(row.objects)
+        path = paths.get(row.path) or Path(os.fsdecode(row.path))
+        yield ImageAnnotation(path, row.width, row.height, row.source_id, objects)
+
+
+def _row_of(image: ImageAnnotation) -> _Row:
+    objects = image.objects
+    return _Row(
+        os.fsencode(image.path),
+        image.width,
+        image.height,
+        image.source_id,
+        [item.label for item in objects],
+        pack(objects) if objects else b"",
+        any(item.keypoints for item in objects),
     )
 
 
@@ -93,3 +146,5 @@ def _compact(value: object) -> object:
 
 _encode = msgspec.msgpack.Encoder(enc_hook=_compact).encode
 _decode = msgspec.msgpack.Decoder().decode
+_encode_rows = msgspec.msgpack.Encoder().encode
+_decode_rows = msgspec.msgpack.Decoder(list[_Row]).decode

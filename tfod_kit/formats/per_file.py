@@ -1,13 +1,9 @@
 """Annotations in many files, each of which stands for itself: several processes may read them."""
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from tfod_kit.annotations import ImageAnnotation
 from tfod_kit.formats import packed
@@ -21,22 +17,6 @@ Each = Callable[[Path, Context], Iterable[ImageAnnotation]]
 # What one process more must find to do: it takes 5 ms to start, and more of a large data set.
 _FILES, _BYTES = 250, 32 << 20
 _PARTS_EACH = 8  # so that none waits long for the slowest
-
-
-class _Row(msgspec.Struct, array_like=True, gc=False):
-    """An image on its way from one process to another."""
-
-    path: bytes
-    width: int
-    height: int
-    source_id: str
-    labels: list[str]
-    objects: bytes
-    keypoints: bool
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[_Row]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +54,10 @@ class PerFile:
         ]
         bar = progress("reading", len(self.files), "files", brief=True)
         done = pool.run(_read, parts, workers, bar)
-        for place, (rows, findings) in enumerate(done):
+        for place, (images, findings) in enumerate(done):
             done[place] = b"", findings  # not to hold all twice
             self.context.findings.merge(findings)
-            for row in _decode(rows):
-                path = known.get(row.path) or Path(os.fsdecode(row.path))
-                yield self._image(row, path)
-
-    def _image(self, row: _Row, path: Path) -> ImageAnnotation:
-        objects: Any = ()
-        if row.labels and self.context.deferring and not row.keypoints:
-            # A data set has a few names, a million times each.
-            objects = packed.Packed(tuple(map(sys.intern, row.labels)), row.objects)
-        elif row.labels:
-            objects = packed.unpack(row.objects)
-        return ImageAnnotation(path, row.width, row.height, row.source_id, objects)
+            yield from packed.unpack_images(images, known, deferring=self.context.deferring)
 
     def _workers(self) -> int:
         """How many processes have enough to do; 1 where none can be started cheaply."""
@@ -102,23 +71,10 @@ class PerFile:
 
 
 def _read(part: PerFile, advance: Callable[[], None]) -> tuple[bytes, Findings]:
-    """The rows of a part, and what was found; runs in a process of its own."""
+    """The images of a part, packed, and what was found; runs in a process of its own."""
     context = replace(part.context, findings=Findings(part.context.findings.on_error))
-    rows: list[_Row] = []
+    images: list[ImageAnnotation] = []
     for path in part.files:
-        rows += map(_row, part.each(path, context))
+        images += part.each(path, context)
         advance()
-    return _encode(rows), context.findings
-
-
-def _row(annotation: ImageAnnotation) -> _Row:
-    objects = annotation.objects
-    return _Row(
-        os.fsencode(annotation.path),
-        annotation.width,
-        annotation.height,
-        annotation.source_id,
-        [item.label for item in objects],
-        packed.pack(objects) if objects else b"",
-        any(item.keypoints for item in objects),
-    )
+    return packed.pack_images(images), context.findings

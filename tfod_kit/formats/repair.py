@@ -1,13 +1,15 @@
 """Fits annotations to the image as it will be stored: size, clipping, boxes that are none."""
 
-from dataclasses import replace
-from operator import is_
+from dataclasses import fields, replace
+from operator import attrgetter, is_
 from typing import Literal
 
 from tfod_kit import boxes
 from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
 from tfod_kit.boxes import Box
+from tfod_kit.errors import DataError
 from tfod_kit.formats.findings import Findings
+from tfod_kit.records import images, masks
 from tfod_kit.records.images import EncodedImage
 
 # An edge this far outside comes from rounding, not from an annotator.
@@ -15,13 +17,56 @@ _ROUNDING = 1e-6
 # Two sizes of the same shape: resizing rounds each side to whole pixels.
 _SAME_SHAPE = 0.01
 
+_values = attrgetter(*(each.name for each in fields(ObjectAnnotation)))
+
 _Change = Literal["none", "resized", "misdeclared"]
+
+
+def ready(
+    planned: ImageAnnotation,
+    findings: Findings,
+    *,
+    max_side: int | None = None,
+    with_masks: bool = True,
+) -> tuple[ImageAnnotation, EncodedImage] | None:
+    """The annotation and its picture as they are to be stored; None where they are left out.
+
+    Args:
+      planned: its objects may be deferred, and its boxes lie outside.
+      findings: takes whatever is repaired or left out.
+      max_side: px; a larger picture is scaled down to it, with all that is in it.
+      with_masks: False leaves masks out.
+
+    Raises:
+      DataError: something is to be repaired or left out that `findings` stops at.
+    """
+    declared = (planned.width, planned.height)
+    try:
+        image = images.load(planned.path, declared=declared, max_side=max_side)
+    except DataError as error:
+        findings.add("image_unusable", planned.path, error.found, fix=error.fix or "")
+        return None
+    annotation = planned.made(findings)
+    if not with_masks:
+        objects = tuple(map(_without_mask, annotation.objects))
+        annotation = replace(annotation, objects=objects)
+    kept = fitted(annotation, image, findings)
+    return None if kept is None else (kept, image)
+
+
+def _without_mask(item: ObjectAnnotation) -> ObjectAnnotation:
+    if item.mask is None:
+        return item
+    label, box, _, *others = _values(item)  # `replace` takes four times as long
+    return ObjectAnnotation(label, box, None, *others)
 
 
 def fitted(
     annotation: ImageAnnotation, image: EncodedImage, findings: Findings
 ) -> ImageAnnotation | None:
-    """The annotation with boxes that fit the image; None when it cannot be used.
+    """The annotation with all that fits the image; None when it cannot be used.
+
+    Where the image was scaled down, masks and areas are scaled with it.
 
     A declared size that is not the file's is read by its shape: of the same shape, the picture was
     resized after it was annotated, and fractions stay right; of another, the declaration is wrong,
@@ -35,6 +80,20 @@ def fitted(
     Raises:
       DataError: something is to be repaired or left out that `findings` stops at.
     """
+    if image.full_size is None:
+        return _fitted(annotation, image, findings)
+    width, height = image.full_size
+    kept = _fitted(annotation, replace(image, width=width, height=height), findings)
+    if kept is None:
+        return None
+    findings.add("image_shrunk", annotation.source_id, f"{width}x{height}")
+    objects = tuple(_scaled(item, kept, image) for item in kept.objects)
+    return replace(kept, width=image.width, height=image.height, objects=objects)
+
+
+def _fitted(
+    annotation: ImageAnnotation, image: EncodedImage, findings: Findings
+) -> ImageAnnotation | None:
     name = annotation.source_id
     _note_pixels(image, name, findings)
     change = _change(annotation, image)
@@ -85,12 +144,10 @@ def _of_other_size(annotation: ImageAnnotation, image: EncodedImage) -> bool:
 def _rescaled(
     item: ObjectAnnotation, annotation: ImageAnnotation, image: EncodedImage, change: _Change
 ) -> ObjectAnnotation:
-    wider, higher = annotation.width / image.width, annotation.height / image.height
-    if change == "resized" and (isinstance(item.mask, Polygons) or item.area is not None):
-        mask = _scaled(item.mask, 1 / wider, 1 / higher)
-        area = None if item.area is None else item.area / (wider * higher)
-        return replace(item, mask=mask, area=area)
+    if change == "resized":
+        return _scaled(item, annotation, image)
     if change == "misdeclared":
+        wider, higher = annotation.width / image.width, annotation.height / image.height
         box = item.box
         return replace(
             item,
@@ -102,15 +159,21 @@ def _rescaled(
     return item
 
 
-def _scaled(mask: Polygons | Rle | None, wider: float, higher: float) -> Polygons | Rle | None:
-    if not isinstance(mask, Polygons):
-        return mask
-    return Polygons(
-        tuple(
-            tuple(value * (higher if place % 2 else wider) for place, value in enumerate(ring))
-            for ring in mask.rings
-        )
-    )
+def _scaled(
+    item: ObjectAnnotation, before: ImageAnnotation, image: EncodedImage
+) -> ObjectAnnotation:
+    """The object with its mask and area, which are in pixels, scaled from one size to another."""
+    wider, higher = image.width / before.width, image.height / before.height
+    mask, area = item.mask, item.area
+    if mask is not None and _is_of(mask, before.width, before.height):
+        mask = masks.scaled(mask, image.width, image.height, wider, higher)
+    area = None if area is None else area * wider * higher
+    return replace(item, mask=mask, area=area)
+
+
+def _is_of(mask: Polygons | Rle, width: int, height: int) -> bool:
+    """Whether a mask is of an image of that size, as far as it tells."""
+    return isinstance(mask, Polygons) or (mask.width, mask.height) == (width, height)
 
 
 def _checked(
@@ -137,7 +200,7 @@ def _checked(
     if max(abs(a - b) for a, b in zip(_edges(box), _edges(inside), strict=True)) > _ROUNDING:
         findings.add("box_clipped", where, _pixels(box, image))
     mask = item.mask
-    if isinstance(mask, Rle) and (mask.height, mask.width) != (image.height, image.width):
+    if isinstance(mask, Rle) and not _is_of(mask, image.width, image.height):
         findings.add("mask_ignored", where, f"a {mask.width}x{mask.height} mask")
         mask = None
     if inside == item.box and mask is item.mask:

@@ -7,25 +7,25 @@ orientation baked. Pictures that need no change are copied byte for byte, or lin
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tfod_kit import boxes, files, labels
 from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.errors import DataError, UsageError
-from tfod_kit.formats import staging
+from tfod_kit.formats import packed, repair, staging
 from tfod_kit.formats.base import DETAILS, Format, Output
 from tfod_kit.formats.findings import Findings
-from tfod_kit.formats.repair import fitted
 from tfod_kit.labels import LabelMap
 from tfod_kit.progress import progress
-from tfod_kit.records import embedded, images
+from tfod_kit.records import embedded, pool
 from tfod_kit.records.images import EncodedImage
 
 LABEL_MAP = labels.FILE_NAME
 REPORT = "report.json"
 
+_AT_ONCE = 100  # pictures that a process takes at once
 _SAME_AREA = 0.02  # an area this near the box's is the box's
 
 Named = Mapping[str, Iterable[ImageAnnotation]]
@@ -66,6 +66,8 @@ def write(
     findings: Findings,
     link: bool = False,
     max_side: int | None = None,
+    masks: bool = True,
+    workers: int = 1,
 ) -> Written:
     """Writes a folder, which appears whole or not at all.
 
@@ -78,6 +80,8 @@ def write(
       findings: takes what is repaired, left out, or cannot be held.
       link: links to pictures that need no change, instead of copying them.
       max_side: px; larger pictures are scaled down to it.
+      masks: False leaves them out.
+      workers: processes that may write pictures at once.
 
     Raises:
       UsageError: the format is only read, or `out` holds other things or cannot be written.
@@ -94,7 +98,8 @@ def write(
         _check_ids(part)
     with staging.opened(out) as folder, files.explained(out):
         staging.clean(folder)
-        placed = _placed(listed, _Pictures(folder, format, findings, link, max_side))
+        how = _How(format, findings.on_error, link, max_side, masks)
+        placed = _placed(_parts(listed, folder, how), findings, workers)
         if not placed:
             raise DataError(
                 "No image is left to write.", where=out, fix="Mend the images that were left out."
@@ -109,17 +114,31 @@ def write(
     return done
 
 
+def _parts(listed: Mapping[str, list[ImageAnnotation]], folder: Path, how: "_How") -> list["_Part"]:
+    """The pictures to write, each with a name of its own."""
+    parts: list[_Part] = []
+    stems: set[str] = set()
+    for split, part in listed.items():
+        home = folder / how.format.image_folder.format(split=split)
+        named = [(annotation, home / _stem(annotation, stems)) for annotation in part]
+        starts = range(0, len(named), _AT_ONCE)
+        parts += [_Part(split, tuple(named[start : start + _AT_ONCE]), how) for start in starts]
+    return parts
+
+
 def _placed(
-    listed: Mapping[str, list[ImageAnnotation]], put: "_Pictures"
+    parts: Sequence["_Part"], findings: Findings, workers: int
 ) -> dict[str, list[ImageAnnotation]]:
-    """The annotations of the pictures written, less splits that have none."""
+    """Writes the pictures; their annotations, less splits that have none."""
+    total = sum(len(part.pictures) for part in parts)
+    shown = progress("writing", total, "images")
+    done = pool.run(_put_all, parts, pool.useful(workers, total), shown)
     placed: dict[str, list[ImageAnnotation]] = {}
-    with progress("writing", sum(map(len, listed.values())), "images") as bar:
-        for split, part in listed.items():
-            for annotation in part:
-                for written in put.placed(annotation, split):
-                    placed.setdefault(split, []).append(written)
-                bar.advance()
+    for part, (written, found) in zip(parts, done, strict=True):
+        findings.merge(found)
+        images_ = list(packed.unpack_images(written, {}))
+        if images_:
+            placed.setdefault(part.split, []).extend(images_)
     return placed
 
 
@@ -158,66 +177,81 @@ def _check_ids(part: list[ImageAnnotation]) -> None:
         )
 
 
-class _Pictures:
-    """Puts pictures where the format has them, each under a name of its own."""
+def _stem(annotation: ImageAnnotation, taken: set[str]) -> str:
+    """The picture's own name; with a number behind it where another has it already."""
+    stem = wanted = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", annotation.path.stem) or "image"
+    number = 1
+    while stem.lower() in taken:
+        number += 1
+        stem = f"{wanted}_{number}"
+    taken.add(stem.lower())
+    return stem
 
-    def __init__(
-        self, folder: Path, format: Format, findings: Findings, link: bool, max_side: int | None
-    ) -> None:
-        self._folder = folder
-        self._format = format
-        self._findings = findings
-        self._link = link
-        self._max_side = max_side
-        self._stems: set[str] = set()
 
-    def placed(self, annotation: ImageAnnotation, split: str) -> Iterator[ImageAnnotation]:
-        """The annotation, its picture written; nothing where it is left out."""
-        declared = (annotation.width, annotation.height)
-        try:
-            image = images.load(annotation.path, declared=declared, max_side=self._max_side)
-        except DataError as error:
-            where = annotation.path
-            self._findings.add("image_unusable", where, error.found, fix=error.fix or "")
-            return
-        kept = fitted(annotation, image, self._findings)
-        if kept is None:
-            return
-        folder = self._folder / self._format.image_folder.format(split=split)
-        path = folder / f"{self._stem(annotation)}{_suffix(annotation.path, image)}"
-        self._put(annotation.path, image, path)
-        objects = tuple(self._held(item, annotation) for item in kept.objects)
-        yield replace(kept, path=path, objects=objects)
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How pictures are written."""
 
-    def _stem(self, annotation: ImageAnnotation) -> str:
-        """The picture's own name; with a number behind it where another has it already."""
-        stem = wanted = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", annotation.path.stem) or "image"
-        number = 1
-        while stem.lower() in self._stems:
-            number += 1
-            stem = f"{wanted}_{number}"
-        self._stems.add(stem.lower())
-        return stem
+    format: Format
+    on_error: str
+    link: bool
+    max_side: int | None
+    masks: bool
 
-    def _put(self, source: Path, image: EncodedImage, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        changed = image.turned or image.untagged or image.converted_from or image.full_size
-        if self._link and not changed and embedded.holder(source) is None:
-            path.symlink_to(source.resolve())
-        else:
-            path.write_bytes(image.data)
 
-    def _held(self, item: ObjectAnnotation, annotation: ImageAnnotation) -> ObjectAnnotation:
-        """The object less what the format cannot hold, which is counted."""
-        lost = {
-            detail: _EMPTY[detail]
-            for detail in DETAILS
-            if detail not in self._format.keeps and getattr(item, detail) != _EMPTY[detail]
-        }
-        for detail in lost:
-            if detail != "area" or not _is_box_area(item, annotation):
-                self._findings.add(f"lost_{detail}", f"{annotation.source_id} ({item.label})")
-        return replace(item, **lost) if lost else item
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Pictures to write, each with its path but for the extension; travels to a process."""
+
+    split: str
+    pictures: tuple[tuple[ImageAnnotation, Path], ...]
+    how: _How
+
+
+def _put_all(part: _Part, advance: Callable[[], None]) -> tuple[bytes, Findings]:
+    """Writes the pictures; their annotations, packed, and what was found."""
+    findings = Findings(part.how.on_error)
+    written = []
+    for annotation, stem in part.pictures:
+        placed = _put(annotation, stem, part.how, findings)
+        if placed is not None:
+            written.append(placed)
+        advance()
+    return packed.pack_images(written), findings
+
+
+def _put(
+    annotation: ImageAnnotation, stem: Path, how: _How, findings: Findings
+) -> ImageAnnotation | None:
+    """The annotation, its picture written; None where it is left out."""
+    ready = repair.ready(annotation, findings, max_side=how.max_side, with_masks=how.masks)
+    if ready is None:
+        return None
+    kept, image = ready
+    path = stem.with_name(stem.name + _suffix(annotation.path, image))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    changed = image.turned or image.untagged or image.converted_from or image.full_size
+    if how.link and not changed and embedded.holder(annotation.path) is None:
+        path.symlink_to(annotation.path.resolve())
+    else:
+        path.write_bytes(image.data)
+    objects = tuple(_held(item, annotation, how.format, findings) for item in kept.objects)
+    return replace(kept, path=path, objects=objects)
+
+
+def _held(
+    item: ObjectAnnotation, annotation: ImageAnnotation, format: Format, findings: Findings
+) -> ObjectAnnotation:
+    """The object less what the format cannot hold, which is counted."""
+    lost = {
+        detail: _EMPTY[detail]
+        for detail in DETAILS
+        if detail not in format.keeps and getattr(item, detail) != _EMPTY[detail]
+    }
+    for detail in lost:
+        if detail != "area" or not _is_box_area(item, annotation):
+            findings.add(f"lost_{detail}", f"{annotation.source_id} ({item.label})")
+    return replace(item, **lost) if lost else item
 
 
 _EMPTY = {detail: ObjectAnnotation("", boxes.Box(0, 0, 0, 0)).__getattribute__(detail)

@@ -26,6 +26,9 @@ R = TypeVar("R")
 _POLL_S = 0.2
 _TRIES, _TRY_S = 10, 0.002
 
+# Images; below, starting processes costs more than they save.
+FORK_FROM, SPAWN_FROM = 500, 5000
+
 # Set in the worker processes alone: shared counts of units done, whether to give up, and the tasks
 # where they were inherited.
 _done: Any = None
@@ -54,6 +57,11 @@ def fork_is_safe() -> bool:
             return False
         time.sleep(_TRY_S)  # a thread that was joined takes a moment more to be gone
     return False
+
+
+def useful(workers: int, images: int) -> int:
+    """How many of so many processes are worth to be started to write so many images: all, or 1."""
+    return workers if images >= (FORK_FROM if fork_is_safe() else SPAWN_FROM) else 1
 
 
 def run(
