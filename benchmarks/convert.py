@@ -7,7 +7,8 @@ Draws JPEGs of 640x480 and about 115 kB with 7 outlines each, as COCO and as Pas
 converts them by turns with tfod and, through `tfod run`, with create_coco_tf_record and
 create_pascal_tf_record. Each is a process of its own, its start and imports counted. `copy` reads
 the same bytes and writes them to the disk, as tfod does, that is with fsync; `cp` leaves them in
-memory. The best of the rounds counts; upstream's take one, for they take a minute. `--plan` only plans, on a COCO file as large as train2017's, beside pycocotools opening it.
+memory. The best of the rounds counts; upstream's take one, for they take a minute. `--plan` only
+plans, on a COCO file as large as train2017's, beside pycocotools opening it.
 """
 
 import argparse
