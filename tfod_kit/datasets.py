@@ -8,6 +8,7 @@ from pathlib import Path
 from tfod_kit import selection as choosing
 from tfod_kit.annotations import ImageAnnotation
 from tfod_kit.errors import UsageError
+from tfod_kit.files import readable
 from tfod_kit.formats import AUTO, FORMATS, find, merge
 from tfod_kit.formats.base import Context, Part, Source
 from tfod_kit.formats.detect import because
@@ -50,8 +51,8 @@ class Loaded:
             return annotation.source_id
         for root, prefix in self.roots.items():
             if path.is_relative_to(root):
-                return f"{prefix}{path.relative_to(root).as_posix()}"
-        return path.name
+                return readable(f"{prefix}{path.relative_to(root).as_posix()}")
+        return readable(path.name)
 
 
 def load(

@@ -63,7 +63,16 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a whole UTF-8 file with \\n line ends, or leaves what was there."""
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, readable(text).encode("utf-8"))
+
+
+def readable(name: str) -> str:
+    """A file's name, or a text with such names, that can be stored and printed.
+
+    Linux takes any bytes for a name, such as those of an archive that was packed on Windows. Python
+    keeps what is no UTF-8 as lone surrogates, which cannot be encoded: they are spelt, as \\udcff.
+    """
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @contextmanager

@@ -1,3 +1,7 @@
+import json
+import os
+import subprocess
+import sys
 from dataclasses import astuple
 from pathlib import Path
 
@@ -135,3 +139,34 @@ def test_mistakes_with_to(
     assert _tfod("convert", "data", *words) == 2
     assert said in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are text")
+@pytest.mark.parametrize("verb", [["convert"], *(["convert", "--to", to] for to in WRITTEN)])
+def test_a_name_that_is_no_utf_8(tmp_path: Path, verb: list[str]) -> None:
+    """As unpacked of an archive from Windows: "é" is one byte, and no UTF-8."""
+    data = voc(tmp_path / "data", 4)
+    name = os.fsdecode(b"caf\xe9")
+    for ending in (".jpg", ".xml"):
+        (data / f"1{ending}").rename(data / f"{name}{ending}")
+        (data / f"2{ending}").rename(data / f"caf_{ending}")  # what the other's name is made to
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    out = tmp_path / "out"
+    for words in ([*verb, str(data), "--out", str(out), "--split", "1"], ["inspect", str(data)]):
+        command = [sys.executable, "-m", "tfod_kit", *words]
+        done = subprocess.run(command, capture_output=True, text=True, env=strict)
+        assert done.returncode == 0, done.stderr
+    read = formats.read(out)
+    assert len(read) == 4
+    assert len({a.source_id for a in read}) == 4
+    for annotation in read:
+        annotation.source_id.encode()
+        annotation.path.name.encode()
+    os.truncate(data / f"{name}.jpg", 100)  # so that it is spoken of
+    command = [sys.executable, "-m", "tfod_kit", *verb, str(data), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, env=strict)
+    assert done.returncode == 2
+    assert "caf\\udce9.jpg" in done.stderr
+    done = subprocess.run([*command, "--on_error", "skip"], capture_output=True, env=strict)
+    assert done.returncode == 0
+    assert json.loads((out / "report.json").read_text())["findings"]["image_unusable"]["count"] == 1

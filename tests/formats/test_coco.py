@@ -17,7 +17,7 @@ from tfod_kit.annotations import (
 )
 from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
-from tfod_kit.formats import coco
+from tfod_kit.formats import coco, reading
 from tfod_kit.formats.base import Context, Part
 from tfod_kit.formats.findings import Findings
 
@@ -350,3 +350,13 @@ def test_masks_that_nobody_wants_are_not_read(tmp_path: Path, deferring: bool) -
     coco_file(tmp_path / "a.json", [IMAGE], [ITEM | outline | {"bbox": None}])
     (annotation,) = _part(tmp_path, at).images
     assert [item.box for item in annotation.objects] == [Box(0.1, 0.1, 0.5, 0.5)]
+
+
+def test_a_large_file_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _one(tmp_path, {})
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(reading, "_LARGE", 10)
+    _one(tmp_path, {})
+    assert capsys.readouterr().err.startswith("Reading a.json, 0 MB")

@@ -6,6 +6,7 @@ VERBS. Only the module of the verb asked for is imported, so that `tfod --help` 
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,8 @@ USER_ERROR = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit code: 0 done, 1 found wanting, 2 a mistake of the user's."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no UTF-8
     parser, verb = _parser(arguments)
     try:
         if verb is None:

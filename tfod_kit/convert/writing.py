@@ -215,7 +215,7 @@ def _made_from(shard: Shard, said: str) -> str:
 
 def _name(value: object) -> object:
     if isinstance(value, Path):
-        return value.name
+        return files.readable(value.name)
     if isinstance(value, Polygons):
         return value.compact
     if isinstance(value, Deferred):

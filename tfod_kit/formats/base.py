@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.files import readable
 from tfod_kit.formats.findings import Findings
 from tfod_kit.formats.locate import ImageIndex
 from tfod_kit.labels import LabelMap
@@ -54,8 +55,8 @@ class Context:
         # By its text: pathlib takes ten times as long, and every object of a data set asks.
         root, text = self.root.as_posix(), path.as_posix()
         if root in (".", text):
-            return text if root == "." else "."
-        return text.removeprefix(root.rstrip("/") + "/")
+            return readable(text) if root == "." else "."
+        return readable(text.removeprefix(root.rstrip("/") + "/"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from tfod_kit.errors import DataError, UsageError
+from tfod_kit.files import readable
 
 OnError = Literal["fix", "skip", "fail"]
 ON_ERROR: tuple[OnError, ...] = ("fix", "skip", "fail")
@@ -211,7 +212,8 @@ class Findings:
         tally = self._tallies.setdefault(code, _Tally())
         tally.count += count
         if len(tally.examples) < EXAMPLES:
-            tally.examples.append(f"{where}: {found}" if found is not None else str(where))
+            text = f"{where}: {found}" if found is not None else str(where)
+            tally.examples.append(readable(text))
 
     def merge(self, other: "Findings") -> None:
         """Adds what another collected, such as in a worker process."""

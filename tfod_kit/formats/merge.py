@@ -7,6 +7,7 @@ from pathlib import Path
 from tfod_kit import labels
 from tfod_kit.annotations import ImageAnnotation
 from tfod_kit.errors import DataError, did_you_mean
+from tfod_kit.files import readable
 from tfod_kit.formats.base import Context, Part, Source
 from tfod_kit.formats.findings import Findings
 from tfod_kit.labels import LabelMap
@@ -20,6 +21,7 @@ def unique(read: Read, context: Context) -> Read:
     An image that stands in several splits keeps its id; one that is annotated twice in one part is
     a finding.
     """
+    read = [(source, list(map(_named, part))) for source, part in read]
     names = [source.split for source, _ in read]
     by_split = None not in names and len(set(names)) == len(names)
     read = _renamed(
@@ -27,6 +29,13 @@ def unique(read: Read, context: Context) -> Read:
     )
     read = _renamed(read, lambda _, a: context.name(a.path))
     return [(source, _once(source, part, context)) for source, part in read]
+
+
+def _named(annotation: ImageAnnotation) -> ImageAnnotation:
+    """The annotation with an id that can be stored."""
+    source_id = readable(annotation.source_id)
+    same = source_id == annotation.source_id
+    return annotation if same else replace(annotation, source_id=source_id)
 
 
 def _renamed(read: Read, rename: Callable[[Source, ImageAnnotation], str]) -> Read:

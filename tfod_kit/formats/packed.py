@@ -19,6 +19,7 @@ from tfod_kit.annotations import (
     Rle,
 )
 from tfod_kit.boxes import Box
+from tfod_kit.files import readable
 
 _EDGES = [f"box.{edge.name}" for edge in fields(Box)]
 _OTHERS = [each.name for each in fields(ObjectAnnotation)[2:]]
@@ -89,7 +90,7 @@ def _row_of(image: ImageAnnotation) -> _Row:
         os.fsencode(image.path),
         image.width,
         image.height,
-        image.source_id,
+        readable(image.source_id),
         [item.label for item in objects],
         pack(objects) if objects else b"",
         any(item.keypoints for item in objects),

@@ -6,6 +6,7 @@ the file is to be left out.
 
 import codecs
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -24,13 +25,19 @@ MAX_SIDE = 1_000_000  # px; a declared size beyond is no size
 
 T = TypeVar("T")
 
+_LARGE = 100 << 20  # bytes; about half a second
+
 _UNREADABLE = "annotation_unreadable"
 
 
 def json(path: Path, kind: type[T], context: Context) -> T | None:
     """A JSON file's content; None when it cannot be read and that may be skipped."""
     try:
-        return msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8), type=kind)
+        data = path.read_bytes()
+        if len(data) > _LARGE:
+            # It is decoded in one go, of which nothing can be told until it is over.
+            print(f"Reading {path.name}, {len(data) / 1e6:,.0f} MB", file=sys.stderr, flush=True)
+        return msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8), type=kind)
     except (msgspec.MsgspecError, OSError, ValueError, RecursionError) as error:
         context.findings.add(_UNREADABLE, context.name(path), error)
         return None

@@ -13,6 +13,7 @@ from typing import Any
 from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation
 from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
+from tfod_kit.files import readable
 from tfod_kit.labels import LabelMap
 from tfod_kit.records import masks, messages
 from tfod_kit.records.images import EncodedImage
@@ -89,7 +90,7 @@ def encode(
     features = messages.kind("Features")()
     put = _Writer(features.feature)
     put.bytes(FORMAT, [image.format.encode()])
-    put.bytes(FILENAME, [annotation.path.name.encode()])
+    put.bytes(FILENAME, [readable(annotation.path.name).encode()])
     put.bytes(SOURCE_ID, [annotation.source_id.encode()])
     digest = image.sha256 if image.untouched else hashlib.sha256(image.data).digest()
     put.bytes(SHA256, [digest.hex().encode()])

@@ -109,6 +109,9 @@ def run(
 def _share(done: Any, stop: Any, parent: int, tasks: Sequence[Any]) -> None:
     global _done, _stop, _tasks
     _done, _stop, _tasks = done, stop, tasks
+    # numpy would start a thread for each core, in each process, and none of its work here has use
+    # for more than one.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Ctrl-C reaches every process of the terminal; the parent alone is to answer it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
