@@ -8,6 +8,7 @@ from typing import Any
 from tfod_kit import labels
 from tfod_kit.errors import ConfigError
 from tfod_kit.pipeline_config.extractors import EXTRACTORS, tf2_equivalent
+from tfod_kit.pipeline_config.input_sizes import input_sizes
 from tfod_kit.pipeline_config.text import PipelineConfig
 
 PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
@@ -240,26 +241,26 @@ def _schedule(config: PipelineConfig) -> Iterator[ConfigError]:
 def _shapes(config: PipelineConfig) -> Iterator[ConfigError]:
     """What upstream says only in the middle of building the model, or not in these words."""
     model = model_of(config)
-    if architecture(config) == "faster_rcnn":
-        if model.second_stage_batch_size > model.first_stage_max_proposals:
+    name = architecture(config)
+    if name == "faster_rcnn" and model.second_stage_batch_size > model.first_stage_max_proposals:
+        yield ConfigError(
+            "The second stage asks for more proposals than the first gives.",
+            where="model.faster_rcnn.second_stage_batch_size",
+            expected=f"at most first_stage_max_proposals, {model.first_stage_max_proposals}",
+            found=model.second_stage_batch_size,
+            fix="Lower it, or raise first_stage_max_proposals.",
+        )
+    kind = model.feature_extractor.type
+    if kind in EXTRACTORS[name]:
+        able = input_sizes(name, model.feature_extractor)
+        wrong = [size for size in _sizes(model.image_resizer) if not able.fits(size)]
+        if wrong:
             yield ConfigError(
-                "The second stage asks for more proposals than the first gives.",
-                where="model.faster_rcnn.second_stage_batch_size",
-                expected=f"at most first_stage_max_proposals, {model.first_stage_max_proposals}",
-                found=model.second_stage_batch_size,
-                fix="Lower it, or raise first_stage_max_proposals.",
-            )
-    elif architecture(config) == "ssd" and model.feature_extractor.HasField("bifpn"):
-        # Each level halves the one below and is added to it again, doubled: sizes must divide.
-        unit = 2**model.feature_extractor.bifpn.max_level
-        sizes = [size for size in _sizes(model.image_resizer) if size % unit]
-        if sizes:
-            yield ConfigError(
-                "The input size does not fit the model's feature pyramid.",
-                where="model.ssd.image_resizer",
-                expected=f"multiples of {unit}",
-                found=", ".join(map(str, sizes)),
-                fix=f"Take {-(-max(sizes) // unit) * unit}.",
+                f"A model with {kind} cannot take this input size.",
+                where=f"model.{name}.image_resizer",
+                expected=able.expected,
+                found=", ".join(map(str, dict.fromkeys(wrong))),
+                fix=f"Take {able.nearest(max(wrong))}.",
             )
 
 
