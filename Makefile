@@ -64,7 +64,8 @@ demo: $(READY) ## everything, from nothing to pictures with boxes, in a few minu
 	$(TFOD) evaluate work/demo/run --split test
 	$(TFOD) report work/demo/run
 	$(TFOD) export work/demo/run --out work/demo/export
-	$(TFOD) predict work/demo/export work/demo/data/unseen --out work/demo/predictions
+	$(TFOD) predict work/demo/export work/demo/data/unseen --out work/demo/predictions \
+		--min_score 0.4 --nms 0.5 --nms_agnostic
 	@echo
 	@echo "The demo is done. Look at:"
 	@echo "  work/demo/predictions   pictures the model never saw, with what it found"
