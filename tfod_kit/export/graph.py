@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfod_kit.engine import runtime
 from tfod_kit.engine.detectors.objects import OUTPUTS
-from tfod_kit.export.quiet import quiet
+from tfod_kit.engine.quiet import quiet
 
 if TYPE_CHECKING:
     from tfod_kit.export.job import Source

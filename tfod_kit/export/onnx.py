@@ -5,9 +5,9 @@ from typing import Any
 
 from tfod_kit import files
 from tfod_kit.engine.detectors.onnx import FILE, LABELS
+from tfod_kit.engine.quiet import quiet
 from tfod_kit.errors import SetupError, first_line
 from tfod_kit.export.job import Job
-from tfod_kit.export.quiet import quiet
 
 # The newest that tf2onnx 1.17 knows.
 _OPSET = 18

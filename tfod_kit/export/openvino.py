@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit.engine.detectors.openvino import FILE, LABELS
+from tfod_kit.engine.quiet import quiet
 from tfod_kit.errors import SetupError
 from tfod_kit.export import environment, openvino_int8
 from tfod_kit.export.job import Job
-from tfod_kit.export.quiet import quiet
 
 # It wants an older numpy than the stack's, and 400 MB, so that it has an environment of its own.
 _NNCF = "nncf==3.4.0"

@@ -9,9 +9,9 @@ from tfod_kit.engine import averages, runtime
 from tfod_kit.engine.detectors.resize import bilinear, fitted_size
 from tfod_kit.engine.detectors.tflite import FILE
 from tfod_kit.engine.detectors.tflite_metadata import UNUSED, Metadata, embed
+from tfod_kit.engine.quiet import quiet
 from tfod_kit.errors import ConfigError, SetupError, first_line
 from tfod_kit.export.job import Job, Source, does_not_fit
-from tfod_kit.export.quiet import quiet
 from tfod_kit.labels import LabelMap
 
 _SIGNATURE = "serving_default"

@@ -8,6 +8,7 @@ from tfod_kit.engine import runtime
 from tfod_kit.engine.detectors import classes
 from tfod_kit.engine.detectors.base import BatchDetector
 from tfod_kit.engine.detectors.objects import OUTPUTS
+from tfod_kit.engine.quiet import quiet
 from tfod_kit.errors import CheckpointError, UsageError, first_line
 from tfod_kit.records import example
 
@@ -88,7 +89,8 @@ def _frozen(model: Any, signature: Any) -> Callable[..., Mapping[str, Any]]:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     try:
-        made = convert_variables_to_constants_v2(signature)
+        with quiet():  # it tells how many GPUs it found, at a level that nothing turns off
+            made = convert_variables_to_constants_v2(signature)
     except (ValueError, KeyError, NotImplementedError):
         # The signature holds its variables weakly: the model has to stay.
         return lambda _kept=model, **inputs: signature(**inputs)

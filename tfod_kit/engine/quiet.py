@@ -1,4 +1,4 @@
-"""Keeps what converters print at all levels, C++ included, away from the user's screen."""
+"""Keeps away from the screen what TensorFlow's converters print, C++ included."""
 
 import os
 import sys
