@@ -1,6 +1,7 @@
 """The ONNX target: one file that ONNX Runtime, and much else, can run."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from tfod_kit import files
@@ -42,4 +43,24 @@ def _converted(detect: Any) -> Any:
 
     signature = detect.input_signature
     model, _ = tf2onnx.convert.from_function(detect, input_signature=signature, opset=_OPSET)
+    _drop_unread(model.graph)
     return model
+
+
+def _drop_unread(graph: Any) -> None:
+    """Removes inputs that nothing reads: tf2onnx leaves some of what it found to be constant, such
+    as an EfficientDet's anchors, and a runtime would ask for each."""
+    read = set(_read(graph))
+    for place in reversed(range(len(graph.input))):
+        if graph.input[place].name not in read:
+            del graph.input[place]
+
+
+def _read(graph: Any) -> Iterator[str]:
+    """The names of all that a graph and the graphs within it read."""
+    yield from (output.name for output in graph.output)
+    for node in graph.node:
+        yield from node.input
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _read(inner)
