@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +15,7 @@ from samples import context, picture, voc, voc_xml
 from tfod_kit import formats
 from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.boxes import Box
-from tfod_kit.formats import FORMATS, WRITTEN, packed, per_file
+from tfod_kit.formats import FORMATS, WRITTEN, packed, per_file, writing
 
 FIXTURES = Path(__file__).parent / "fixtures"
 TESTS = Path(__file__).parent.parent
@@ -213,3 +214,20 @@ def _tree(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_format_travels_to_processes_that_start_anew(name: str) -> None:
+    assert pickle.loads(pickle.dumps(FORMATS[name])) == FORMATS[name]
+
+
+def test_processes_that_start_anew_write_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = formats.read(voc(tmp_path / "data", 6))
+    formats.write("coco", data, tmp_path / "one")
+    monkeypatch.setattr(per_file.pool, "fork_is_safe", lambda: False)
+    monkeypatch.setattr(per_file.pool, "SPAWN_FROM", 1)
+    monkeypatch.setattr(writing, "_AT_ONCE", 2)
+    formats.write("coco", data, tmp_path / "two", workers=2)
+    assert _tree(tmp_path / "one") == _tree(tmp_path / "two")
