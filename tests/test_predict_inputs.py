@@ -1,6 +1,8 @@
 """What `tfod predict` is given: files, folders, patterns, addresses, a pipe."""
 
 import io
+import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -87,6 +89,14 @@ def test_drawn_pictures_of_one_name_do_not_overwrite_each_other() -> None:
     given = [Path(name) for name in ("x/a.jpg", "y/a.JPG", "z/a-2.jpg", "a.png", "b.webp", "v.mov")]
     names = inputs.drawn_names(given)
     assert names == ["a.jpg", "a-2.jpg", "a-2-2.jpg", "a.png", "b.jpg", "v.mp4"]
+
+
+@pytest.mark.parametrize("name", [b"a.jpg", "é b.jpg".encode(), b"caf\xe9.jpg"])
+def test_a_file_is_found_again_by_its_entry(name: bytes) -> None:
+    path = Path("pictures", os.fsdecode(name))
+    said = inputs.named(path)
+    assert inputs.path_of(json.loads(json.dumps(said))) == path
+    assert said["file"].encode()
 
 
 class _Answers(BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
 """What is kept, what is noted, what is followed; and the command on a trained model."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -192,6 +193,30 @@ def _check_data_sets(out: Path, document: dict, report: dict) -> None:
                 and [item.box.ymin, item.box.xmin, item.box.ymax, item.box.xmax] == near
                 for item in read[some].objects
             ), (name, some, label, edges)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are text")
+def test_names_that_are_no_utf_8(trained: Trained, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    good, bad = (pictures / os.fsdecode(name) for name in (b"caf\xe9.jpg", b"bad\xe9.jpg"))
+    shutil.copy(next((trained.data / "unseen").glob("*.jpg")), good)
+    bad.write_text("no picture")
+    out = tmp_path / "out"
+    command = ("predict", trained.export, pictures, "--out", out, "--min_score", 0.2)
+    for said in ("1 could not be read", "Going on: 2 of 2 are done"):
+        assert said in tfod(*command, "--save", "json,coco")
+    (image,) = json.loads((out / "detections.json").read_text())["images"]
+    assert bytes.fromhex(image["file_bytes"]) == os.fsencode(good)
+    assert image["file"] == str(pictures / r"caf\udce9.jpg")
+    assert (out / "caf_.jpg").is_file()
+    ((unread,), (read,)) = (
+        json.loads((out / "report.json").read_text())["unreadable"],
+        formats.read(out / "coco"),
+    )
+    assert unread["file"] == str(pictures / r"bad\udce9.jpg")
+    assert len(read.objects) == len(image["detections"]) > 0
 
 
 @pytest.mark.slow

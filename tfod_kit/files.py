@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from tfod_kit.errors import UsageError
+
+_UNPORTABLE = re.compile(r'[\x00-\x1f<>:"/\\|?*\ud800-\udfff]')
 
 
 @contextmanager
@@ -73,6 +76,11 @@ def readable(name: str) -> str:
     keeps what is no UTF-8 as lone surrogates, which cannot be encoded: they are spelt, as \\udcff.
     """
     return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def portable(name: str) -> str:
+    """A file's name with "_" for what some system or other cannot have in one."""
+    return _UNPORTABLE.sub("_", name)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ orientation baked. Pictures that need no change are copied byte for byte, or lin
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,8 +23,6 @@ from tfod_kit.records.images import EncodedImage
 
 LABEL_MAP = labels.FILE_NAME
 REPORT = "report.json"
-
-_UNWRITABLE = re.compile(r'[\x00-\x1f<>:"/\\|?*\ud800-\udfff]')  # on some system or other
 
 _AT_ONCE = 100  # pictures that a process takes at once
 _SAME_AREA = 0.02  # an area this near the box's is the box's
@@ -181,7 +178,7 @@ def _check_ids(part: list[ImageAnnotation]) -> None:
 
 def _stem(annotation: ImageAnnotation, taken: set[str]) -> str:
     """The picture's own name; with a number behind it where another has it already."""
-    stem = wanted = _UNWRITABLE.sub("_", annotation.path.stem) or "image"
+    stem = wanted = files.portable(annotation.path.stem) or "image"
     number = 1
     while stem.lower() in taken:
         number += 1

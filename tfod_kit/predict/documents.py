@@ -15,6 +15,7 @@ from tfod_kit.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.formats.writing import Written
 from tfod_kit.labels import LabelMap
+from tfod_kit.predict.inputs import named, path_of
 
 RESULTS = "detections.json"
 REPORT = "report.json"
@@ -89,7 +90,7 @@ def as_entry(row: Prediction) -> dict[str, Any]:
     ymax), since half of all readers want the one and half the other. A mask is COCO's compressed
     run lengths; keypoints are (x, y, visibility) in pixels.
     """
-    start = {"file": str(row.path), **({"url": row.url} if row.url else {})}
+    start = {**named(row.path), **({"url": row.url} if row.url else {})}
     tracks = row.tracks or (None,) * len(row.objects)
     return start | {
         "width": row.width,
@@ -112,7 +113,7 @@ def save_json(
     """Writes detections.json, picture by picture."""
     with files.atomic_file(path) as stream:
         for text in _document(source, entries, unread):
-            stream.write(text.encode())
+            stream.write(files.readable(text).encode())
 
 
 def _document(
@@ -156,7 +157,7 @@ def as_annotation(entry: Mapping[str, Any], number: int) -> ImageAnnotation:
     """
     width, height = entry["width"], entry["height"]
     objects = tuple(_as_object(row, width, height) for row in entry["detections"])
-    return ImageAnnotation(Path(entry["file"]), width, height, str(number), objects)
+    return ImageAnnotation(path_of(entry), width, height, str(number), objects)
 
 
 def _covers(classes: LabelMap, annotations: Iterable[ImageAnnotation]) -> bool:

@@ -2,11 +2,12 @@
 
 import glob
 import itertools
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tfod_kit import files
 from tfod_kit.errors import UsageError
@@ -166,9 +167,23 @@ def drawn_names(paths: Iterable[Path]) -> list[str]:
     taken: dict[str, None] = {}
     for path in paths:
         ending = _ending(path)
-        candidates = itertools.chain([path.stem], (f"{path.stem}-{n}" for n in itertools.count(2)))
+        stem = files.portable(path.stem)
+        candidates = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
         taken[next(name for each in candidates if (name := each + ending) not in taken)] = None
     return list(taken)
+
+
+def named(path: Path) -> dict[str, str]:
+    """What an entry of detections.json says of its file: its path, and the bytes of that in hex
+    where text cannot hold them."""
+    said = files.readable(str(path))
+    return {"file": said} | ({} if said == str(path) else {"file_bytes": os.fsencode(path).hex()})
+
+
+def path_of(entry: Mapping[str, Any]) -> Path:
+    """The file of an entry, of which `named` gave a part."""
+    raw = entry.get("file_bytes")
+    return Path(entry["file"] if raw is None else os.fsdecode(bytes.fromhex(raw)))
 
 
 def _ending(path: Path) -> str:

@@ -12,8 +12,9 @@ import msgspec
 
 from tfod_kit import files
 from tfod_kit.errors import UsageError
+from tfod_kit.files import readable
 from tfod_kit.locking import try_lock
-from tfod_kit.predict.inputs import Input
+from tfod_kit.predict.inputs import Input, path_of
 
 NAME = "journal.jsonl"
 
@@ -63,23 +64,23 @@ class Journal:
         """Whether (input, the name of its drawn file or "") is done: the same file, drawn so."""
         source, drawn = item
         now = stamp(source.path)
-        return now is not None and self._stamps.get(str(source.path)) == (now, drawn)
+        return now is not None and self._stamps.get(readable(str(source.path))) == (now, drawn)
 
     def add(self, entry: dict[str, Any], drawn: str) -> None:
         """Notes that an input is done.
 
         Args:
-          entry: has "file", the input's path.
+          entry: has what inputs.named says of the input's path.
           drawn: the name of its drawn file in the folder; "" where none was asked for.
         """
         file = entry["file"]
-        entry |= {"drawn": drawn, "stamp": stamp(Path(file))}
+        entry |= {"drawn": drawn, "stamp": stamp(path_of(entry))}
         self._places[file] = self._write(entry)
         self._stamps[file] = entry["stamp"], drawn
 
     def entry(self, path: Path) -> dict[str, Any] | None:
         """What was noted of an input; None where it is not done."""
-        place = self._places.get(str(path))
+        place = self._places.get(readable(str(path)))
         if place is None:
             return None
         self._stream.seek(place)

@@ -190,7 +190,9 @@ class Session:
                 bar.advance()
 
     def _note_unread(self, item: Input, error: DataError, say: Any) -> None:
-        self._journal.add({"file": str(item.path), "unreadable": str(error.found)}, "")
+        self._journal.add(
+            inputs.named(item.path) | {"unreadable": files.readable(str(error.found))}, ""
+        )
         self._unread += 1
         if self._unread <= _TOLD:
             say(f"tfod: {error}")

@@ -14,7 +14,7 @@ import msgspec
 from tfod_kit import files, visualize
 from tfod_kit.annotations import ObjectAnnotation
 from tfod_kit.errors import DataError
-from tfod_kit.predict import documents, fetch, frames, pipeline
+from tfod_kit.predict import documents, fetch, frames, inputs, pipeline
 from tfod_kit.predict.documents import Prediction
 from tfod_kit.predict.frames import Frame
 from tfod_kit.predict.inputs import Video
@@ -185,7 +185,8 @@ class _Output:
         self._writer: frames.Writer | None = None
         if drawn is not None:
             self._writer = frames.Writer(stack.enter_context(files.atomic_file(drawn)), rate)
-        head = msgspec.json.encode({"file": str(video.live or video.path), "rate": rate})
+        source = {"file": str(video.live)} if video.live else inputs.named(video.path)
+        head = msgspec.json.encode(source | {"rate": rate})
         self._json.write(head[:-1] + b',\n"frames": [')
 
     def add(self, seen: _Seen) -> None:
@@ -209,7 +210,7 @@ class _Output:
         if self._writer is not None:
             self._writer.close()
         return {
-            "file": str(self._video.path),
+            **inputs.named(self._video.path),
             "width": self._size[0],
             "height": self._size[1],
             "frames": self.frames,
