@@ -89,9 +89,7 @@ def load(
       UsageError: a path, name or option is wrong.
       DataError: there are no annotations, or `findings` stops at something in them.
     """
-    paths = (sources,) if isinstance(sources, Path) else tuple(sources)
-    if images_folder is not None and not images_folder.is_dir():
-        raise UsageError("The image folder is not there.", where=images_folder, fix="Correct it.")
+    paths = _paths(sources, images_folder)
     # Others look at each object, and what they find wrong with one is to be said once.
     alone = deferring and not selection and len(paths) == 1
     names: list[str] = []
@@ -101,7 +99,9 @@ def load(
     for path, wanted in zip(paths, _formats(format, len(paths)), strict=True):
         root = root_of(path)
         index = ImageIndex(images_folder or root)
-        context = Context(root, index, findings, origin, given, alone, workers, masks)
+        context = Context(
+            root, index, findings, origin, given, deferring=alone, workers=workers, masks=masks
+        )
         name, read, parts = _read(path, wanted, context)
         names.append(name)
         reads.append(read)
@@ -115,6 +115,13 @@ def load(
         known = [(source, merge.known(part, classes, findings)) for source, part in joined]
     roots = _roots(paths, images_folder)
     return Loaded(tuple(names), known, classes, roots, "; ".join(known_by))
+
+
+def _paths(sources: Path | Sequence[Path], images_folder: Path | None) -> tuple[Path, ...]:
+    """The sources, if there is such an image folder."""
+    if images_folder is not None and not images_folder.is_dir():
+        raise UsageError("The image folder is not there.", where=images_folder, fix="Correct it.")
+    return (sources,) if isinstance(sources, Path) else tuple(sources)
 
 
 def _roots(paths: Sequence[Path], images_folder: Path | None) -> dict[Path, str]:
