@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tfod import tfod
 from trained import Trained
 
-from tfod_kit import labels
+from tfod_kit import checkpoints, labels
 from tfod_kit.annotations import ObjectAnnotation
 from tfod_kit.boxes import iou
 from tfod_kit.engine import detector
@@ -203,3 +204,25 @@ def test_what_tensorflow_1_saved(tmp_path: Path) -> None:
     (tmp_path / "run" / "pipeline.config").write_text("model { ssd { } }")
     with pytest.raises(CheckpointError, match="checkpoint of TensorFlow 1"):
         detector.load(tmp_path / "run")
+
+
+@slow
+def test_a_checkpoint_that_was_written_and_not_saved(trained: Trained, tmp_path: Path) -> None:
+    """`tf.train.Checkpoint.write` stores no counter of saves, which no detector needs."""
+    from tfod_kit import pipeline_config
+    from tfod_kit.engine import model as models
+    from tfod_kit.engine import restore, runtime
+    from tfod_kit.engine.detectors.checkpoint import LiveDetector
+
+    tf = runtime.start()
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(trained.run / "pipeline.config", run)
+    config = pipeline_config.load(run / "pipeline.config")
+    model = models.build(config, is_training=False)
+    with restore.matched(model, checkpoints.choose(trained.run, None)):
+        original = LiveDetector(model, config, run)
+    tf.train.Checkpoint(model=model).write(str(run / "ckpt-5"))
+    picture = np.asarray(Image.open(next((trained.data / "unseen").iterdir())).convert("RGB"))
+    assert detector.load(run).detect([picture]) == original.detect([picture])
+    assert tfod("export", run, "--out", tmp_path / "export", "--records", trained.records)

@@ -7,12 +7,14 @@ of the variables that it was never asked for. The same walk is done here, to tel
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tfod_kit import checkpoint_index, checkpoints
 from tfod_kit.checkpoint_index import VALUE, Variable
+from tfod_kit.engine import averages
 from tfod_kit.errors import CheckpointError, first_line
 
 _SHOWN = 3
@@ -117,6 +119,37 @@ def restored(model: Any, prefix: Path, kind: str = "full") -> Restored:
         else:
             matched[name] = shape
     return Restored(matched, anew, missing, other)
+
+
+@contextmanager
+def matched(model: Any, prefix: Path) -> Iterator[None]:
+    """Restores a checkpoint's weights, averages where it has them, into a model. When the block
+    ends, which makes the model's variables, every one of them must have been found.
+
+    Raises:
+      CheckpointError: the checkpoint lacks variables, or they have other shapes.
+    """
+    import tensorflow as tf
+
+    try:
+        with averages.deployed(prefix) as weights:
+            # Not `restore`: that asks for a counter too, which only what `save` wrote has.
+            status = tf.train.Checkpoint(model=model).read(str(weights)).expect_partial()
+            yield
+            status.assert_existing_objects_matched()
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        raise does_not_fit(prefix, error) from error
+
+
+def does_not_fit(prefix: Path, error: Exception) -> CheckpointError:
+    """The error for a checkpoint of another model, by what TensorFlow says of it."""
+    return CheckpointError(
+        "The checkpoint does not fit the model of its config.",
+        where=prefix,
+        found=first_line(error),
+        fix="Use the pipeline.config that this checkpoint was trained with; if the file is "
+        "damaged, name an earlier one with --checkpoint.",
+    )
 
 
 def fine_tune(model: Any, settings: Any, data: Any, where: Path) -> Restored:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfod_kit import checkpoints, evaluate, labels, pipeline_config
-from tfod_kit.errors import CheckpointError, SetupError, UsageError, first_line
+from tfod_kit.errors import SetupError, UsageError
 from tfod_kit.evaluate import Example
 from tfod_kit.labels import LabelMap
 from tfod_kit.records import shards
@@ -75,20 +75,13 @@ class Source:
 
     @cached_property
     def _loaded(self) -> "tuple[Any, Detector]":
-        from tfod_kit.engine import averages, runtime
         from tfod_kit.engine import model as models
         from tfod_kit.engine.detector import LiveDetector
+        from tfod_kit.engine.restore import matched
 
-        tf = runtime.start()
         model = models.build(self.config, is_training=False, where=self.run / CONFIG)
-        try:
-            with averages.deployed(self.prefix) as weights:
-                status = tf.train.Checkpoint(model=model).restore(str(weights)).expect_partial()
-                detector = LiveDetector(model, self.config, self.run)
-                status.assert_existing_objects_matched()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
-            raise does_not_fit(self.prefix, error) from error
-        return model, detector
+        with matched(model, self.prefix):
+            return model, LiveDetector(model, self.config, self.run)
 
     @cached_property
     def graph(self) -> Any:
@@ -187,16 +180,6 @@ def require_any_batch(source: Source, asked: str) -> None:
             fix="Export to saved_model with input type image_tensor, without --any_batch; or to "
             "onnx or openvino.",
         )
-
-
-def does_not_fit(prefix: Path, error: Exception) -> CheckpointError:
-    """The error for a checkpoint that is not the config's model's."""
-    return CheckpointError(
-        "The checkpoint does not fit the model of its config.",
-        where=prefix,
-        found=first_line(error),
-        fix="Use the pipeline.config that this checkpoint was trained with.",
-    )
 
 
 def _records_in(folder: Path) -> list[Path]:

@@ -5,8 +5,9 @@ import io
 import tempfile
 from typing import Any
 
-from tfod_kit.engine import averages, runtime
-from tfod_kit.export.job import Job, does_not_fit, require_any_batch
+from tfod_kit.engine import runtime
+from tfod_kit.engine.restore import does_not_fit
+from tfod_kit.export.job import Job, require_any_batch
 
 
 def write(job: Job) -> None:
@@ -24,17 +25,17 @@ def write(job: Job) -> None:
     tf = runtime.start()
     from object_detection import exporter_lib_v2
 
-    prefix = job.source.prefix
-    with tempfile.TemporaryDirectory() as named, averages.deployed(prefix) as weights:
-        # Upstream takes a folder's newest checkpoint; this folder says which one that is.
-        tf.compat.v1.train.update_checkpoint_state(named, str(weights.resolve()))
+    with tempfile.TemporaryDirectory() as named:
+        # Upstream takes a folder's newest checkpoint, raw weights where there are averages, and
+        # none without a counter of saves: so it gets one of the model as it was loaded.
+        tf.train.Checkpoint(model=job.source.model).save(f"{named}/ckpt")
         try:
             with contextlib.redirect_stdout(io.StringIO()), _modules(job):
                 exporter_lib_v2.export_inference_graph(
                     job.input_type, job.source.config, named, str(job.folder)
                 )
         except (AssertionError, ValueError, tf.errors.OpError) as error:
-            raise does_not_fit(prefix, error) from error
+            raise does_not_fit(job.source.prefix, error) from error
 
 
 @contextlib.contextmanager

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit import files, pipeline_config
-from tfod_kit.engine import averages, runtime
+from tfod_kit.engine import runtime
 from tfod_kit.engine.detectors.resize import bilinear, fitted_size
 from tfod_kit.engine.detectors.tflite import FILE
 from tfod_kit.engine.detectors.tflite_metadata import UNUSED, Metadata, embed
 from tfod_kit.engine.quiet import quiet
+from tfod_kit.engine.restore import matched
 from tfod_kit.errors import ConfigError, SetupError, first_line
-from tfod_kit.export.job import Job, Source, does_not_fit
+from tfod_kit.export.job import Job, Source
 from tfod_kit.labels import LabelMap
 
 _SIGNATURE = "serving_default"
@@ -104,15 +105,9 @@ def _module(source: Source) -> Any:
     center = config.model.center_net
     most = center.object_center_params.max_box_predictions
     module = upstream.CenterNetModule(config, most, bool(center.keypoint_estimation_task))
-    try:
-        with averages.deployed(source.prefix) as weights:
-            root = tf.train.Checkpoint(model=module.get_model())
-            status = root.restore(str(weights)).expect_partial()
-            spec = tf.TensorSpec(module.input_shape(), tf.float32, name="input")
-            module.inference_fn.get_concrete_function(spec)
-            status.assert_existing_objects_matched()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
-        raise does_not_fit(source.prefix, error) from error
+    with matched(module.get_model(), source.prefix):
+        spec = tf.TensorSpec(module.input_shape(), tf.float32, name="input")
+        module.inference_fn.get_concrete_function(spec)
     return module
 
 

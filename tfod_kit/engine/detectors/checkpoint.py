@@ -1,17 +1,17 @@
 """A run folder's model, with the weights of one of its checkpoints or of a training that runs."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tfod_kit import checkpoint_index, checkpoints, pipeline_config
-from tfod_kit.engine import averages, runtime
 from tfod_kit.engine import model as models
+from tfod_kit.engine import runtime
 from tfod_kit.engine.detectors import classes
 from tfod_kit.engine.detectors.base import BatchDetector, Prepared
 from tfod_kit.engine.detectors.objects import OUTPUTS
-from tfod_kit.errors import CheckpointError, first_line
+from tfod_kit.engine.restore import matched
+from tfod_kit.errors import CheckpointError
 
 EXPECTED = f"a folder with {pipeline_config.FILE_NAME} and checkpoints"
 
@@ -89,7 +89,7 @@ class CheckpointDetector(LiveDetector):
     def __init__(self, config_path: Path, prefix: Path, label_map: Path | None) -> None:
         config, _ = pipeline_config.load_foreign(config_path)
         self._model = models.build(config, is_training=False, where=config_path)
-        with _matched(self._model, prefix):
+        with matched(self._model, prefix):
             super().__init__(self._model, config, config_path.parent, label_map)
         self._is_from(prefix)
 
@@ -99,7 +99,7 @@ class CheckpointDetector(LiveDetector):
         Raises:
           CheckpointError: the checkpoint is absent, damaged or another model's.
         """
-        with _matched(self._model, checkpoints.resolve(prefix)):
+        with matched(self._model, checkpoints.resolve(prefix)):
             pass
         self._is_from(prefix)
 
@@ -158,26 +158,3 @@ def _graphs(model: Any, batch: int | None) -> tuple[Any, Any]:
         return {name: value for name, value in found.items() if name in OUTPUTS}
 
     return resized, detect.get_concrete_function()
-
-
-@contextmanager
-def _matched(model: Any, prefix: Path) -> Iterator[None]:
-    """Restores a checkpoint into the model; at the end every variable of it must have been found.
-
-    Raises:
-      CheckpointError: the checkpoint lacks variables, or they have other shapes.
-    """
-    tf = runtime.start()
-    try:
-        with averages.deployed(prefix) as weights:
-            status = tf.train.Checkpoint(model=model).restore(str(weights)).expect_partial()
-            yield
-            status.assert_existing_objects_matched()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
-        raise CheckpointError(
-            "The checkpoint does not fit the model of its config.",
-            where=prefix,
-            found=first_line(error),
-            fix="Use the pipeline.config that this checkpoint was trained with; if the file is "
-            "damaged, name an earlier one with --checkpoint.",
-        ) from error
