@@ -62,12 +62,12 @@ class PerFile:
     def _workers(self) -> int:
         """How many processes have enough to do; 1 where none can be started cheaply."""
         workers = min(self.context.workers, len(self.files))
-        if workers < 2 or not pool.fork_is_safe():
-            return 1
-        if len(self.files) >= workers * _FILES:
-            return workers
-        large = sum(path.stat().st_size for path in self.files if path.is_file()) // _BYTES
-        return max(1, min(workers, max(len(self.files) // _FILES, large)))
+        busy = len(self.files) // _FILES
+        if busy < workers > 1:
+            sizes = (path.stat().st_size for path in self.files if path.is_file())
+            busy = max(busy, sum(sizes) // _BYTES)
+        workers = min(workers, busy)
+        return workers if workers > 1 and pool.fork_is_safe() else 1
 
 
 def _read(part: PerFile, advance: Callable[[], None]) -> tuple[bytes, Findings]:

@@ -32,7 +32,7 @@ def ready(
     """The annotation and its picture as they are to be stored; None where they are left out.
 
     Args:
-      planned: its objects may be deferred, and its boxes lie outside.
+      planned: its objects may be deferred, and its boxes may lie outside the picture.
       findings: takes whatever is repaired or left out.
       max_side: px; a larger picture is scaled down to it, with all that is in it.
       with_masks: False leaves masks out.

@@ -11,7 +11,7 @@ counts pixels from 1 and includes the maximum; origin 1 reads it exactly: (xmin 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -270,11 +270,7 @@ def _polygon(outline: Any) -> Polygons | None:
     while f"x{number}" in said:
         points.append((_number(said, f"x{number}"), _number(said, f"y{number}")))
         number += 1
-    return Polygons((_flat(points),)) if len(points) > 2 else None
-
-
-def _flat(points: Iterable[tuple[float, float]]) -> tuple[float, ...]:
-    return tuple(value for point in points for value in point)
+    return Polygons((reading.ring(points),)) if len(points) > 2 else None
 
 
 def _children(element: Any) -> _Children:

@@ -61,7 +61,9 @@ def fork_is_safe() -> bool:
 
 def useful(workers: int, images: int) -> int:
     """How many of so many processes are worth to be started to write so many images: all, or 1."""
-    return workers if images >= (FORK_FROM if fork_is_safe() else SPAWN_FROM) else 1
+    # Whether a fork is safe may take a moment to tell, so it is asked only where it matters.
+    pays = images >= SPAWN_FROM or (images >= FORK_FROM and fork_is_safe())
+    return workers if pays else 1
 
 
 def run(
