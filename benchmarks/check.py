@@ -20,9 +20,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tfod_kit import check, labels
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
-from tfod_kit.boxes import Box
+from tfod_kit import checks
+from tfod_kit.core import labels
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.core.boxes import Box
 from tfod_kit.records import example, shards
 from tfod_kit.records.images import EncodedImage
 
@@ -84,8 +85,8 @@ def _compare_reading(folder: Path, files: list[Path], runs: int) -> bool:
 
 
 def _compare_decoding(folder: Path, files: list[Path], pictures: int, runs: int) -> bool:
-    pixels = check.Options(pixels=True)
-    seconds, _ = _best(lambda: check.check(folder, pixels), lambda: None, runs)
+    pixels = checks.Options(pixels=True)
+    seconds, _ = _best(lambda: checks.check(folder, pixels), lambda: None, runs)
     done = subprocess.run(
         [sys.executable, "-c", _DECODE, *map(str, files)],
         capture_output=True,
@@ -148,7 +149,7 @@ def _read(files: list[Path]) -> None:
 
 
 def _check(folder: Path) -> None:
-    report = check.check(folder)
+    report = checks.check(folder)
     if not report.ok:
         sys.exit(f"the benchmark's own records are wrong: {report.findings}")
 

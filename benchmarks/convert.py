@@ -43,16 +43,16 @@ sys.exit(code)
 PLAN = """
 import sys
 from pathlib import Path
-from tfod_kit import convert, datasets
-from tfod_kit.formats.findings import Findings
+from tfod_kit import conversion, datasets
+from tfod_kit.formats.common.findings import Findings
 
 def plan(source):
     findings = Findings()
     loaded = datasets.load(source, findings=findings, deferring=True)
-    groups, _ = convert._groups(loaded, None, 0, findings)
-    return convert._plan(groups, Path("out"), loaded.classes, None, 0, "fix", None, True)
+    groups, _ = conversion._groups(loaded, None, 0, findings)
+    return conversion._plan(groups, Path("out"), loaded.classes, None, 0, "fix", None, True)
 
-with convert._uncollected() as out_of_sight:
+with conversion._uncollected() as out_of_sight:
     shards = plan(Path(sys.argv[1]))
     out_of_sight()
     print(sum(len(shard.annotations) for shard in shards), "images,", len(shards), "record files")

@@ -22,9 +22,9 @@ OURS = """
 import json, sys, time
 from pathlib import Path
 from tfod_kit.cli import evaluate
-from tfod_kit.engine import detector as detectors
+from tfod_kit import detectors
 from tfod_kit.engine import runtime
-from tfod_kit.evaluate.tables import Collector
+from tfod_kit.evaluation.tables import Collector
 runtime.start()
 from object_detection import exporter_lib_v2, model_lib_v2
 run, paths, split, out = Path(sys.argv[1]), sys.argv[2].split(","), sys.argv[3], Path(sys.argv[4])
@@ -35,7 +35,7 @@ def stamped(*args):
 Collector.add = stamped
 start = time.monotonic()
 detector = detectors.load(run)
-found = evaluate.measure(detector, [Path(path) for path in paths], split, out)
+found = evaluation.measure(detector, [Path(path) for path in paths], split, out)
 end = time.monotonic()
 average = found.metrics["DetectionBoxes_Precision/mAP"]
 print("RESULT", json.dumps([end - stamps[0], end - start, found.images, average]))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfod_kit.records import example, messages, shards
+from tfod_kit.records import example, example_proto, shards
 
 TRAIN = "train-00000-of-00001.tfrecord"
 VAL = "val-00000-of-00001.tfrecord"
@@ -15,7 +15,7 @@ def with_features(record: bytes, changes: dict[str, Sequence[Any] | None]) -> by
 
     The kind of list follows the first value: bytes, float or int.
     """
-    message = messages.kind("Example").FromString(record)
+    message = example_proto.kind("Example").FromString(record)
     feature = message.features.feature
     for key, values in changes.items():
         if key in feature:

@@ -115,7 +115,7 @@ def _serve() -> None:
     from object_detection import exporter_lib_v2, inputs, model_lib_v2  # noqa: F401
     from object_detection.builders import model_builder, optimizer_builder  # noqa: F401
 
-    import tfod_kit.engine.train  # noqa: F401
+    import tfod_kit.training.train  # noqa: F401
 
     tf.config.run_functions_eagerly(True)
     for line in sys.stdin:

@@ -8,8 +8,9 @@ import json
 import sys
 from pathlib import Path
 
-from tfod_kit import checkpoint_index, compat, pipeline_config
+from tfod_kit import compat, pipeline_config
 from tfod_kit.engine import restore
+from tfod_kit.runs import checkpoint_index
 
 
 def first_losses(path: Path) -> tuple[str | None, dict[str, float]]:

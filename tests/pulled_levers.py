@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from tfod_kit import pipeline_config
-from tfod_kit.checkpoint_index import VALUE
-from tfod_kit.engine import averages, levers, restore, runtime
-from tfod_kit.engine.gradients import TOTAL_LOSS, Gradients
-from tfod_kit.engine.levers import Levers
-from tfod_kit.engine.step import TrainingStep
+from tfod_kit.engine import averages, restore, runtime
+from tfod_kit.runs.checkpoint_index import VALUE
+from tfod_kit.training import step_options
+from tfod_kit.training.gradients import TOTAL_LOSS, Gradients
+from tfod_kit.training.step import TrainingStep
+from tfod_kit.training.step_options import Levers
 
 STEPS = 3
 DECAY = 0.9
@@ -40,8 +41,8 @@ def main(run: Path, folder: Path) -> None:
 
 def begin(run: Path, written: Any) -> TrainingStep:
     """A training at its beginning."""
-    levers.prepare(PULLED)
-    config = levers.applied(PULLED, written)
+    step_options.prepare(PULLED)
+    config = step_options.applied(PULLED, written)
     strategy = runtime.start().distribute.get_strategy()
     step = TrainingStep(config, run / "pipeline.config", strategy, PULLED)
     step.from_scratch()

@@ -9,9 +9,10 @@ from pathlib import Path
 from PIL import Image
 from samples import picture
 
-from tfod_kit import boxes, formats
-from tfod_kit.annotations import ImageAnnotation
-from tfod_kit.formats.findings import Findings
+from tfod_kit import formats
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.formats.common.findings import Findings
 
 # 40x30, the columns 20 to 22 set but for their first ten rows.
 RUNS = [610, 20, 10, 20, 10, 20, 510]

@@ -9,8 +9,8 @@ from pathlib import Path
 from PIL import Image
 
 from tfod_kit.formats.base import Context
-from tfod_kit.formats.findings import Findings
-from tfod_kit.formats.locate import ImageIndex
+from tfod_kit.formats.common.findings import Findings
+from tfod_kit.formats.common.image_index import ImageIndex
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from tfod_kit import labels
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
-from tfod_kit.boxes import from_pixels
+from tfod_kit.core import labels
+from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
+from tfod_kit.core.boxes import from_pixels
 from tfod_kit.records import example, images, shards
 
 SIZE = 128

@@ -16,7 +16,7 @@ PACKAGE = Path(tfod_kit.__file__).parent
 HEAVY = ("tensorflow", "object_detection", "apache_beam", "matplotlib")
 MAY_BE_HEAVY = (
     "tfod_kit.engine",
-    "tfod_kit.export",
+    "tfod_kit.exports",
     "tfod_kit.compat.patches",
     "tfod_kit.__main__",
 )
@@ -24,20 +24,31 @@ MAY_BE_HEAVY = (
 # From the top down; a module imports from its own layer or from one below.
 LAYERS = (
     ("cli", "__main__"),
-    ("benchmark",),
-    ("demo", "convert", "configure", "check", "doctor", "evaluate", "export", "predict", "serve"),
-    ("report", "inspection"),
+    ("benchmarking",),
+    (
+        "checks",
+        "conversion",
+        "demo",
+        "doctor",
+        "exports",
+        "inspection",
+        "prediction",
+        "reports",
+        "serving",
+    ),
+    ("configuration",),
+    ("training",),
+    ("evaluation",),
+    ("detectors",),
     ("engine",),
-    ("splitting",),
-    ("datasets", "anchors", "runs"),
-    ("selection",),
-    ("pipeline_config", "formats"),
-    ("duplicates",),
-    ("records", "zoo", "checkpoints", "checkpoint_index", "history", "best"),
-    ("stratify",),
-    ("labels", "splits", "visualize", "plots", "html_page", "hardware", "results"),
+    ("datasets",),
+    ("runs", "formats"),
+    ("pipeline_config", "zoo"),
+    ("records", "drawing"),
+    ("core",),
+    ("io",),
     ("compat",),
-    ("annotations", "boxes", "errors", "files", "locking", "progress", "resources"),
+    ("errors",),
 )
 
 

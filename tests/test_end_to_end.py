@@ -15,8 +15,8 @@ from PIL import Image
 from tfod import ENVIRONMENT, small_model, tfod
 from trained import STEPS, Trained
 
-from tfod_kit.annotations import ObjectAnnotation
-from tfod_kit.boxes import iou
+from tfod_kit.core.annotations import ObjectAnnotation
+from tfod_kit.core.boxes import iou
 from tfod_kit.errors import CheckpointError
 
 pytestmark = pytest.mark.slow
@@ -53,7 +53,7 @@ def test_a_finished_run_has_nothing_to_do(trained: Trained) -> None:
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
 ) -> None:
-    from tfod_kit.engine.train import newest_whole
+    from tfod_kit.training.train import newest_whole
 
     run = shutil.copytree(trained.run, tmp_path / "run")
     assert newest_whole(run) == run / f"ckpt-{STEPS + 2}"
@@ -112,7 +112,7 @@ np.savez(sys.argv[3], **{name: value[0].numpy() for name, value in found.items()
 
 
 def test_the_export_detects_the_same_without_tfod_kit(trained: Trained, tmp_path: Path) -> None:
-    from tfod_kit.engine import detector
+    from tfod_kit import detectors
 
     picture = np.asarray(Image.open(next((trained.data / "unseen").iterdir())).convert("RGB"))
     np.save(tmp_path / "picture.npy", picture)
@@ -124,9 +124,9 @@ def test_the_export_detects_the_same_without_tfod_kit(trained: Trained, tmp_path
         env=ENVIRONMENT,
         timeout=300,
     )
-    model = detector.load(trained.run)
+    model = detectors.load(trained.run)
     (inside,) = model.detect([picture])
-    outside = detector.as_objects(np.load(tmp_path / "found.npz"), model.label_map)
+    outside = detectors.as_objects(np.load(tmp_path / "found.npz"), model.label_map)
     assert len(inside) == len(outside) > 0
     scores = [[item.score for item in found] for found in (inside, outside)]
     assert scores[0] == pytest.approx(scores[1], abs=TOLERANCE)

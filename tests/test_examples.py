@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tfod_kit.cli import train
-from tfod_kit.engine.workers import from_environment
+from tfod_kit.training.workers import from_environment
 
 FOLDER = Path(__file__).parent.parent / "examples" / "training"
 WORKERS = 4

@@ -63,7 +63,7 @@ def test_it_works_from_any_folder(site: Path, tmp_path: Path) -> None:
 
 
 def test_it_is_the_wheel_that_was_run(site: Path, tmp_path: Path) -> None:
-    code = "import tfod_kit.resources as r; print(r.__file__, r.pipelines(), r.label_maps())"
+    code = "import tfod_kit.io.resources as r; print(r.__file__, r.pipelines(), r.label_maps())"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,

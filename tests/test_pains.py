@@ -23,22 +23,25 @@ from samples import coco, encoded, picture, voc_xml
 from small_records import write_records
 from tfod import small_model, tfod
 
-from tfod_kit import check, checkpoints, doctor, evaluate, labels, pipeline_config, resources
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
-from tfod_kit.boxes import Box
+from tfod_kit import checks, doctor, evaluation, pipeline_config
 from tfod_kit.compat import environment, protos
-from tfod_kit.configure import Configured, Request, configure, edits
-from tfod_kit.configure.dataset import Split
-from tfod_kit.convert import convert
+from tfod_kit.configuration import Configured, Request, configure, edits
+from tfod_kit.configuration.dataset import Split
+from tfod_kit.conversion import convert
+from tfod_kit.core import labels
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.core.boxes import Box
 from tfod_kit.engine import runtime
-from tfod_kit.engine.freezing import freeze
 from tfod_kit.errors import CheckpointError, ConfigError, DataError, TfodKitError
-from tfod_kit.export import parity
+from tfod_kit.exports import parity
+from tfod_kit.io import resources
 from tfod_kit.records import example, shards
+from tfod_kit.runs import checkpoints
+from tfod_kit.training.freezing import freeze
 
 ROOT = Path(__file__).parent.parent
 TABLE = ROOT / "docs" / "troubleshooting.md"
-CHECKS = ROOT / "tfod_kit" / "check"
+CHECKS = ROOT / "tfod_kit" / "checks"
 IMAGE = {"id": 7, "file_name": "a.jpg", "width": 40, "height": 30}
 ITEM = {"id": 1, "image_id": 7, "category_id": 3, "bbox": [4, 3, 16, 12]}
 
@@ -51,8 +54,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _found(target: Path, code: str) -> check.Finding:
-    return next(each for each in check.check(target).findings if each.code == code)
+def _found(target: Path, code: str) -> checks.Finding:
+    return next(each for each in checks.check(target).findings if each.code == code)
 
 
 def _edit(run: Path, **fields: str) -> None:
@@ -264,7 +267,7 @@ def test_16_an_exif_orientation_is_baked_in(tmp_path: Path, folder: Path) -> Non
         assert opened.getexif().get(0x0112, 1) == 1
     turned = encoded("JPEG", 128, 128, orientation=6)
     set_features(folder / "records" / TRAIN, ENCODED=[turned])
-    assert _found(folder / "run", "image_turned").level == check.Level.WARNING
+    assert _found(folder / "run", "image_turned").level == checks.Level.WARNING
 
 
 def test_17_a_picture_without_objects_stays_as_a_negative(tmp_path: Path) -> None:
@@ -334,10 +337,10 @@ def test_22_all_classes_in_one_brace_are_refused(tmp_path: Path) -> None:
 def test_23_classes_that_upstream_drops_silently(folder: Path) -> None:
     set_features(folder / "records" / TRAIN, only=None, CLASS_TEXT=[b"Red", b"blue"])
     found = _found(folder / "run", "class_unknown")
-    assert (found.level, found.count) == (check.Level.ERROR, 20)
+    assert (found.level, found.count) == (checks.Level.ERROR, 20)
     assert "Did you mean 'red'" in found.fix
     _edit(folder / "run", model__ssd__num_classes="1")
-    assert _found(folder / "run", "class_above_num_classes").level == check.Level.ERROR
+    assert _found(folder / "run", "class_above_num_classes").level == checks.Level.ERROR
     twice = folder / "records" / "label_map.pbtxt"
     twice.write_text("item { id: 1 name: 'red' } item { id: 1 name: 'blue' }")
     assert "used twice" in _found(folder / "run", "config").reason
@@ -395,7 +398,7 @@ def test_29_the_checkpoint_type_and_the_schedule_follow(tmp_path: Path, folder: 
         train_config__num_steps="60",
     )
     assert "whole detector" in _found(folder / "tuned", "checkpoint_type").reason
-    assert _found(folder / "tuned", "schedule_outlasts_training").level == check.Level.WARNING
+    assert _found(folder / "tuned", "schedule_outlasts_training").level == checks.Level.WARNING
     _edit(folder / "tuned", train_config__num_steps="90")
     assert "teach nothing" in _found(folder / "tuned", "config").reason
 
@@ -408,7 +411,7 @@ def test_30_what_makes_the_loss_nan(folder: Path) -> None:
     set_features(folder / "records" / TRAIN, only=1, YMIN=[0.5, 0.1], YMAX=[0.5, 0.9])
     set_features(folder / "records" / TRAIN, only=2, YMIN=[0.6, 0.1], YMAX=[0.5, 0.9])
     set_features(folder / "records" / TRAIN, only=3, YMIN=[0.5, 0.1], YMAX=[0.503, 0.9])
-    codes = {each.code for each in check.check(folder / "run").findings}
+    codes = {each.code for each in checks.check(folder / "run").findings}
     assert {"learning_rate_high", "box_empty", "box_inverted", "box_tiny"} <= codes
 
 
@@ -451,7 +454,7 @@ def test_34_the_last_step_is_saved_and_a_run_says_that_it_goes_on(
 ) -> None:
     run, _ = trained
     assert checkpoints.latest(run) == run / "ckpt-3"
-    assert _found(run, "already_trained").level == check.Level.WARNING
+    assert _found(run, "already_trained").level == checks.Level.WARNING
 
 
 def test_34_a_run_that_resumes_is_told_before(folder: Path) -> None:
@@ -482,7 +485,7 @@ def test_37_damage_during_the_evaluation_is_raised(folder: Path) -> None:
     path = folder / "records" / "val-00000-of-00001.tfrecord"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match="cut short"):
-        list(evaluate.read_examples([path], None))
+        list(evaluation.read_examples([path], None))
 
 
 def test_38_minus_1_is_told_apart_from_0_and_classes_have_their_own_figures() -> None:
@@ -493,11 +496,11 @@ def test_38_minus_1_is_told_apart_from_0_and_classes_have_their_own_figures() ->
     truth = ImageAnnotation(
         Path("a"), 200, 200, "a", (ObjectAnnotation("cat", Box(0, 0, 0.9, 0.9)),)
     )
-    shown = [evaluate.Example(truth, Image.new("RGB", (200, 200)))]
-    result = evaluate.evaluate(Nothing(), shown, ["cat", "dog"])  # type: ignore[arg-type]
+    shown = [evaluation.Example(truth, Image.new("RGB", (200, 200)))]
+    result = evaluation.evaluate(Nothing(), shown, ["cat", "dog"])  # type: ignore[arg-type]
     assert result.classes["cat"].ap == 0.0
-    assert result.classes["dog"].ap == evaluate.NO_GROUND_TRUTH
-    assert result.metrics["DetectionBoxes_Precision/mAP (small)"] == evaluate.NO_GROUND_TRUTH
+    assert result.classes["dog"].ap == evaluation.NO_GROUND_TRUTH
+    assert result.metrics["DetectionBoxes_Precision/mAP (small)"] == evaluation.NO_GROUND_TRUTH
 
 
 def test_39_an_export_that_detects_something_else_fails() -> None:
@@ -512,8 +515,8 @@ def test_39_an_export_that_detects_something_else_fails() -> None:
 
 
 def test_40_local_paths_for_a_tpu_and_too_few_shards(folder: Path) -> None:
-    report = check.check(folder / "run", check.Options(tpu=True, workers=8))
+    report = checks.check(folder / "run", checks.Options(tpu=True, workers=8))
     found = {each.code: each for each in report.findings}
     assert "File system scheme '[local]' not implemented" in found["path_not_on_gs"].reason
-    assert found["shards_below_workers"].level == check.Level.ERROR
+    assert found["shards_below_workers"].level == checks.Level.ERROR
     assert resources.pipelines().is_dir(), "each model has a base that needs no download"

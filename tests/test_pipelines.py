@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from small_records import write_records
 
-from tfod_kit import pipeline_config, resources
-from tfod_kit.configure import Request, plan
+from tfod_kit import pipeline_config
+from tfod_kit.configuration import Request, plan
+from tfod_kit.io import resources
 from tfod_kit.pipeline_config.validation import PLACEHOLDER
 from tfod_kit.zoo import catalog
 

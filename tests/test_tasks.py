@@ -19,11 +19,14 @@ from pycocotools import mask as coco_mask
 from small_records import NAMES, write_records
 from tfod import ENVIRONMENT, tfod
 
-from tfod_kit import history, labels, visualize
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
-from tfod_kit.boxes import iou
-from tfod_kit.engine import detector
-from tfod_kit.records import example, masks, shards
+from tfod_kit import detectors
+from tfod_kit.core import labels
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.core.boxes import iou
+from tfod_kit.drawing import visualize
+from tfod_kit.records import example, shards
+from tfod_kit.records.rasters import masks
+from tfod_kit.runs import training_history
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +72,7 @@ def shown(centernet: Path) -> Shown:
     """The val pictures: their truth, and what the export finds in them."""
     export = centernet / "export"
     tfod("export", centernet, "--out", export, "--no_parity")
-    model = detector.load(export)
+    model = detectors.load(export)
     (path,) = shards.match(str(centernet.parent / "records" / "val-*"))
     found = []
     for record in shards.read(path):
@@ -82,7 +85,7 @@ def shown(centernet: Path) -> Shown:
 
 def assert_learned(run: Path, metrics: Sequence[str]) -> None:
     """The loss falls, and each metric rises from the first evaluation to the last."""
-    points = history.read(run)
+    points = training_history.read(run)
     assert points.train[-1].losses[LOSS] < points.train[0].losses[LOSS] / 2
     first, _, last = points.evals
     for name in metrics:

@@ -9,7 +9,7 @@ import json
 import urllib.request
 from pathlib import Path
 
-from tfod_kit import labels
+from tfod_kit.core import labels
 
 
 def main() -> None:

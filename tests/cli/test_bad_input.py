@@ -79,8 +79,8 @@ def test_none_of_it_loads_tensorflow() -> None:
     code = (
         "import sys\n"
         "from tfod_kit.cli import evaluate, export, predict, train\n"
-        "from tfod_kit.engine import detector\n"
-        "from tfod_kit.engine import train\n"
+        "from tfod_kit import detectors\n"
+        "from tfod_kit.training import train\n"
         "print([name for name in ('tensorflow', 'matplotlib', 'numpy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from samples import voc, voc_xml
 
-from tfod_kit import demo, resources
+from tfod_kit import demo
 from tfod_kit.cli.main import main
+from tfod_kit.io import resources
 
 
 def _tfod(*words: object) -> int:

@@ -12,9 +12,9 @@ import pytest
 from google.protobuf import text_format
 from small_records import write_records
 
-from tfod_kit import resources
 from tfod_kit.cli.main import main
 from tfod_kit.compat import protos
+from tfod_kit.io import resources
 
 
 def _tfod(*arguments: object, limit: float = 300) -> "subprocess.CompletedProcess[str]":

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tfod_kit import checkpoint_index, pipeline_config
-from tfod_kit.checkpoint_index import OBJECT_GRAPH, VALUE
-from tfod_kit.configure import start
+from tfod_kit import pipeline_config
+from tfod_kit.configuration import start
 from tfod_kit.engine import model as models
 from tfod_kit.engine import restore, runtime
+from tfod_kit.runs import checkpoint_index
+from tfod_kit.runs.checkpoint_index import OBJECT_GRAPH, VALUE
 from tfod_kit.zoo import catalog
 
 ZOO = (

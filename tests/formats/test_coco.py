@@ -7,7 +7,7 @@ import rich_samples
 from samples import coco as coco_file
 from samples import context, picture
 
-from tfod_kit.annotations import (
+from tfod_kit.core.annotations import (
     Deferred,
     ImageAnnotation,
     Keypoint,
@@ -15,11 +15,12 @@ from tfod_kit.annotations import (
     Polygons,
     Rle,
 )
-from tfod_kit.boxes import Box
+from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError
-from tfod_kit.formats import coco, reading
+from tfod_kit.formats import coco
 from tfod_kit.formats.base import Context, Part
-from tfod_kit.formats.findings import Findings
+from tfod_kit.formats.common import reading
+from tfod_kit.formats.common.findings import Findings
 
 IMAGE = {"id": 7, "file_name": "a.jpg", "width": 40, "height": 30}
 ITEM = {"id": 1, "image_id": 7, "category_id": 3, "bbox": [4, 3, 16, 12]}

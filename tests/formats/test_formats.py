@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 from samples import SHARED, coco, picture, voc
 
-from tfod_kit import boxes, formats, labels
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
-from tfod_kit.boxes import Box
+from tfod_kit import formats
+from tfod_kit.core import boxes, labels
+from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
+from tfod_kit.core.boxes import Box
 from tfod_kit.errors import ConfigError, DataError, UsageError
 from tfod_kit.formats import FORMATS, WRITTEN
 from tfod_kit.formats.base import DETAILS
-from tfod_kit.formats.findings import REASONS, Findings
-from tfod_kit.records import masks
+from tfod_kit.formats.common.findings import REASONS, Findings
+from tfod_kit.records.rasters import masks
 
 FIXTURES = Path(__file__).parent / "fixtures"
 BCCD = SHARED / "data" / "bccd.tar.gz"

@@ -19,12 +19,13 @@ from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tfod_kit import formats, labels
+from tfod_kit import formats
+from tfod_kit.core import labels
 from tfod_kit.errors import TfodKitError
 from tfod_kit.formats import FORMATS
-from tfod_kit.formats.findings import Findings
-from tfod_kit.formats.repair import fitted
-from tfod_kit.records import example, images, messages, shards
+from tfod_kit.formats.common.findings import Findings
+from tfod_kit.formats.common.repair import fitted
+from tfod_kit.records import example, example_proto, images, shards
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PICTURES = (".png", ".jpg")
@@ -176,7 +177,7 @@ def _framed(data: bytes, rng: random.Random) -> bytes:
 def _feature(data: bytes, rng: random.Random) -> bytes:
     """A record with one feature's list changed."""
     try:
-        record = messages.kind("Example").FromString(data)
+        record = example_proto.kind("Example").FromString(data)
     except DecodeError:  # damaged by an earlier step
         return data
     feature = record.features.feature

@@ -8,12 +8,13 @@ import pytest
 from rich_samples import read
 from samples import coco, context, picture, voc_xml
 
-from tfod_kit import formats, labels
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
-from tfod_kit.boxes import Box
+from tfod_kit import formats
+from tfod_kit.core import labels
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
+from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError, TfodKitError
-from tfod_kit.formats import rle
-from tfod_kit.records import embedded, example, images, masks, outlines
+from tfod_kit.records import embedded, example, images
+from tfod_kit.records.rasters import masks, outlines, run_lengths
 
 IMAGE = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}
 ITEM = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 3, 16, 12]}
@@ -122,9 +123,13 @@ def test_run_lengths_are_unpacked_as_pycocotools_packs_them() -> None:
     for _ in range(50):
         pixels = (rng.random((23, 31)) < rng.random()).astype(np.uint8)
         packed = coco_mask.encode(np.asfortranarray(pixels))["counts"]
-        runs = rle.unpacked(packed)
+        runs = run_lengths.unpacked(packed)
         assert sum(runs) == 23 * 31
-        assert rle.from_runs(runs, 23, 31) == rle.from_packed(packed, 23, 31) == Rle(packed, 23, 31)
+        assert (
+            run_lengths.from_runs(runs, 23, 31)
+            == run_lengths.from_packed(packed, 23, 31)
+            == Rle(packed, 23, 31)
+        )
 
 
 @pytest.mark.parametrize("far", [1e4, 1e9, 1e300, float("inf"), float("nan")])
@@ -152,9 +157,9 @@ def test_outlines_near_the_image_stay_as_they_are(ring: tuple[float, ...]) -> No
 
 def test_an_outline_beside_the_image_is_empty() -> None:
     assert outlines.within((500, 500, 600, 500, 600, 600), 40, 30) == []
-    assert masks.to_rle(Polygons([(500, 500, 600, 500, 600, 600)]), 30, 40) == rle.from_runs(
-        [1200], 30, 40
-    )
+    assert masks.to_rle(
+        Polygons([(500, 500, 600, 500, 600, 600)]), 30, 40
+    ) == run_lengths.from_runs([1200], 30, 40)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"imageData": 5}', b'{"imageData": "?"}', b"\xff"])
@@ -177,7 +182,7 @@ def test_many_categories_take_no_time(tmp_path: Path) -> None:
 
 
 def test_ids_that_no_label_map_holds_are_numbered_anew(tmp_path: Path) -> None:
-    from tfod_kit.convert import convert
+    from tfod_kit.conversion import convert
 
     picture(tmp_path / "set" / "a.jpg")
     far = [{"id": 2**40, "name": "cat"}]

@@ -5,13 +5,13 @@ import pytest
 from rich_samples import pixels, read
 from samples import picture
 
-from tfod_kit import labels
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
-from tfod_kit.boxes import Box
-from tfod_kit.convert import convert
+from tfod_kit.conversion import convert
+from tfod_kit.core import labels
+from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
+from tfod_kit.core.boxes import Box
+from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError
-from tfod_kit.labels import LabelMap
-from tfod_kit.records import embedded, example, images, messages, shards
+from tfod_kit.records import embedded, example, example_proto, images, shards
 
 ITEM = ObjectAnnotation("cat", Box(0.125, 0.25, 0.5, 0.75), area=64.0, truncated=True)
 MAP = LabelMap({"cat": 3, "dog": 7})
@@ -21,7 +21,7 @@ def _record(folder: Path, name: str, *objects: ObjectAnnotation, **without: str)
     path = picture(folder / "pictures" / name)
     annotation = ImageAnnotation(path, 40, 30, name, objects)
     data = example.encode(annotation, images.load(path), MAP)
-    record = messages.kind("Example").FromString(data)
+    record = example_proto.kind("Example").FromString(data)
     for key in without.values():
         record.features.feature[key].Clear()
     return record.SerializeToString(deterministic=True)
@@ -110,7 +110,7 @@ def test_ids_alone_need_the_label_map(tmp_path: Path) -> None:
     "name", ["../../evil.jpg", "C:\\x\\evil.jpg", "/etc/evil.jpg", "..", ".\x01"]
 )
 def test_file_names_that_climb_stay_inside(tmp_path: Path, name: str) -> None:
-    record = messages.kind("Example").FromString(_record(tmp_path, "a.jpg", ITEM))
+    record = example_proto.kind("Example").FromString(_record(tmp_path, "a.jpg", ITEM))
     record.features.feature[example.FILENAME].bytes_list.value[0] = name.encode()
     (annotation,), _ = read(_write(tmp_path, record.SerializeToString()), "tfrecord")
     assert ".." not in annotation.path.parts

@@ -8,11 +8,12 @@ import rich_samples
 from rich_samples import pixels, read
 from samples import picture
 
-from tfod_kit.annotations import Keypoint, Polygons, Rle
-from tfod_kit.boxes import Box
+from tfod_kit.core.annotations import Keypoint, Polygons, Rle
+from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError
-from tfod_kit.formats import brush
-from tfod_kit.records import images, masks
+from tfod_kit.formats.common import label_studio_rle
+from tfod_kit.records import images
+from tfod_kit.records.rasters import masks
 
 CORNERS = (4.0, 3.0, 20.0, 15.0)
 TRIANGLE = Polygons([(4.0, 3.0, 20.0, 3.0, 20.0, 15.0)])
@@ -250,7 +251,7 @@ def test_label_studio(rich: dict[str, Path]) -> None:
 )
 def test_brush_strokes_that_are_none(stored: object) -> None:
     with pytest.raises(ValueError, match="brush strokes"):
-        brush.read(stored, 40, 30)
+        label_studio_rle.read(stored, 40, 30)
 
 
 def _tasks(root: Path, *tasks: dict) -> Path:

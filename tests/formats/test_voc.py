@@ -8,13 +8,13 @@ from pycocotools import mask as coco_mask
 from samples import context, picture, voc_xml
 
 from tfod_kit import formats
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
-from tfod_kit.boxes import Box
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
+from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.formats import voc
 from tfod_kit.formats.base import Context
-from tfod_kit.formats.findings import Findings
-from tfod_kit.records import masks
+from tfod_kit.formats.common.findings import Findings
+from tfod_kit.records.rasters import masks
 
 BOX = (4, 3, 20, 15)  # in 40x30: ymin 0.1, xmin 0.1, ymax 0.5, xmax 0.5
 

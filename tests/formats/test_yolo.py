@@ -4,12 +4,12 @@ import pytest
 from rich_samples import YOLO, pixels, read
 from samples import picture
 
-from tfod_kit import labels
-from tfod_kit.annotations import Keypoint, Polygons
+from tfod_kit.core import labels
+from tfod_kit.core.annotations import Keypoint, Polygons
 from tfod_kit.errors import DataError
 from tfod_kit.formats.base import Context
-from tfod_kit.formats.findings import Findings
-from tfod_kit.formats.locate import ImageIndex
+from tfod_kit.formats.common.findings import Findings
+from tfod_kit.formats.common.image_index import ImageIndex
 from tfod_kit.formats.yolo_data import load
 
 ROW = "0 0.3 0.3 0.4 0.4\n"

@@ -7,11 +7,15 @@ import sys
 import numpy as np
 import pytest
 
-from tfod_kit import anchors, pipeline_config, resources
+from tfod_kit import pipeline_config
+from tfod_kit.io import resources
+from tfod_kit.pipeline_config import anchors
 
 _UPSTREAM = """
 import json, sys
-from tfod_kit import anchors, compat, pipeline_config, resources
+from tfod_kit import compat, pipeline_config
+from tfod_kit.io import resources
+from tfod_kit.pipeline_config import anchors
 compat.activate()  # before TensorFlow: it chooses the Keras
 import tensorflow as tf
 from object_detection.builders import model_builder

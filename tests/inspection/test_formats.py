@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tfod_kit import inspection
-from tfod_kit.convert import convert
+from tfod_kit.conversion import convert
 from tfod_kit.formats import FORMATS
 from tfod_kit.inspection import sheet
 

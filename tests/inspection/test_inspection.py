@@ -9,11 +9,14 @@ import pytest
 from PIL import Image
 from samples import coco, picture, voc, voc_xml
 
-from tfod_kit import anchors, inspection, labels, pipeline_config, resources
-from tfod_kit.annotations import ImageAnnotation
-from tfod_kit.convert import convert
+from tfod_kit import inspection, pipeline_config
+from tfod_kit.conversion import convert
+from tfod_kit.core import labels
+from tfod_kit.core.annotations import ImageAnnotation
 from tfod_kit.errors import DataError
 from tfod_kit.inspection import page, suspicious
+from tfod_kit.io import resources
+from tfod_kit.pipeline_config import anchors
 
 
 def _noise(path: Path, seed: int, size: tuple[int, int] = (40, 30)) -> Path:

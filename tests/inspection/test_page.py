@@ -9,10 +9,12 @@ import pytest
 from PIL import Image, ImageColor
 from samples import coco, voc, voc_xml
 
-from tfod_kit import demo, inspection, pipeline_config, plots, resources
-from tfod_kit.annotations import Polygons
+from tfod_kit import demo, inspection, pipeline_config
+from tfod_kit.core.annotations import Polygons
+from tfod_kit.drawing import plots
 from tfod_kit.inspection import page, sheet
-from tfod_kit.records import masks
+from tfod_kit.io import resources
+from tfod_kit.records.rasters import masks
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,12 @@ import pytest
 from pycocotools import mask as coco_mask
 from samples import picture
 
-from tfod_kit import labels
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
-from tfod_kit.boxes import Box
-from tfod_kit.labels import LabelMap
-from tfod_kit.records import example, images, masks
+from tfod_kit.core import labels
+from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
+from tfod_kit.core.boxes import Box
+from tfod_kit.core.labels import LabelMap
+from tfod_kit.records import example, images
+from tfod_kit.records.rasters import masks
 
 pytestmark = pytest.mark.slow
 

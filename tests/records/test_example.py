@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from samples import picture
 
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
-from tfod_kit.boxes import Box
+from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
+from tfod_kit.core.boxes import Box
+from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import ConfigError, DataError
-from tfod_kit.labels import LabelMap
-from tfod_kit.records import example, images, masks, messages, shards
+from tfod_kit.records import example, example_proto, images, shards
+from tfod_kit.records.rasters import masks
 
 LABELS = LabelMap({"cat": 1, "großer Hund": 3})
 # Values that float32 holds exactly, so that they can be compared exactly.
@@ -67,7 +68,7 @@ def test_keypoints_come_back(image: images.EncodedImage) -> None:
 
 
 def test_records_without_names_need_the_label_map(image: images.EncodedImage) -> None:
-    message = messages.kind("Example").FromString(
+    message = example_proto.kind("Example").FromString(
         example.encode(_annotation(Path("a.jpg")), image, LABELS)
     )
     del message.features.feature[example.CLASS_TEXT]
@@ -94,7 +95,8 @@ def test_the_keys_stand_in_one_file() -> None:
 def test_upstreams_decoder_reads_exactly_the_annotation(
     image: images.EncodedImage, tmp_path: Path
 ) -> None:
-    from tfod_kit import compat, labels
+    from tfod_kit import compat
+    from tfod_kit.core import labels
 
     compat.activate()
     import tensorflow as tf

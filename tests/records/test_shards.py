@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from tfod_kit import files
 from tfod_kit.errors import DataError, UsageError
+from tfod_kit.io import files
 from tfod_kit.records import shards
 
 RECORDS = [b"one", b"", b"three" * 1000]

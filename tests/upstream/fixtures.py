@@ -16,7 +16,8 @@ _SIZE = 160
 
 def make(folder: Path) -> Path:
     """Writes the files into `folder`/object_detection, laid out as in upstream's repository."""
-    from tfod_kit import files, labels
+    from tfod_kit.core import labels
+    from tfod_kit.io import files
 
     root = folder / "object_detection"
     labels.save(labels.from_names(_CLASSES), root / "data" / "pet_label_map.pbtxt")

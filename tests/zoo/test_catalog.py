@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tfod_kit import pipeline_config
-from tfod_kit.configure import start
+from tfod_kit.configuration import start
 from tfod_kit.errors import UsageError
 from tfod_kit.pipeline_config.extractors import EXTRACTORS
 from tfod_kit.zoo import archives, catalog

@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from tfod_kit import benchmark
+from tfod_kit import benchmarking
 from tfod_kit.cli.evaluate import DEFAULT_SPLIT, records_named
 from tfod_kit.cli.shared import count
-from tfod_kit.progress import progress
+from tfod_kit.io.progress import progress
 
-_DEFAULTS = benchmark.Settings()
+_DEFAULTS = benchmarking.Settings()
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     records, _ = records_named(args.records, args.split) if args.records else ([], "")
-    settings = benchmark.Settings(
+    settings = benchmarking.Settings(
         records=tuple(map(str, records)),
         width=args.size[0],
         height=args.size[1],
@@ -56,15 +56,15 @@ def run(args: argparse.Namespace) -> int:
     rows = []
     with progress("measuring", len(args.models), "models") as bar:
         for model in args.models:
-            rows.append(benchmark.measure(model, settings))
+            rows.append(benchmarking.measure(model, settings))
             bar.advance(1, str(model))
-    benchmark.save(rows, settings, args.out)
-    print(benchmark.table(rows))
+    benchmarking.save(rows, settings, args.out)
+    print(benchmarking.table(rows))
     measured_on = f"{rows[0].pictures} pictures" if rows[0].pictures else "noise, so without mAP"
     print(f"\nMeasured on {measured_on}, one model after the other, each in its own process.")
-    print(f"Figures: {args.out / benchmark.RESULTS}")
+    print(f"Figures: {args.out / benchmarking.RESULTS}")
     if not all(row.error for row in rows):
-        print(f"Charts:  {args.out / benchmark.LATENCY}, {args.out / benchmark.THROUGHPUT}")
+        print(f"Charts:  {args.out / benchmarking.LATENCY}, {args.out / benchmarking.THROUGHPUT}")
     return 1 if any(row.error for row in rows) else 0
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tfod_kit import check
-from tfod_kit.check.findings import Finding, Level, counts
+from tfod_kit import checks
+from tfod_kit.checks.findings import Finding, Level, counts
 from tfod_kit.cli.shared import count
-from tfod_kit.progress import Progress, progress
+from tfod_kit.io.progress import Progress, progress
 
 _STYLES = {Level.ERROR: "bold red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
 _WIDTH = 100
@@ -45,7 +45,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Returns 0 where nothing is an error, and 1 otherwise."""
-    options = check.Options(
+    options = checks.Options(
         sample=args.sample,
         pixels=args.pixels,
         label_map=args.label_map,
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         variables=args.variables,
     )
     with _Progress() as advance:
-        report = check.check(args.target, options, advance)
+        report = checks.check(args.target, options, advance)
     if args.json:
         print(json.dumps(_document(report), indent=2, ensure_ascii=False))
     else:
@@ -84,7 +84,7 @@ class _Progress:
             self._bar.advance(self._read // _MIB - self._bar.done)
 
 
-def _document(report: check.Report) -> dict[str, object]:
+def _document(report: checks.Report) -> dict[str, object]:
     return {
         "ok": report.ok,
         "model": report.model,
@@ -93,7 +93,7 @@ def _document(report: check.Report) -> dict[str, object]:
     }
 
 
-def _print(report: check.Report, *, sampled: bool) -> None:
+def _print(report: checks.Report, *, sampled: bool) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)

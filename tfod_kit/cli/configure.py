@@ -7,8 +7,8 @@ from typing import Any
 from tfod_kit import pipeline_config
 from tfod_kit.cli import models
 from tfod_kit.cli.shared import count, positive
-from tfod_kit.configure import Configured, Request, augment, configure
-from tfod_kit.configure.dataset import Split
+from tfod_kit.configuration import Configured, Request, augment, configure
+from tfod_kit.configuration.dataset import Split
 from tfod_kit.errors import UsageError
 from tfod_kit.zoo import catalog
 

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfod_kit.cli import shared
+from tfod_kit.conversion.beam import RUNNERS, Runner
 from tfod_kit.errors import UsageError
 from tfod_kit.formats import AUTO, FORMATS, WRITTEN
-from tfod_kit.formats.findings import ON_ERROR
+from tfod_kit.formats.common.findings import ON_ERROR
 from tfod_kit.records import shards
-from tfod_kit.records.beam import RUNNERS, Runner
 
 if TYPE_CHECKING:
-    from tfod_kit.convert import Report
-    from tfod_kit.splitting import Split
+    from tfod_kit.conversion import Report
+    from tfod_kit.datasets.splits.assignment import Split
 
 TFRECORD = "tfrecord"
 
@@ -127,15 +127,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _split(args: argparse.Namespace) -> "Split":
-    from tfod_kit import splits, splitting
+    from tfod_kit.datasets.splits import assignment, shares
 
     if args.fold and not args.kfold:
         raise UsageError("--fold needs --kfold K.", fix="Say how many folds there are.")
-    split = splitting.Split(
-        ratios=splits.parse(args.split) if args.split else None,
+    split = assignment.Split(
+        ratios=shares.parse(args.split) if args.split else None,
         by=args.split_by,
         group_key=args.group_key,
-        lists=splitting.parse_lists(args.split_lists) if args.split_lists else {},
+        lists=assignment.parse_lists(args.split_lists) if args.split_lists else {},
         folds=args.kfold or 0,
         fold=args.fold or 1,
     )
@@ -157,7 +157,7 @@ def _check_folds(out: Path, folds: int) -> None:
 
 
 def _convert(args: argparse.Namespace, split: "Split", out: Path) -> None:
-    from tfod_kit.convert import convert
+    from tfod_kit.conversion import convert
 
     if args.link and args.to == TFRECORD:
         raise UsageError(
@@ -191,9 +191,9 @@ def _convert(args: argparse.Namespace, split: "Split", out: Path) -> None:
 
 def _rewritten(args: argparse.Namespace, split: "Split", out: Path) -> str:
     """Writes another annotation format; returns the summary."""
-    from tfod_kit.convert import load_label_map
-    from tfod_kit.convert.rewriting import rewrite
-    from tfod_kit.formats.writing import LABEL_MAP, REPORT
+    from tfod_kit.conversion import load_label_map
+    from tfod_kit.conversion.rewriting import rewrite
+    from tfod_kit.formats.common.writing import LABEL_MAP, REPORT
 
     if args.shard_range or args.runner or args.shards != AUTO:
         raise UsageError(
@@ -248,11 +248,13 @@ def _runner(args: argparse.Namespace) -> Runner | None:
 
 def _part(report: "Report", out: Path) -> str:
     """What one of several jobs says in the end."""
-    from tfod_kit.formats import staging
+    from tfod_kit.io import resumable_output
 
     written = sum(len(part.files) for part in report.splits.values())
     total = written + report.unfinished
-    lines = [f"{written} of {total} record files are finished, in {staging.folder_of(out)}."]
+    lines = [
+        f"{written} of {total} record files are finished, in {resumable_output.folder_of(out)}."
+    ]
     if report.unfinished:
         lines.append("Wait for the other jobs; then run the same command without --shard_range:")
     else:
@@ -262,7 +264,7 @@ def _part(report: "Report", out: Path) -> str:
 
 def summary(report: "Report", out: Path) -> str:
     """What a person wants to know of a conversion, in a few lines."""
-    from tfod_kit.convert import LABEL_MAP, MANIFEST, REPORT
+    from tfod_kit.conversion import LABEL_MAP, MANIFEST, REPORT
 
     lines = _told(report)
     for name, part in report.splits.items():
@@ -314,7 +316,7 @@ def _objects(report: "Report", label: str) -> int:
 
 
 def _workers(args: argparse.Namespace) -> int:
-    from tfod_kit import hardware
+    from tfod_kit.io import hardware
 
     return _number(args.workers, "--workers") or hardware.cores()
 

@@ -6,20 +6,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfod_kit import evaluate, history, pipeline_config, results, visualize
-from tfod_kit.annotations import ObjectAnnotation
-from tfod_kit.cli import continuous, evaluation_text
+from tfod_kit import evaluation, pipeline_config
+from tfod_kit.cli import evaluation_text
 from tfod_kit.cli.shared import CONFIG, count
+from tfod_kit.core.annotations import ObjectAnnotation
+from tfod_kit.drawing import visualize
 from tfod_kit.errors import UsageError
-from tfod_kit.evaluate import worst
-from tfod_kit.progress import progress
+from tfod_kit.evaluation import continuous, worst
+from tfod_kit.io.progress import progress
 from tfod_kit.records import shards
-from tfod_kit.results import Results
+from tfod_kit.runs import results, training_history
+from tfod_kit.runs.results import Results
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from tfod_kit.engine.detector import Detector
+    from tfod_kit.detectors import Detector
 
 _PICTURES = 8
 _DRAWN_FROM = 0.3
@@ -46,7 +48,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--metrics",
         action="append",
         default=[],
-        choices=(_COCO, *evaluate.PROTOCOLS),
+        choices=(_COCO, *evaluation.PROTOCOLS),
         help="measure by this as well as COCO's metrics; repeatable",
     )
     parser.add_argument("--label_map", type=Path, help="class names, where the model brings none")
@@ -92,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"Evaluating {args.model} on {_pictures(paths):,} pictures ({split})", flush=True)
     if args.continuous:
         return _run_continuously(args, paths, split, out)
-    from tfod_kit.engine import detector as detectors
+    from tfod_kit import detectors
 
     detector = detectors.load(args.model, label_map=args.label_map, checkpoint=args.checkpoint)
     found = measure(
@@ -115,11 +117,11 @@ def _run_continuously(args: argparse.Namespace, paths: list[Path], split: str, o
             "--continuous measures every checkpoint.", fix="Leave --checkpoint away, or it."
         )
 
-    def point(detector: "Detector") -> history.EvalPoint:
+    def point(detector: "Detector") -> training_history.EvalPoint:
         found = measure(
             detector, paths, split, out, batch_size=args.batch_size, protocols=_protocols(args)
         )
-        return history.eval_point(detector.step or 0, split, found.metrics, found.classes)
+        return training_history.eval_point(detector.step or 0, split, found.metrics, found.classes)
 
     continuous.evaluate(args.model, point, label_map=args.label_map, timeout=args.timeout)
     return 0
@@ -161,19 +163,19 @@ def measure(
     pictures: list[Image.Image] = []
     with progress("evaluating", _pictures(paths), "pictures") as bar:
 
-        def seen(labelled: evaluate.Example, found: tuple[ObjectAnnotation, ...]) -> None:
+        def seen(labelled: evaluation.Example, found: tuple[ObjectAnnotation, ...]) -> None:
             if len(pictures) < _PICTURES:
                 pictures.append(_compared(labelled, found, colours))
             bar.advance()
 
-        tables = evaluate.collect(
+        tables = evaluation.collect(
             detector,
-            evaluate.read_examples(paths, detector.label_map),
+            evaluation.read_examples(paths, detector.label_map),
             detector.label_map,
             batch_size=batch_size,
             seen=seen,
         )
-    measured = evaluate.measure(tables, protocols)
+    measured = evaluation.measure(tables, protocols)
     measured = dataclasses.replace(
         measured, model=str(detector.source), step=detector.step, split=split
     )
@@ -186,7 +188,7 @@ def measure(
 
 def _with_pictures(
     measured: Results,
-    tables: evaluate.Tables,
+    tables: evaluation.Tables,
     paths: list[Path],
     out: Path,
     detector: "Detector",
@@ -194,7 +196,7 @@ def _with_pictures(
     """Draws those that the results name, read from the records once more."""
     places = {image["source_id"]: place for place, image in enumerate(tables.images)}
     wanted = {places[image.source_id] for image in (*measured.worst, *measured.samples)}
-    examples = evaluate.read_examples(paths, detector.label_map, only=wanted)
+    examples = evaluation.read_examples(paths, detector.label_map, only=wanted)
     shown = ((each.truth.source_id, each.picture) for each in examples)
     return worst.draw(measured, tables, shown, out)
 
@@ -212,7 +214,7 @@ def configured_records(config: Any) -> list[Path]:
 
 def _run_on_json(args: argparse.Namespace) -> int:
     """Measures a file of detections: no model, no TensorFlow."""
-    from tfod_kit.evaluate import from_json
+    from tfod_kit.evaluation import from_json
 
     if args.model is not None or not (args.ground_truth and args.detections):
         raise UsageError(
@@ -225,7 +227,7 @@ def _run_on_json(args: argparse.Namespace) -> int:
     split = args.split or args.ground_truth.stem
     out = args.out or args.detections.parent / "eval"
     measured = dataclasses.replace(
-        evaluate.measure(tables, _protocols(args)), model=str(args.detections), split=split
+        evaluation.measure(tables, _protocols(args)), model=str(args.detections), split=split
     )
     if args.images is not None:
         shown = worst.pictures_in(args.images, (*measured.worst, *measured.samples))
@@ -290,7 +292,7 @@ def _split_of(folder: Path, split: str) -> tuple[list[Path], str]:
 
 
 def _compared(
-    labelled: evaluate.Example,
+    labelled: evaluation.Example,
     found: tuple[ObjectAnnotation, ...],
     colours: Mapping[str, visualize.Colour],
 ) -> "Image.Image":
@@ -314,7 +316,7 @@ def _print(measured: Results, document: Path) -> None:
 
 def _summarise(measured: Results, folder: Path, pictures: list["Image.Image"]) -> None:
     """The figures and pictures for TensorBoard."""
-    from tfod_kit.engine import summaries
+    from tfod_kit.training import summaries
 
     step = measured.step or 0
     scalars = {

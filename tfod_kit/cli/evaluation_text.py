@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tfod_kit.evaluate import PROTOCOLS
-from tfod_kit.results import BACKGROUND, ERROR_TYPES, NOT_MEASURED, ClassMetrics, Results
+from tfod_kit.evaluation import PROTOCOLS
+from tfod_kit.runs.results import BACKGROUND, ERROR_TYPES, NOT_MEASURED, ClassMetrics, Results
 
 _CLASSES = 30  # beyond, the best and the worst are shown
 _CONFUSIONS = 5

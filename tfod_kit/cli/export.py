@@ -4,11 +4,11 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from tfod_kit import export
+from tfod_kit import exports
 from tfod_kit.cli.shared import config_path, count
 from tfod_kit.errors import UsageError
-from tfod_kit.export import PICTURES, TARGETS, Target, chosen
-from tfod_kit.export.job import Wishes, open_source
+from tfod_kit.exports import PICTURES, TARGETS, Target, chosen
+from tfod_kit.exports.job import Wishes, open_source
 
 DEFAULT = "saved_model"
 
@@ -67,15 +67,15 @@ def run(args: argparse.Namespace) -> int:
     outs = {name: _out(args.out, folder, name, len(names)) for name in names}
     told = {name: _fitting(chosen(name), wishes, names) for name in names}
     for name, out in outs.items():
-        export.check(out, name, told[name])
+        exports.check(out, name, told[name])
     source = open_source(folder, checkpoint=args.checkpoint, records=args.records)
     for name in names:
-        export.check_source(source, name, told[name])
+        exports.check_source(source, name, told[name])
     pictures = 0 if args.no_parity else args.parity_pictures
     for name, out in outs.items():
         ways = ", ".join(filter(None, (name, told[name].quantise)))
         print(f"Exporting {source.prefix} ({ways})", flush=True)
-        proved = export.export(source, out, name, told[name], pictures=pictures)
+        proved = exports.export(source, out, name, told[name], pictures=pictures)
         print(f"  to {out} ({_size(out)})")
         print(f"  parity: {proved or _unproved(pictures)}")
     name, out = next(iter(outs.items()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tfod_kit.cli import shared
 from tfod_kit.errors import UsageError
 from tfod_kit.formats import AUTO, FORMATS
-from tfod_kit.formats.findings import ON_ERROR
+from tfod_kit.formats.common.findings import ON_ERROR
 
 if TYPE_CHECKING:
     from tfod_kit.inspection import Double, Inspection
@@ -55,8 +55,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the figures; writes the page where one is asked for."""
-    from tfod_kit import hardware, inspection, pipeline_config
-    from tfod_kit.convert import load_label_map
+    from tfod_kit import inspection, pipeline_config
+    from tfod_kit.conversion import load_label_map
+    from tfod_kit.io import hardware
 
     if args.out is not None:
         _check_out(args.out, args.source)
@@ -249,8 +250,8 @@ def _check_out(out: Path, sources: list[Path]) -> None:
 
 
 def _write(found: "Inspection", out: Path, samples: int, seed: int) -> None:
-    from tfod_kit import files
     from tfod_kit.inspection import page, sheet
+    from tfod_kit.io import files
 
     chosen = sheet.choose(found.measured, samples, seed)
     with files.atomic_folder(out) as folder:

@@ -4,15 +4,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfod_kit import files, plots
 from tfod_kit.cli import train_levers
 from tfod_kit.cli.shared import config_path, count
+from tfod_kit.drawing import plots
 from tfod_kit.errors import UsageError
+from tfod_kit.io import files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tfod_kit.engine.finder import Sweep
+    from tfod_kit.training.lr_finder import Sweep
 
 PLOT = "learning_rate.png"
 _NEAR = 3.0  # times: within this the config's rate is as good as the one found
@@ -33,9 +34,9 @@ def run(args: argparse.Namespace) -> int:
     if out.is_dir():
         raise UsageError("The picture's name is a folder's.", where=out, fix="Name a file.png.")
     print("Sweeping the learning rate (loading TensorFlow takes some seconds)", flush=True)
-    from tfod_kit.engine import finder
+    from tfod_kit.training import lr_finder
 
-    found = finder.sweep(
+    found = lr_finder.sweep(
         path,
         first=args.first,
         last=args.last,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tfod_kit.configure import start
+from tfod_kit.configuration import start
 from tfod_kit.errors import UsageError, did_you_mean
 from tfod_kit.zoo import cache, catalog, download
 from tfod_kit.zoo.archives import Archive

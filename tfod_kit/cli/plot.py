@@ -11,7 +11,7 @@ _SUFFIXES = (".png", ".svg")
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    from tfod_kit.report.charts import CHARTS
+    from tfod_kit.reports.charts import CHARTS
 
     add = parser.add_argument
     add("runs", type=Path, nargs="+", metavar="RUN", help="run folders; several are compared")
@@ -33,11 +33,13 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draws the charts, and says which files they are in."""
-    from tfod_kit import files, plots, report
-    from tfod_kit.report.charts import CHARTS
+    from tfod_kit import reports
+    from tfod_kit.drawing import plots
+    from tfod_kit.io import files
+    from tfod_kit.reports.charts import CHARTS
 
     names = _names(args.what, tuple(CHARTS))
-    found = report.read_all(args.runs)
+    found = reports.read_all(args.runs)
     if args.what == _ALL and len(found) > 1:
         names = [name for name in names if CHARTS[name].several]
     for name in names:

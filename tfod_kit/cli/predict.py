@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfod_kit import predict
+from tfod_kit import prediction
 from tfod_kit.cli.shared import count, share
 from tfod_kit.errors import UsageError, did_you_mean
-from tfod_kit.predict import documents, inputs
-from tfod_kit.predict import wanted as choosing
-from tfod_kit.predict.session import DATA_SETS, Session, Settings
+from tfod_kit.prediction import filters as choosing
+from tfod_kit.prediction import inputs, outputs
+from tfod_kit.prediction.session import DATA_SETS, Session, Settings
 
 SAVED = ("json", *DATA_SETS)
 
@@ -115,7 +115,7 @@ def _save(session: Session, saved: Sequence[str], args: argparse.Namespace) -> N
     for name in saved:
         if name in DATA_SETS:
             print(f"{name.upper() + ':':<13}{session.save_data_set(name, link=args.link)}")
-    print(f"Report:      {args.out / documents.REPORT}")
+    print(f"Report:      {args.out / outputs.REPORT}")
 
 
 def _saved(text: str) -> list[str]:
@@ -128,13 +128,13 @@ def _saved(text: str) -> list[str]:
     return names
 
 
-def _wanted(args: argparse.Namespace) -> predict.Wanted:
+def _wanted(args: argparse.Namespace) -> prediction.Wanted:
     if args.nms_agnostic and args.nms is None:
         raise UsageError(
             "--nms_agnostic widens --nms, which is not given.", fix="Add --nms 0.5, say."
         )
     classes = {name.strip() for name in (args.classes or "").split(",") if name.strip()}
-    return predict.Wanted(
+    return prediction.Wanted(
         args.min_score,
         choosing.thresholds(args.thresholds),
         frozenset(classes),
@@ -143,7 +143,7 @@ def _wanted(args: argparse.Namespace) -> predict.Wanted:
     )
 
 
-def _tiling(args: argparse.Namespace) -> predict.Tiling | None:
+def _tiling(args: argparse.Namespace) -> prediction.Tiling | None:
     if args.tile is None:
         return None
     if args.tile < 32 or args.overlap > 0.9:
@@ -152,10 +152,10 @@ def _tiling(args: argparse.Namespace) -> predict.Tiling | None:
             where=f"--tile {args.tile} --overlap {args.overlap}",
             expected="a side of 32 px or more, and an overlap of at most 0.9",
         )
-    return predict.Tiling(args.tile, args.overlap)
+    return prediction.Tiling(args.tile, args.overlap)
 
 
-def _refuse_overwrite(found: Sequence[predict.Input], out: Path) -> None:
+def _refuse_overwrite(found: Sequence[prediction.Input], out: Path) -> None:
     """Pictures are never drawn over: `--out` may not be where they lie."""
     for item in found:
         if item.path.resolve().parent == out.resolve():
@@ -166,7 +166,7 @@ def _refuse_overwrite(found: Sequence[predict.Input], out: Path) -> None:
             )
 
 
-def _refuse_frames(found: Sequence[predict.Input], saved: Sequence[str]) -> None:
+def _refuse_frames(found: Sequence[prediction.Input], saved: Sequence[str]) -> None:
     """A data set holds pictures, and a video's frames are none."""
     videos = [item for item in found if isinstance(item, inputs.Video)]
     wished = [name for name in saved if name in DATA_SETS]
@@ -178,7 +178,7 @@ def _refuse_frames(found: Sequence[predict.Input], saved: Sequence[str]) -> None
         )
 
 
-def _told(report: documents.Report, floor: float) -> str:
+def _told(report: outputs.Report, floor: float) -> str:
     """The counts as lines."""
     found = report.objects
     kinds = ", ".join(f"{number} {label}" for label, number in found.most_common())
@@ -207,5 +207,5 @@ def _counted(numbers: Counter[str]) -> str:
 
 def _names(session: Session) -> str:
     unread = [row["file"] for row in session.report.unreadable]
-    more = f" and {len(unread) - 5} more, in {documents.REPORT}" if len(unread) > 5 else ""
+    more = f" and {len(unread) - 5} more, in {outputs.REPORT}" if len(unread) > 5 else ""
     return ", ".join(unread[:5]) + more

@@ -16,10 +16,11 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the page, and says where."""
-    from tfod_kit import files, report
-    from tfod_kit.report import page
+    from tfod_kit import reports
+    from tfod_kit.io import files
+    from tfod_kit.reports import page
 
-    found = report.read(args.run)
+    found = reports.read(args.run)
     out = args.out or args.run / NAME
     if out.is_dir():
         out = out / NAME

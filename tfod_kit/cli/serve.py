@@ -9,7 +9,7 @@ from tfod_kit.cli.shared import count, share
 from tfod_kit.errors import SetupError
 
 if TYPE_CHECKING:
-    from tfod_kit.engine.detector import Detector
+    from tfod_kit.detectors import Detector
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -36,18 +36,18 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        from tfod_kit.serve import app, server
+        from tfod_kit.serving import app, server
     except ImportError as error:
         raise SetupError(
             "The service lacks a package.",
             found=str(error),
             fix="pip install 'tfod_kit[serve]'",
         ) from error
-    from tfod_kit.serve.limits import Limits
+    from tfod_kit.serving.limits import Limits
 
     bound = server.listen(args.host, args.port)
     print(f"Loading {args.model}", flush=True)
-    from tfod_kit.engine import detector as detectors
+    from tfod_kit import detectors
 
     detector = detectors.load(args.model, label_map=args.label_map, checkpoint=args.checkpoint)
     _warm_up(detector)

@@ -8,7 +8,7 @@ from tfod_kit import pipeline_config
 from tfod_kit.errors import UsageError
 
 if TYPE_CHECKING:
-    from tfod_kit.selection import Selection
+    from tfod_kit.datasets.class_selection import Selection
 
 CONFIG = pipeline_config.FILE_NAME
 
@@ -94,7 +94,7 @@ def selection(args: argparse.Namespace) -> "Selection":
     Raises:
       UsageError: one cannot be read, or they contradict each other.
     """
-    from tfod_kit import selection as choosing
+    from tfod_kit.datasets import class_selection as choosing
 
     return choosing.parse(
         args.include, args.exclude, args.rename, args.merge, drop_emptied=args.drop_emptied

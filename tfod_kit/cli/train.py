@@ -7,17 +7,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfod_kit import best, check, history, pipeline_config, runs
-from tfod_kit import evaluate as measuring
-from tfod_kit.check.findings import Level
+from tfod_kit import checks, pipeline_config
+from tfod_kit import evaluation as measuring
+from tfod_kit.checks.findings import Level
 from tfod_kit.cli import evaluate, train_levers, train_workers
 from tfod_kit.cli.check import show
 from tfod_kit.cli.shared import config_path, count, not_negative, positive
 from tfod_kit.errors import UsageError
+from tfod_kit.runs import best_checkpoint, run_folder, training_history
 
 if TYPE_CHECKING:
-    from tfod_kit.engine.detector import Detector
-    from tfod_kit.engine.train import TrainResult
+    from tfod_kit.detectors import Detector
+    from tfod_kit.training.train import TrainResult
 
 
 _METRICS = [
@@ -86,7 +87,7 @@ def _register_measuring(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--no_evaluate", action="store_true", help="do not measure checkpoints")
     group.add_argument(
         "--best_metric",
-        default=best.DEFAULT_METRIC,
+        default=best_checkpoint.DEFAULT_METRIC,
         metavar="NAME",
         help="the metric by which the best checkpoint is kept, in RUN/best",
     )
@@ -113,15 +114,19 @@ def run(args: argparse.Namespace) -> int:
     if args.local_workers:
         return train_workers.run_local(args.local_workers, path, sys.argv[1:])
     paths = [] if args.no_evaluate else evaluate.configured_records(pipeline_config.load(path))
-    best.find_metric(_METRICS, args.best_metric)  # better said now than after the first hour
+    best_checkpoint.find_metric(
+        _METRICS, args.best_metric
+    )  # better said now than after the first hour
     every = args.evaluate_every
     print(f"Training {path.parent} (loading TensorFlow takes some seconds)", flush=True)
-    from tfod_kit.engine.train import Every, TrainOptions, train
+    from tfod_kit.training.train import Every, TrainOptions, train
 
-    def measure(detector: "Detector") -> history.EvalPoint:
+    def measure(detector: "Detector") -> training_history.EvalPoint:
         split = evaluate.DEFAULT_SPLIT
         result = evaluate.measure(detector, paths, split, path.parent / "eval")
-        return history.eval_point(detector.step or 0, split, result.metrics, result.classes)
+        return training_history.eval_point(
+            detector.step or 0, split, result.metrics, result.classes
+        )
 
     options = TrainOptions(
         steps=args.steps,
@@ -149,7 +154,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _summarise(result: "TrainResult", run: Path) -> None:
-    verb = {runs.FINISHED: "Finished", runs.EARLY: "Stopped early", runs.STOPPED: "Stopped"}
+    verb = {
+        run_folder.FINISHED: "Finished",
+        run_folder.EARLY: "Stopped early",
+        run_folder.STOPPED: "Stopped",
+    }
     done = result.last_step - result.first_step
     loss = f", loss {result.loss:.4g}" if result.loss is not None else ""
     spent = f"{done:,} steps in {result.seconds:.0f} s"
@@ -173,7 +182,7 @@ def _check(path: Path) -> None:
     Raises:
       UsageError: training would fail or be in vain.
     """
-    found = [finding for finding in check.quick(path) if finding.level is not Level.NOTE]
+    found = [finding for finding in checks.quick(path) if finding.level is not Level.NOTE]
     show(found)
     errors = sum(finding.level is Level.ERROR for finding in found)
     if errors:

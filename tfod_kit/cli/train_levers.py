@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tfod_kit.cli.shared import count, not_negative, share
 
 if TYPE_CHECKING:
-    from tfod_kit.engine.levers import Levers
+    from tfod_kit.training.step_options import Levers
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def from_args(args: argparse.Namespace) -> "Levers":
     """What the options of `register` say."""
-    from tfod_kit.engine.levers import Levers
+    from tfod_kit.training.step_options import Levers
 
     return Levers(
         batch_size=args.batch_size,

@@ -13,12 +13,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from tfod_kit import hardware, pipeline_config
+from tfod_kit import pipeline_config
 from tfod_kit.cli.shared import count
 from tfod_kit.errors import SetupError, UsageError
+from tfod_kit.io import hardware
 
 if TYPE_CHECKING:
-    from tfod_kit.engine.workers import Cluster
+    from tfod_kit.training.workers import Cluster
 
 _LOOK_S = 0.2  # between two looks at the workers
 _GRACE_S = 5.0  # for a worker that fails with another, to say why
@@ -50,7 +51,7 @@ def cluster(args: argparse.Namespace) -> "Cluster | None":
     Raises:
       UsageError: the options contradict each other, or make no cluster.
     """
-    from tfod_kit.engine.workers import Cluster, from_environment
+    from tfod_kit.training.workers import Cluster, from_environment
 
     if args.workers is None and args.worker_index is not None:
         raise UsageError("--worker_index needs --workers.", fix="Name the address of each worker.")
@@ -81,7 +82,7 @@ def run_local(workers: int, config_path: Path, arguments: Sequence[str]) -> int:
       DataError: there are too few record files.
       SetupError: a worker ended by itself.
     """
-    from tfod_kit.engine.workers import check_shards
+    from tfod_kit.training.workers import check_shards
 
     if workers < 2:
         raise UsageError("One worker needs no --local_workers.", fix="Leave it away, or say 2.")

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import checkpoint_index
-from tfod_kit.checkpoint_index import OBJECT_GRAPH, VALUE
+from tfod_kit.runs import checkpoint_index
+from tfod_kit.runs.checkpoint_index import OBJECT_GRAPH, VALUE
 
 _SLOT = f"/.OPTIMIZER_SLOT/optimizer/average{VALUE}"
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import checkpoint_index, checkpoints
-from tfod_kit.checkpoint_index import VALUE, Variable
 from tfod_kit.engine import averages
 from tfod_kit.errors import CheckpointError, first_line
+from tfod_kit.runs import checkpoint_index, checkpoints
+from tfod_kit.runs.checkpoint_index import VALUE, Variable
 
 _SHOWN = 3
 

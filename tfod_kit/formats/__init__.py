@@ -10,8 +10,9 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tfod_kit import labels
-from tfod_kit.annotations import ImageAnnotation
+from tfod_kit.core import labels
+from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError, UsageError, did_you_mean
 from tfod_kit.formats import (
     coco,
@@ -20,20 +21,18 @@ from tfod_kit.formats import (
     kitti,
     label_studio,
     labelme,
-    merge,
     open_images,
     tfrecord,
     voc,
     wider,
-    writing,
     yolo,
 )
 from tfod_kit.formats.base import Context, Format, Source
-from tfod_kit.formats.detect import detect
-from tfod_kit.formats.findings import Findings
-from tfod_kit.formats.locate import ImageIndex, root_of
-from tfod_kit.formats.writing import Written
-from tfod_kit.labels import LabelMap
+from tfod_kit.formats.common import merging, writing
+from tfod_kit.formats.common.detection import detect
+from tfod_kit.formats.common.findings import Findings
+from tfod_kit.formats.common.image_index import ImageIndex, root_of
+from tfod_kit.formats.common.writing import Written
 
 FORMATS: dict[str, Format] = {
     "voc": voc.FORMAT,
@@ -88,7 +87,7 @@ def read(
     context = Context(root, index, collected, origin, label_map, workers=workers)
     name, sources = find(format, context, path)
     parts = [(each, list(FORMATS[name].read(each, context).images)) for each in sources]
-    unique = merge.unique(parts, context)
+    unique = merging.unique(parts, context)
     return [a for each, part in unique if split in (None, each.split) for a in part]
 
 

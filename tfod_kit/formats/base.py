@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
-from tfod_kit.files import readable
-from tfod_kit.formats.findings import Findings
-from tfod_kit.formats.locate import ImageIndex
-from tfod_kit.labels import LabelMap
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.core.labels import LabelMap
+from tfod_kit.formats.common.findings import Findings
+from tfod_kit.formats.common.image_index import ImageIndex
+from tfod_kit.io.files import readable
 
 
 @dataclass(frozen=True, slots=True)

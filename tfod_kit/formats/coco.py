@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tfod_kit import boxes
-from tfod_kit.annotations import (
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import (
     Deferred,
     ImageAnnotation,
     Keypoint,
@@ -26,12 +26,14 @@ from tfod_kit.annotations import (
     Rle,
     decode_rings,
 )
-from tfod_kit.boxes import Box
+from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError
-from tfod_kit.formats import coco_write, reading, rle
+from tfod_kit.formats import coco_write
 from tfod_kit.formats.base import DETAILS, Context, Format, Part, Source
-from tfod_kit.formats.findings import Findings
-from tfod_kit.formats.locate import split_of_path, which
+from tfod_kit.formats.common import reading
+from tfod_kit.formats.common.findings import Findings
+from tfod_kit.formats.common.image_index import split_of_path, which
+from tfod_kit.records.rasters import run_lengths
 
 # What COCO ships beside its instances; read only where there is nothing better.
 _OTHER_TASKS = ("person_keypoints", "captions", "stuff", "panoptic", "image_info", "dense")
@@ -411,8 +413,8 @@ def _rle(stored: _RunLengths) -> Rle:
     """Run lengths as they are when compressed, compressed when they are plain numbers."""
     height, width = stored.size
     if isinstance(stored.counts, str):
-        return rle.from_packed(stored.counts.encode(), height, width)
-    return rle.from_runs(stored.counts, height, width)
+        return run_lengths.from_packed(stored.counts.encode(), height, width)
+    return run_lengths.from_runs(stored.counts, height, width)
 
 
 def _keypoints(

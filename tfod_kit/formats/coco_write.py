@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from tfod_kit import boxes, files
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
 from tfod_kit.formats.base import Output, Splits
+from tfod_kit.io import files
 
 # COCO has no fields for these; other tools, CVAT's and Datumaro's, put them under "attributes".
 ATTRIBUTES = ("difficult", "truncated", "occluded", "group_of")

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import boxes, files
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
-from tfod_kit.boxes import Box
-from tfod_kit.formats import reading, tables
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Format, Output, Part, Source, Splits
-from tfod_kit.formats.locate import split_of_path
-from tfod_kit.formats.tables import Header, Row
+from tfod_kit.formats.common import reading, tables
+from tfod_kit.formats.common.image_index import split_of_path
+from tfod_kit.formats.common.tables import Header, Row
+from tfod_kit.io import files
 
 _IMAGE = (
     "filename", "file", "image", "imagename", "imagepath", "filepath", "path", "img", "imageid",

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import boxes
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
-from tfod_kit.boxes import Box
-from tfod_kit.formats import reading, rle
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
+from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.locate import split_of, split_of_path, which
+from tfod_kit.formats.common import reading
+from tfod_kit.formats.common.image_index import split_of, split_of_path, which
+from tfod_kit.records.rasters import run_lengths
 
 _SUBSET = re.compile(rb'\ssubset="([^"]{0,200})"')
 _MARKS = {"difficult": "difficult", "truncated": "truncated", "iscrowd": "is_crowd",
@@ -239,7 +240,7 @@ def _mask(
     left, top, across, down = (int(value) for value in box)
     try:
         runs = [int(run) for run in shape.get("rle", "").split(",") if run.strip()]
-        return rle.from_rows(runs, (left, top, across, down), size[1], size[0])
+        return run_lengths.from_rows(runs, (left, top, across, down), size[1], size[0])
     except ValueError as error:
         context.findings.add("mask_ignored", where, error)
         return None

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from tfod_kit import boxes
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
-from tfod_kit.formats import reading
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.locate import split_of_path
-from tfod_kit.formats.per_file import PerFile
+from tfod_kit.formats.common import reading
+from tfod_kit.formats.common.image_index import split_of_path
+from tfod_kit.formats.common.parallel_reader import PerFile
 
 _FIELDS = (15, 16)
 _DONT_CARE = "dontcare"

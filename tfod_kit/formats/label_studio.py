@@ -17,12 +17,12 @@ from urllib.parse import unquote
 
 import msgspec
 
-from tfod_kit import boxes
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
-from tfod_kit.boxes import Box
-from tfod_kit.formats import brush, points, reading
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
+from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.locate import EXTENSIONS, split_of_path, which
+from tfod_kit.formats.common import label_studio_rle, points, reading
+from tfod_kit.formats.common.image_index import EXTENSIONS, split_of_path, which
 
 _LABELS = (
     "labels", "rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels", "keypointlabels",
@@ -230,7 +230,7 @@ def _extent(value: _Result, size: tuple[int, int]) -> tuple[Box, Polygons | Rle 
     """
     width, height = size
     if "rle" in value:
-        return brush.read(value["rle"], width, height)
+        return label_studio_rle.read(value["rle"], width, height)
     if "points" in value:
         corners = [(_px(x, width), _px(y, height)) for x, y in value["points"]]
         if len(corners) < 3:

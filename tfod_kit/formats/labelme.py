@@ -20,15 +20,16 @@ from typing import Any
 
 import msgspec
 
-from tfod_kit import boxes
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
-from tfod_kit.boxes import Box
-from tfod_kit.formats import points, reading, rle
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
+from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.locate import split_of_path, which
-from tfod_kit.formats.per_file import PerFile
+from tfod_kit.formats.common import points, reading
+from tfod_kit.formats.common.image_index import split_of_path, which
+from tfod_kit.formats.common.parallel_reader import PerFile
 from tfod_kit.records import embedded
 from tfod_kit.records.images import MAX_PIXELS
+from tfod_kit.records.rasters import run_lengths
 
 _MARKS = ("difficult", "truncated", "occluded", "is_crowd", "group_of")
 
@@ -221,7 +222,7 @@ def _pasted(text: str, left: int, top: int, size: tuple[int, int]) -> Rle:
         raise ValueError(f"a mask of {piece.width}x{piece.height} at {left}, {top} in {size}")
     pixels = np.zeros((size[1], size[0]), dtype=np.uint8)
     pixels[top : top + piece.height, left : left + piece.width] = np.asarray(piece.convert("L"))
-    return rle.from_pixels(pixels)
+    return run_lengths.from_pixels(pixels)
 
 
 def _marked(shape: _Shape, mark: str) -> bool:

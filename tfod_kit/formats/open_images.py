@@ -10,12 +10,12 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
-from tfod_kit.boxes import Box
-from tfod_kit.formats import reading, tables
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.locate import split_of_path
-from tfod_kit.formats.tables import Row
+from tfod_kit.formats.common import reading, tables
+from tfod_kit.formats.common.image_index import split_of_path
+from tfod_kit.formats.common.tables import Row
 
 _BOXES = tuple(frozenset((name,)) for name in ("imageid", "labelname", "xmin", "xmax", "ymin"))
 _IMAGE_LABELS = tuple(frozenset((name,)) for name in ("imageid", "labelname", "confidence"))

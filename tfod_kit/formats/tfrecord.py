@@ -13,14 +13,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tfod_kit import labels
-from tfod_kit.annotations import ImageAnnotation
+from tfod_kit.core import labels
+from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import ConfigError, DataError
 from tfod_kit.formats.base import DETAILS, Context, Format, Part, Source
-from tfod_kit.formats.locate import split_of_path
-from tfod_kit.formats.per_file import PerFile
-from tfod_kit.formats.reading import MAX_SIDE
-from tfod_kit.labels import LabelMap
+from tfod_kit.formats.common.image_index import split_of_path
+from tfod_kit.formats.common.parallel_reader import PerFile
+from tfod_kit.formats.common.reading import MAX_SIDE
 from tfod_kit.records import embedded, example, images, shards
 
 _NAME = re.compile(r".*\.(tfrecords?|records?|tfrec)(-\d+-of-\d+)?", re.IGNORECASE)

@@ -16,14 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import boxes
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
-from tfod_kit.boxes import Box
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
+from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError
-from tfod_kit.formats import reading, voc_masks, voc_write
+from tfod_kit.formats import voc_masks, voc_write
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.locate import split_of_path
-from tfod_kit.formats.per_file import PerFile
+from tfod_kit.formats.common import reading
+from tfod_kit.formats.common.image_index import split_of_path
+from tfod_kit.formats.common.parallel_reader import PerFile
 
 _LISTS = ("train", "val", "test")
 _LIST_LINE = re.compile(r"(.*?)(?:\s+(-?[01]))?")  # always matches a line

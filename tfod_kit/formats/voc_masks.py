@@ -8,10 +8,9 @@ import os
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from tfod_kit.annotations import ImageAnnotation, Polygons, Rle
-from tfod_kit.formats import rle
+from tfod_kit.core.annotations import ImageAnnotation, Polygons, Rle
 from tfod_kit.formats.base import Context, Output
-from tfod_kit.records import masks
+from tfod_kit.records.rasters import masks, run_lengths
 
 FOLDER = "SegmentationObject"
 _VOID = 255
@@ -68,7 +67,7 @@ def _masks(path: Path, objects: int, size: tuple[int, int]) -> list[Rle | None]:
     if max(present, default=0) > objects:
         raise ValueError(f"{max(present)} masks for {objects} objects")
     return [
-        rle.from_pixels(pixels == number) if number in present else None
+        run_lengths.from_pixels(pixels == number) if number in present else None
         for number in range(1, objects + 1)
     ]
 

@@ -6,11 +6,12 @@ A mask of one outline stands in the XML file; others are painted into Segmentati
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import boxes, files
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation, Polygons
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation, Polygons
 from tfod_kit.formats import voc_masks
 from tfod_kit.formats.base import Output, Splits
-from tfod_kit.formats.tables import tidy
+from tfod_kit.formats.common.tables import tidy
+from tfod_kit.io import files
 
 FLAGS = ("truncated", "difficult", "occluded")
 IMAGES = "JPEGImages"

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfod_kit import boxes
-from tfod_kit.annotations import ImageAnnotation, ObjectAnnotation
-from tfod_kit.formats import reading
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.locate import split_of_path, which
+from tfod_kit.formats.common import reading
+from tfod_kit.formats.common.image_index import split_of_path, which
 
 _LABEL = "face"
 _HEAD = re.compile(rb"[^\n]*\.\w{3,4}[ \r]*\n[ ]*\d+[ \r]*\n(-?\d+ +){9}-?\d+[ \r]*(\n|$)")

@@ -18,13 +18,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from tfod_kit import boxes
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
 from tfod_kit.errors import DataError
-from tfod_kit.formats import reading, yolo_data, yolo_write
+from tfod_kit.formats import yolo_data, yolo_write
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.locate import split_of_path
-from tfod_kit.formats.per_file import PerFile
+from tfod_kit.formats.common import reading
+from tfod_kit.formats.common.image_index import split_of_path
+from tfod_kit.formats.common.parallel_reader import PerFile
 from tfod_kit.formats.yolo_data import Data
 
 _BOX, _SCORED = 5, 6  # fields

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tfod_kit.formats import reading
 from tfod_kit.formats.base import Context
+from tfod_kit.formats.common import reading
 
 YAML = (".yaml", ".yml")
 

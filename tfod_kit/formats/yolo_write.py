@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tfod_kit import boxes, files
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
-from tfod_kit.formats import reading
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
 from tfod_kit.formats.base import Output, Splits
+from tfod_kit.formats.common import reading
+from tfod_kit.io import files
 
 _NEAR = 0.5  # px; an outline's own box may differ by as much from the object's
 

@@ -9,20 +9,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import datasets, duplicates
-from tfod_kit.datasets import Loaded
+from tfod_kit import datasets
+from tfod_kit.core.labels import LabelMap
+from tfod_kit.datasets import Loaded, duplicates
+from tfod_kit.datasets.class_selection import Selection
 from tfod_kit.errors import DataError
 from tfod_kit.formats import AUTO
-from tfod_kit.formats.findings import Findings
+from tfod_kit.formats.common.findings import Findings
 from tfod_kit.inspection import figures, suspicious
 from tfod_kit.inspection.figures import BoxFigures, SizeFigures, SplitFigures
 from tfod_kit.inspection.fit import Fit, fit
 from tfod_kit.inspection.measure import Measured, measure
 from tfod_kit.inspection.suspicious import Suspicion
-from tfod_kit.labels import LabelMap
+from tfod_kit.io.progress import progress
 from tfod_kit.pipeline_config import PipelineConfig
-from tfod_kit.progress import progress
-from tfod_kit.selection import Selection
 
 NEAR_UP_TO = 20_000  # images; each is decoded once to compare looks, at some hundreds a second
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfod_kit import anchors, pipeline_config
+from tfod_kit import pipeline_config
 from tfod_kit.inspection.measure import Floats, Measured
-from tfod_kit.pipeline_config import PipelineConfig
+from tfod_kit.pipeline_config import PipelineConfig, anchors
 
 MATCHED_IOU = 0.5  # upstream's usual matched_threshold
 

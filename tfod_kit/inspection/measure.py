@@ -7,11 +7,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tfod_kit.annotations import ImageAnnotation
+from tfod_kit.core.annotations import ImageAnnotation
 from tfod_kit.datasets import Loaded
 from tfod_kit.errors import DataError
-from tfod_kit.formats.findings import Findings
-from tfod_kit.formats.repair import fitted
+from tfod_kit.formats.common.findings import Findings
+from tfod_kit.formats.common.repair import fitted
 from tfod_kit.records import embedded, images
 from tfod_kit.records.images import EncodedImage
 

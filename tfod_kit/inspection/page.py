@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from tfod_kit import __version__, plots
+from tfod_kit import __version__
+from tfod_kit.drawing import plots
+from tfod_kit.drawing.html_page import Page
 from tfod_kit.formats import FORMATS
-from tfod_kit.html_page import Page
 from tfod_kit.inspection import Double, Inspection, sheet
 from tfod_kit.inspection.fit import MATCHED_IOU
 from tfod_kit.inspection.suspicious import Suspicion

@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tfod_kit import visualize
-from tfod_kit.annotations import ObjectAnnotation, Polygons
+from tfod_kit.core.annotations import ObjectAnnotation, Polygons
+from tfod_kit.drawing import visualize
 from tfod_kit.inspection.measure import Measured, shown
 from tfod_kit.records import embedded
 

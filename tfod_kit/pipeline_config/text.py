@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tfod_kit import files, labels
 from tfod_kit.compat import protos
+from tfod_kit.core import labels
 from tfod_kit.errors import ConfigError, did_you_mean
+from tfod_kit.io import files
 from tfod_kit.pipeline_config.windows import repair_paths
 
 PipelineConfig: TypeAlias = Any

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import labels
+from tfod_kit.core import labels
 from tfod_kit.errors import ConfigError
 from tfod_kit.pipeline_config.extractors import EXTRACTORS, tf2_equivalent
 from tfod_kit.pipeline_config.input_sizes import input_sizes

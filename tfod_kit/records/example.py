@@ -10,13 +10,14 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from tfod_kit.annotations import ImageAnnotation, Keypoint, ObjectAnnotation
-from tfod_kit.boxes import Box
+from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation
+from tfod_kit.core.boxes import Box
+from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError
-from tfod_kit.files import readable
-from tfod_kit.labels import LabelMap
-from tfod_kit.records import masks, messages
+from tfod_kit.io.files import readable
+from tfod_kit.records import example_proto
 from tfod_kit.records.images import EncodedImage
+from tfod_kit.records.rasters import masks
 
 ENCODED = "image/encoded"
 FORMAT = "image/format"
@@ -87,7 +88,7 @@ def encode(
     Raises:
       ConfigError: the label map lacks a class.
     """
-    features = messages.kind("Features")()
+    features = example_proto.kind("Features")()
     put = _Writer(features.feature)
     put.bytes(FORMAT, [image.format.encode()])
     put.bytes(FILENAME, [readable(annotation.path.name).encode()])
@@ -100,7 +101,7 @@ def encode(
     _put_masks(put, annotation.objects, drawn([(annotation, image)])[0] if pngs is None else pngs)
     _put_keypoints(put, annotation.objects, keypoints or keypoint_names([annotation]))
     others = features.SerializeToString(deterministic=True)
-    return messages.example(ENCODED, image.data, others)
+    return example_proto.example(ENCODED, image.data, others)
 
 
 def decode(
@@ -251,7 +252,7 @@ def _parse(serialized: bytes) -> _Reader:
     from google.protobuf.message import DecodeError
 
     try:
-        example = messages.kind("Example").FromString(serialized)
+        example = example_proto.kind("Example").FromString(serialized)
     except DecodeError as error:
         raise DataError(
             "A record is no tf.train.Example.",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfod_kit import files
+from tfod_kit.io import files
 from tfod_kit.records.shards import _CRC, _HEADER_SIZE, _LENGTH, _masked_crc
 
 

@@ -15,8 +15,8 @@ from typing import IO
 
 import google_crc32c
 
-from tfod_kit import files
 from tfod_kit.errors import DataError, UsageError
+from tfod_kit.io import files
 
 SUFFIX = ".tfrecord"
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tfod_kit.errors import UsageError
-from tfod_kit.locking import try_lock, unlock
+from tfod_kit.io.locking import try_lock, unlock
 
 CACHE = "TFOD_CACHE"
 MIRROR = "TFOD_MIRROR"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import files
 from tfod_kit.errors import CheckpointError, UsageError
+from tfod_kit.io import files
 from tfod_kit.zoo import cache, fetch
 from tfod_kit.zoo.archives import SOURCES, Archive
 from tfod_kit.zoo.unpack import unpack

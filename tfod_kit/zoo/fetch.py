@@ -14,9 +14,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from tfod_kit import __version__, files
+from tfod_kit import __version__
 from tfod_kit.errors import UsageError
-from tfod_kit.progress import progress
+from tfod_kit.io import files
+from tfod_kit.io.progress import progress
 
 MOST_BYTES = 4 * 2**30  # the zoo's largest archive has about 1.4 GB
 

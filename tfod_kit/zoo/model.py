@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfod_kit import resources
+from tfod_kit.io import resources
 from tfod_kit.zoo.archives import Archive, archives
 
 _FAMILIES = {"ssd": "SSD", "faster_rcnn": "Faster R-CNN", "center_net": "CenterNet"}

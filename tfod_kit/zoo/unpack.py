@@ -6,8 +6,8 @@ import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from tfod_kit import files
 from tfod_kit.errors import CheckpointError
+from tfod_kit.io import files
 
 MOST_BYTES = 8 * 2**30
 MOST_FILES = 10_000

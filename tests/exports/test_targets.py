@@ -1,0 +1,259 @@
+"""The targets that keep to this environment: one export of each, in one process, and its runtime.
+
+tfjs and serving have a file of their own.
+"""
+
+import dataclasses
+import importlib
+import json
+import shutil
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tfod import tfod
+from trained import Trained
+
+from tfod_kit import exports, pipeline_config
+from tfod_kit.core.annotations import ObjectAnnotation
+from tfod_kit.core.labels import from_names
+from tfod_kit.errors import CheckpointError, ConfigError, SetupError, UsageError
+from tfod_kit.exports import TARGETS, Target, Wishes, parity
+from tfod_kit.exports.job import Source, open_source
+from tfod_kit.exports.parity import Parity
+from tfod_kit.io import resources
+
+slow = pytest.mark.slow
+FILES = {"tflite": "model.tflite", "onnx": "model.onnx", "openvino": "model.xml"}
+
+
+@dataclasses.dataclass
+class Exports:
+    """The exports of one model.
+
+    Attributes:
+      source: the model.
+      folder: a folder for each, by its name.
+      proofs: what its export found.
+      found: what the checkpoint finds in `images`.
+    """
+
+    source: Source
+    folder: Path
+    proofs: dict[str, Parity]
+    images: list[Any]
+    found: list[tuple[ObjectAnnotation, ...]]
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Exports:
+    source = open_source(trained.run)
+    folder = tmp_path_factory.mktemp("exports")
+    wishes = {"int8": Wishes(quantise="int8", io="uint8", calibration=20)}
+    proofs = {}
+    for name, target in {**{name: name for name in FILES}, "int8": "tflite"}.items():
+        proved = exports.export(source, folder / name, target, wishes.get(name), pictures=8)
+        assert proved is not None
+        proofs[name] = proved
+    pictures = sorted((trained.data / "unseen").iterdir())[:4]
+    images = [np.asarray(Image.open(path).convert("RGB")) for path in pictures]
+    images.append(images[0][:100, 7:])  # of another size, so that there are two batches
+    return Exports(source, folder, proofs, images, source.detector.detect(images))
+
+
+@slow
+@pytest.mark.parametrize("name", FILES)
+def test_a_float_export_detects_what_the_checkpoint_detects(exported: Exports, name: str) -> None:
+    proved = exported.proofs[name]
+    assert proved.holds
+    assert proved.compared > 10
+    assert proved.lowest_iou > 0.99
+    assert proved.largest_score_difference < 1e-3
+    stored = json.loads((exported.folder / name / parity.FILE).read_text())
+    assert stored["target"] == name
+    assert stored["holds"]
+    assert stored["lowest_iou"] == proved.lowest_iou
+
+
+@slow
+def test_int8_says_what_it_loses(exported: Exports) -> None:
+    proved = exported.proofs["int8"]
+    assert proved.measured > 20
+    assert proved.checkpoint_map is not None
+    assert proved.artefact_map is not None
+    assert proved.checkpoint_map > 0.05, "a model that detects"
+    assert abs(proved.checkpoint_map - proved.artefact_map) <= 0.05
+    # It is another model than the float one, and a smaller one.
+    assert proved.largest_score_difference > 1e-3
+    sizes = [
+        (exported.folder / name / "model.tflite").stat().st_size for name in ("int8", "tflite")
+    ]
+    assert sizes[0] < sizes[1] / 2
+
+
+@slow
+@pytest.mark.parametrize("name", FILES)
+def test_the_file_alone_names_its_classes(exported: Exports, tmp_path: Path, name: str) -> None:
+    from tfod_kit import detectors
+
+    lone = tmp_path / FILES[name]
+    for file in (exported.folder / name).glob(f"{lone.stem}.*"):
+        if file.suffix != ".json":
+            shutil.copy(file, tmp_path)
+    model = detectors.load(lone)
+    assert model.label_map is not None
+    assert dict(model.label_map.ids) == dict(exported.source.label_map.ids)
+    figures = parity.compare(exported.found, model.detect(exported.images))
+    assert figures.holds, figures
+    assert figures.compared > 5
+
+
+@slow
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_several_pictures_go_through_together(exported: Exports, name: str) -> None:
+    from tfod_kit import detectors
+
+    assert detectors.load(exported.folder / name).largest_batch is None
+
+
+@slow
+def test_an_int8_model_takes_bytes(exported: Exports) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    (taken,) = Interpreter(str(exported.folder / "int8" / "model.tflite")).get_input_details()
+    assert taken["dtype"] is np.uint8
+
+
+@slow
+def test_resizing_is_upstreams(exported: Exports) -> None:
+    import tensorflow as tf
+
+    from tfod_kit.detectors.resize import bilinear, fitted_size
+
+    dice = np.random.default_rng(1)
+    for before, after in (((37, 53), (16, 24)), ((16, 24), (40, 30)), ((9, 9), (9, 9))):
+        image = dice.integers(0, 256, (*before, 3), np.uint8)
+        wanted = tf.compat.v1.image.resize_images(image, after).numpy()
+        assert bilinear(image, *after) == pytest.approx(wanted, abs=1e-3)
+    from object_detection.core import preprocessor
+
+    for shape, least, most in (((37, 53), 24, 30), ((60, 20), 16, 64), ((33, 33), 48, 48)):
+        image = dice.integers(0, 256, (*shape, 3), np.uint8)
+        padded, size = preprocessor.resize_to_range(
+            tf.constant(image, tf.float32), None, least, most, pad_to_max_dimension=True
+        )
+        rows, columns = fitted_size(image, least, most)
+        assert [rows, columns, 3] == size.numpy().tolist()
+        wanted = padded.numpy()[:rows, :columns]
+        assert bilinear(image, rows, columns) == pytest.approx(wanted, abs=1e-3)
+
+
+@slow
+def test_an_export_that_differs_is_not_written(
+    exported: Exports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A target that writes the int8 model and promises float32."""
+    wrong = types.ModuleType("wrong")
+    int8 = exported.folder / "int8" / "model.tflite"
+    monkeypatch.setattr(wrong, "write", lambda job: shutil.copy(int8, job.folder), raising=False)
+    monkeypatch.setitem(sys.modules, "wrong", wrong)
+    monkeypatch.setitem(TARGETS, "wrong", Target("wrong", "for this test"))
+    with pytest.raises(CheckpointError, match=r"does not detect(.|\n)*largest score difference"):
+        exports.export(exported.source, tmp_path / "out", "wrong", pictures=8)
+    assert list(tmp_path.iterdir()) == []
+
+
+@slow
+@pytest.mark.parametrize(("name", "module"), [("onnx", "onnxruntime"), ("openvino", "openvino")])
+def test_an_absent_runtime_is_named(
+    exported: Exports, monkeypatch: pytest.MonkeyPatch, name: str, module: str
+) -> None:
+    from tfod_kit import detectors
+
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SetupError, match=rf"tfod_kit\[{name}\]"):
+        detectors.load(exported.folder / name)
+
+
+@pytest.mark.parametrize("name", FILES.values())
+def test_a_damaged_file_is_said_to_be_one(tmp_path: Path, name: str) -> None:
+    from tfod_kit import detectors
+
+    (tmp_path / name).write_bytes(b"no model")
+    (tmp_path / "model.bin").touch()
+    with pytest.raises(CheckpointError, match="cannot be loaded"):
+        detectors.load(tmp_path / name)
+
+
+def source_of(model: str, records: tuple[Path, ...] = ()) -> Source:
+    """A source whose model is never built."""
+    config = pipeline_config.load(resources.pipelines() / f"{model}.config")
+    return Source(Path("run"), Path("run/ckpt-1"), config, from_names(["cat"]), records)
+
+
+def test_a_model_that_the_target_cannot_take_is_refused_with_those_that_can() -> None:
+    said = r"ssd, center_net(.|\n)*faster_rcnn(.|\n)*saved_model, openvino"
+    for target in ("tflite", "onnx"):
+        with pytest.raises(UsageError, match=said):
+            exports.check_source(source_of("mask_rcnn_resnet50_v1"), target)
+
+
+def test_tflite_wants_an_input_of_one_size() -> None:
+    source = source_of("ssd_mobilenet_v2_cpu")
+    exports.check_source(source, "tflite")
+    source.config.model.ssd.image_resizer.keep_aspect_ratio_resizer.min_dimension = 600
+    with pytest.raises(ConfigError, match="keep_aspect_ratio_resizer"):
+        exports.check_source(source, "tflite")
+
+
+def test_int8_wants_records() -> None:
+    source = source_of("ssd_mobilenet_v2_cpu")
+    with pytest.raises(UsageError, match="--records"):
+        exports.check_source(source, "tflite", Wishes(quantise="int8"))
+
+
+@pytest.mark.parametrize(
+    ("target", "wishes", "said"),
+    [
+        ("tflite", Wishes(quantise="int4"), "'int8'"),
+        ("onnx", Wishes(quantise="int8"), "no way to quantise"),
+        ("tflite", Wishes(quantise="int8", io="uint16"), "'uint8'"),
+        ("tflite", Wishes(io="uint8"), "--quantise int8"),
+        ("openvino", Wishes(input_type="tf_example"), "no input type"),
+    ],
+)
+def test_what_a_target_cannot_do_is_refused(
+    tmp_path: Path, target: str, wishes: Wishes, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        exports.check(tmp_path / "out", target, wishes)
+
+
+def test_an_absent_package_is_named_with_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = dataclasses.replace(TARGETS["onnx"], packages=("onnx", "no_such_package"))
+    monkeypatch.setitem(TARGETS, "onnx", lacking)
+    with pytest.raises(SetupError, match=r"no no_such_package(.|\n)*tfod_kit\[onnx\]"):
+        exports.check(tmp_path / "out", "onnx")
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_target_can_be_asked_for_and_says_what_it_is_for(name: str) -> None:
+    target = TARGETS[name]
+    assert target.summary
+    assert target.quantise
+    assert callable(importlib.import_module(target.module).write)
+
+
+def test_several_targets_each_take_the_wishes_they_know(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.config").touch()
+    told = tfod(
+        *("export", tmp_path, "--target", "saved_model,onnx", "--quantise", "int8"),
+        code=2,
+    )
+    assert "None of the targets has 'int8'" in told

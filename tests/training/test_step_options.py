@@ -1,0 +1,215 @@
+"""What the levers make of a config, and of the steps; tests/pulled_levers.py takes the steps."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_records import write_records
+from tfod import ENVIRONMENT, small_model, tfod
+
+from tfod_kit import pipeline_config
+from tfod_kit.cli import train_levers
+from tfod_kit.errors import UsageError
+from tfod_kit.io import hardware
+from tfod_kit.training import batch_size, dataset, lr_finder, step_options
+from tfod_kit.training.lr_finder import Sweep
+from tfod_kit.training.step_options import Levers
+
+PROGRAM = Path(__file__).resolve().parents[1] / "pulled_levers.py"
+FROZEN = "_feature_extractor/classification_backbone/layer_with_weights-1/"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("levers")
+    records = write_records(folder / "records", train=8)
+    small_model(records, folder / "run", "--steps", 50)
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def config(run: Path) -> Any:
+    return pipeline_config.load(run / "pipeline.config")
+
+
+@pytest.mark.parametrize(
+    ("lever", "field", "value"),
+    [
+        (Levers(ema=0.99), "train_config.optimizer.use_moving_average", True),
+        (Levers(ema=0.5), "train_config.optimizer.moving_average_decay", 0.5),
+        (Levers(freeze=("a", "b", "a")), "train_config.freeze_variables", ["a", "b"]),
+        (Levers(clip_norm=3.0), "train_config.gradient_clipping_by_norm", 3.0),
+        (Levers(batch_size=2), "train_config.batch_size", 2),
+        (Levers(xla=True), "train_config.unpad_groundtruth_tensors", False),
+        (Levers(input_workers=3), "train_input_reader.num_readers", 3),
+    ],
+)
+def test_levers_that_a_config_has_a_field_for(
+    config: Any, lever: Levers, field: str, value: object
+) -> None:
+    found = pipeline_config.get_field(step_options.applied(lever, config), field)
+    assert (list(found) if isinstance(value, list) else found) == value
+
+
+def test_a_config_that_is_left_alone_stays_as_it_is(config: Any) -> None:
+    assert step_options.applied(Levers(), config) == config
+
+
+@pytest.mark.parametrize(
+    ("lever", "factor"),
+    [
+        (Levers(batch_size=2, accumulate=2), 1),  # the same images a step
+        (Levers(accumulate=3), 3),
+        (Levers(batch_size=2), 0.5),
+    ],
+)
+def test_the_learning_rate_follows_the_images_of_a_step(
+    config: Any, lever: Levers, factor: float
+) -> None:
+    before = pipeline_config.learning_rate(config)
+    after = pipeline_config.learning_rate(step_options.applied(lever, config))
+    assert after == pytest.approx(factor * before)
+
+
+def test_options_become_levers() -> None:
+    parser = argparse.ArgumentParser()
+    train_levers.register(parser)
+    words = "--accumulate 4 --freeze a --freeze b --ema 0.9 --precision bfloat16 --cache memory"
+    assert train_levers.from_args(parser.parse_args(words.split())) == Levers(
+        accumulate=4, freeze=("a", "b"), ema=0.9, precision="bfloat16", cache="memory"
+    )
+    assert train_levers.from_args(parser.parse_args([])) == Levers()
+
+
+@pytest.mark.parametrize(
+    ("fitted", "taken"), [(1, 1), (2, 1), (4, 2), (8, 6), (16, 12), (64, 54), (1024, 870)]
+)
+def test_a_batch_size_stays_below_the_largest_that_fitted(fitted: int, taken: int) -> None:
+    assert batch_size.safe(fitted) == taken
+
+
+def test_only_an_automatic_batch_size_is_looked_for(run: Path) -> None:
+    given = Levers(batch_size=3)
+    assert batch_size.settled(given, run / "pipeline.config") is given
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--ema 1", "not between 0 and 1"),
+        ("--freeze [", "no regular expression"),
+        ("--clip_norm -1", "not 0 or more"),
+        ("--clip_value x", "no number"),
+        ("--accumulate 0", "below 1"),
+    ],
+)
+def test_options_that_mean_nothing(run: Path, words: str, told: str) -> None:
+    assert told in tfod("train", run, *words.split(), code=2)
+
+
+def sweep(*losses: float) -> Sweep:
+    rates = tuple(1e-4 * 10 ** (place / 10) for place in range(len(losses)))
+    return Sweep(rates, losses, tuple(lr_finder.smoothed(losses)), present=0.1)
+
+
+def test_the_smoothed_loss_starts_at_the_first_and_forgets_it() -> None:
+    means = list(lr_finder.smoothed([4.0, 4.0, *[1.0] * 60]))
+    assert means[:2] == pytest.approx([4.0, 4.0])
+    assert means[-1] == pytest.approx(1.0, abs=0.02)
+
+
+def test_the_suggestion_is_a_tenth_of_the_rate_with_the_lowest_loss() -> None:
+    found = sweep(*[5.0] * 10, *[5 - 0.2 * n for n in range(20)], *[9.0] * 10)
+    assert found.lowest == 29
+    assert found.suggestion == pytest.approx(found.rates[29] / 10, rel=0.3)
+
+
+@pytest.mark.parametrize("losses", [[1.0] * 30, [1.0 + n for n in range(30)], [1.0, 0.5]])
+def test_no_suggestion_where_no_rate_helped(losses: list[float]) -> None:
+    assert sweep(*losses).suggestion is None
+
+
+def test_pictures_that_do_not_fit_the_memory_are_not_cached(
+    config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = 8 * 3 * 128 * 128
+    monkeypatch.setattr(dataset.hardware, "memory", lambda: pictures)
+    with pytest.raises(UsageError, match="--cache PATH"):
+        dataset.check_memory(Levers(cache="memory"), config.train_input_reader)
+    monkeypatch.setattr(dataset.hardware, "memory", lambda: 2 * pictures)
+    dataset.check_memory(Levers(cache="memory"), config.train_input_reader)
+
+
+def test_a_cache_belongs_to_its_records(tmp_path: Path) -> None:
+    records = write_records(tmp_path / "records")
+    files = sorted(records.glob("train-*"))
+    first = dataset._cache_file(tmp_path / "cache" / "pictures", files, 0)
+    Path(f"{first}_0.lockfile").touch()  # as a killed training leaves it
+    assert dataset._cache_file(tmp_path / "cache" / "pictures", files, 0) == first
+    assert not Path(f"{first}_0.lockfile").exists()
+    files[0].write_bytes(files[0].read_bytes() * 2)
+    assert dataset._cache_file(tmp_path / "cache" / "pictures", files, 0) != first
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(hardware.gpu_memory() is not None, reason="for machines without a GPU")
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [("--batch_size auto", "TensorFlow sees none"), ("--precision float16", "is for GPUs")],
+)
+def test_what_needs_a_gpu_is_refused_without_one(run: Path, words: str, told: str) -> None:
+    assert told in tfod("train", run, *words.split(), code=2)
+
+
+@pytest.fixture(scope="module")
+def pulled(run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), str(run), str(tmp_path_factory.mktemp("pulled"))],
+        env=ENVIRONMENT,
+        text=True,
+        capture_output=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told | {"printed": done.stdout}
+
+
+@pytest.mark.slow
+def test_two_deterministic_trainings_have_the_same_losses(pulled: dict[str, Any]) -> None:
+    assert pulled["once"] == pulled["again"]
+    assert len(set(pulled["once"])) == 3
+
+
+@pytest.mark.slow
+def test_frozen_variables_stay_with_their_averages_and_the_others_move(
+    pulled: dict[str, Any],
+) -> None:
+    frozen = [name for name in pulled["all"] if FROZEN in name]
+    assert len(frozen) == 4
+    assert not set(frozen) & set(pulled["moved"])
+    assert len(pulled["moved"]) > 300
+    assert any(name.endswith("moving_mean") for name in pulled["moved"])
+    assert "Frozen: 2 variables" in pulled["printed"]
+    assert "the averages of 1 batch normalisations" in pulled["printed"]
+
+
+@pytest.mark.slow
+def test_averages_follow_the_weights_and_take_their_place(pulled: dict[str, Any]) -> None:
+    assert pulled["average_error"] < 1e-6
+    assert pulled["average_distance"] > 1e-6
+    assert pulled["put_back"]
+    assert pulled["deployed_error"] == 0
+    assert pulled["done"] == 3  # optimiser steps, of two batches each
+
+
+@pytest.mark.slow
+def test_gradients_are_upstreams_and_those_of_halves_are_those_of_the_whole(
+    pulled: dict[str, Any],
+) -> None:
+    assert pulled["ours"] < 1e-5
+    assert pulled["split"] < 1e-4

@@ -1,0 +1,253 @@
+"""A pipeline.config for a model and a data set: what `tfod configure` does."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tfod_kit import pipeline_config
+from tfod_kit.configuration import augment, dataset, edits, keypoints, masks, start
+from tfod_kit.configuration.dataset import DataSet
+from tfod_kit.errors import ConfigError, UsageError
+from tfod_kit.io import files
+from tfod_kit.pipeline_config import Change, PipelineConfig
+from tfod_kit.runs import checkpoints
+from tfod_kit.zoo import catalog
+from tfod_kit.zoo.download import Wishes
+
+CONFIG = pipeline_config.FILE_NAME
+KEYPOINT_MAP = "keypoint_label_map.pbtxt"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asks for; None leaves a figure to the base config.
+
+    Attributes:
+      records: the folder that `tfod convert` wrote.
+      out: the run folder to write pipeline.config into.
+      model: a name in the catalogue; None with `base` or `zoo`, or for the default model.
+      base: the user's own base config.
+      zoo: an archive of the model zoo, unpacked or not.
+      pretrained: whether to start from the zoo's weights for `model`, downloaded if need be.
+      wishes: how to get them.
+      batch_size: images a step.
+      steps: the length of the training.
+      checkpoint: a prefix, folder or file to start from; "none" for random weights.
+      label_map: another label map than the one beside the records.
+      learning_rate: the highest of the schedule.
+      scale_rate: whether the learning rate follows a batch size other than the base's.
+      input_size: height and width in pixels, or the shorter and the longer side.
+      augmentations: their names; see `augment`.
+      masks, keypoints: whether to learn them; None where model and records decide.
+      metrics: upstream's names of metric sets.
+      detections: the most that the model gives for an image.
+      mixed_precision: whether to compute in bfloat16 where the device can.
+      settings: field path -> value, set last.
+      overwrite: whether to replace the config of a run that has checkpoints.
+    """
+
+    records: Path
+    out: Path
+    model: str | None = None
+    base: Path | None = None
+    zoo: Path | None = None
+    pretrained: bool = False
+    wishes: Wishes = field(default_factory=Wishes)
+    batch_size: int | None = None
+    steps: int | None = None
+    checkpoint: str | None = None
+    label_map: Path | None = None
+    learning_rate: float | None = None
+    scale_rate: bool = True
+    input_size: tuple[int, int] | None = None
+    augmentations: tuple[str, ...] | None = None
+    masks: bool | None = None
+    keypoints: bool | None = None
+    metrics: tuple[str, ...] | None = None
+    detections: int | None = None
+    mixed_precision: bool = False
+    settings: tuple[tuple[str, str], ...] = ()
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A config, ready to be written.
+
+    Attributes:
+      config: the run's.
+      path: where it belongs.
+      base: the name of what it was made from.
+      data: the data set.
+      changes: every field that differs from the base.
+      notes: sentences about what was decided for the user; warnings start with "WARNING".
+      keypoint_map: a label map that names keypoints, to lie beside the config; None if not needed.
+    """
+
+    config: PipelineConfig
+    path: Path
+    base: str
+    data: DataSet
+    changes: list[Change]
+    notes: list[str]
+    keypoint_map: str | None = None
+
+
+def configure(request: Request) -> Configured:
+    """Makes the config of a run and writes it into the run folder.
+
+    Raises:
+      UsageError: an unknown model or setting, or a run folder that is in use.
+      ConfigError, DataError, CheckpointError: the base, the records or the checkpoint cannot be
+        used.
+    """
+    result = plan(request)
+    _refuse_trained(result, request.overwrite)
+    if result.keypoint_map is not None:
+        files.write_text(_keypoint_map(request.out), result.keypoint_map)
+    header = f"Written by `tfod configure` from {result.base}."
+    pipeline_config.save(result.config, result.path, header=header)
+    return result
+
+
+def plan(request: Request) -> Configured:
+    """Makes the config without writing anything. Raises as `configure`."""
+    base = _start(request)
+    data = dataset.read(request.records, request.label_map)
+    config = pipeline_config.copy_of(base.config)
+    pipeline_config.model_of(config)  # no model at all is the first thing to hear about
+    notes = [f"{name} is left out: the published API never had it." for name in base.dropped]
+    notes += edits.set_classes(config, data)
+    notes += edits.set_readers(config, data)
+    notes += augment.set_augmentations(config, request.augmentations)
+    notes += edits.set_input_size(config, request.input_size)
+    notes += edits.set_evaluation(config, request.metrics, request.detections)
+    notes += masks.set_masks(config, data, request.masks)
+    points = keypoints.set_keypoints(config, data, request.keypoints, _keypoint_map(request.out))
+    notes += [*points.notes, *_without_keypoints(config, request)]
+    notes += edits.set_negatives(config)
+    notes += edits.set_boxes(config, data)
+    notes += edits.set_precision(config, request.mixed_precision)
+    notes += _set_course(config, base, request, data.splits["train"].images)
+    notes += edits.set_memory(config, data)
+    notes += _set_start(config, base, request)
+    for path, value in request.settings:
+        pipeline_config.set_field(config, path, value)
+    pipeline_config.check(config)
+    return Configured(
+        config=config,
+        path=request.out / CONFIG,
+        base=base.name,
+        data=data,
+        changes=pipeline_config.differences(base.config, config),
+        notes=notes,
+        keypoint_map=points.label_map,
+    )
+
+
+def _keypoint_map(out: Path) -> Path:
+    return dataset.absolute(out / KEYPOINT_MAP)
+
+
+def _without_keypoints(config: PipelineConfig, request: Request) -> list[str]:
+    """A warning where a model for keypoints was named and finds none to learn."""
+    if request.model is None or request.keypoints is False:
+        return []
+    model = catalog.find(request.model)
+    if not model.keypoints or config.model.center_net.keypoint_estimation_task:
+        return []
+    return [
+        f"WARNING: {model.name} finds keypoints, and neither the label map nor the records name "
+        "any: it will learn boxes alone."
+    ]
+
+
+def _start(request: Request) -> start.Start:
+    given = [
+        option
+        for option, value in (
+            ("--pretrained", request.pretrained),
+            ("--base", request.base),
+            ("--zoo", request.zoo),
+        )
+        if value
+    ]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other.", fix="Give one of them.")
+    if request.pretrained:
+        return start.from_zoo(request.model, request.wishes)
+    if request.zoo is not None:
+        archive = start.from_archive(start.unpacked(request.zoo, request.wishes))
+        if request.model is not None:
+            start.refuse_other_model(archive, request.model)
+        return archive
+    if request.base is not None:
+        return start.from_file(request.base)
+    return start.from_model(request.model or catalog.DEFAULT.name)
+
+
+def _set_course(
+    config: PipelineConfig, base: start.Start, request: Request, images: int
+) -> list[str]:
+    """Batch size, steps and learning rate, which hang together."""
+    notes = []
+    size = request.batch_size or base.batch_size
+    if size > images:
+        if request.batch_size is not None:
+            raise UsageError(
+                "The batch is larger than the training set.",
+                found=f"--batch_size {size}, and {images} images to train on",
+                fix=f"Give --batch_size {images} or less.",
+            )
+        size = images
+        notes.append(f"The batch size is lowered to {images}: there are no more images.")
+    notes += edits.set_batch_size(config, size, scale_rate=request.scale_rate)
+    notes += edits.set_steps(config, request.steps or base.steps)
+    if request.learning_rate is not None:
+        pipeline_config.set_learning_rate(config, request.learning_rate)
+        notes = [note for note in notes if not note.startswith("The learning rate follows")]
+    return notes
+
+
+def _set_start(config: PipelineConfig, base: start.Start, request: Request) -> list[str]:
+    prefix = start.checkpoint(base, request.checkpoint)
+    if prefix is None and base.better and request.checkpoint is None:
+        notes = [
+            f"Random weights need many images and steps. The zoo's {base.better} is a better "
+            "start: --pretrained."
+        ]
+    else:
+        notes = []
+    kind = ""
+    if prefix is not None:
+        kind = start.checkpoint_type(prefix)
+        start.refuse_misfit(config, prefix)
+    return notes + edits.set_checkpoint(config, prefix, kind)
+
+
+def _refuse_trained(result: Configured, overwrite: bool) -> None:
+    """A run folder with checkpoints is resumed by `tfod train`: its config must stay theirs."""
+    folder = result.path.parent
+    if overwrite or not checkpoints.available(folder):
+        return
+    differing = _differing(result)
+    if differing:
+        raise UsageError(
+            "The run folder holds checkpoints that were trained with another config.",
+            where=folder,
+            found=differing,
+            fix="Name another --out, or add --overwrite: training would then go on from those "
+            "checkpoints.",
+        )
+
+
+def _differing(result: Configured) -> str:
+    try:
+        present = pipeline_config.load(result.path)
+    except ConfigError:
+        return "no config that can be read"
+    changes = pipeline_config.differences(present, result.config)
+    shown = "; ".join(str(change) for change in changes[:3])
+    return shown + (f"; and {len(changes) - 3} more" if len(changes) > 3 else "")
+
+
+__all__ = ["Configured", "Request", "configure", "plan"]

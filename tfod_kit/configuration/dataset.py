@@ -1,0 +1,159 @@
+"""What a folder that `tfod convert` wrote holds, as far as a config needs to know."""
+
+import glob
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfod_kit.core import labels
+from tfod_kit.core.labels import LabelMap
+from tfod_kit.errors import DataError, UsageError, did_you_mean
+from tfod_kit.records import shards
+
+LABEL_MAP = labels.FILE_NAME
+REPORT = "report.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The records of one split.
+
+    Attributes:
+      pattern: what input_path takes: an absolute path with `/`, and ????? for the shard's number.
+      shards: how many files.
+      images: how many records.
+      size: bytes on disk.
+      most_objects: the most objects in one image; None when no report says so.
+      masks: how many objects have masks; None when no report says so.
+    """
+
+    pattern: str
+    shards: int
+    images: int
+    size: int
+    most_objects: int | None = None
+    masks: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A folder of records: its label map and its splits, by name ("train", "val", "test")."""
+
+    folder: Path
+    label_map_path: Path
+    label_map: LabelMap
+    splits: Mapping[str, Split]
+
+    @property
+    def most_objects(self) -> int | None:
+        """The most objects in one image of any split; None when it is not known."""
+        known = [split.most_objects for split in self.splits.values() if split.most_objects]
+        return max(known, default=None)
+
+
+def read(folder: Path, label_map: Path | None = None) -> DataSet:
+    """The data set in a folder, by its file names, its report and its label map.
+
+    Args:
+      folder: where the records lie.
+      label_map: another label map than the one beside the records.
+
+    Raises:
+      UsageError: the folder is absent or has no records for training.
+      DataError: a shard is missing or empty.
+      ConfigError: the label map cannot be used.
+    """
+    found = shards.bases(folder) if folder.is_dir() else {}
+    if "train" not in found:
+        raise _no_train(folder, found)
+    map_path = absolute(label_map or folder / LABEL_MAP)
+    report = _report(folder)
+    return DataSet(
+        folder=folder,
+        label_map_path=map_path,
+        label_map=labels.load(map_path),
+        splits={name: _split(name, paths, report) for name, paths in found.items()},
+    )
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root, without `..`; links stay as the user named them."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 resolve() would follow links
+
+
+def _split(name: str, paths: list[Path], report: Mapping[str, Any]) -> Split:
+    total = int(paths[0].stem.rsplit("-", 1)[1])
+    wanted = [paths[0].with_name(shards.name(name, index, total)) for index in range(total)]
+    if wanted != paths:
+        missing = [path.name for path in wanted if path not in paths]
+        raise DataError(
+            "The records are not complete, or are of two conversions.",
+            where=paths[0].parent,
+            expected=f"{total} shards, {wanted[0].name} to {wanted[-1].name}",
+            found=f"{len(paths)} files; missing: {', '.join(missing[:3]) or 'none'}",
+            fix="Run `tfod convert` into an empty folder.",
+        )
+    sizes = [path.stat().st_size for path in paths]
+    if 0 in sizes:
+        raise DataError(
+            "A record file is empty: training on it would wait for ever.",
+            where=paths[sizes.index(0)],
+            found="0 bytes",
+            fix="Run `tfod convert` anew.",
+        )
+    facts = _facts(report, name)
+    if facts.get("files") != [path.name for path in paths]:
+        facts = {}  # a report of other records
+    folder = glob.escape(absolute(paths[0].parent).as_posix())
+    images = facts.get("images") or sum(map(shards.count, paths))
+    return Split(
+        pattern=f"{folder}/{shards.pattern(name, total)}",
+        shards=total,
+        images=images,
+        size=sum(sizes),
+        most_objects=facts.get("most_objects"),
+        masks=facts.get("masks"),
+    )
+
+
+def _report(folder: Path) -> Mapping[str, Any]:
+    """The conversion's report; records that came from elsewhere have none, and are counted."""
+    try:
+        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return report if isinstance(report, dict) else {}
+
+
+def _facts(report: Mapping[str, Any], split: str) -> Mapping[str, Any]:
+    splits = report.get("splits")
+    facts = splits.get(split) if isinstance(splits, dict) else None
+    return facts if isinstance(facts, dict) else {}
+
+
+def _no_train(folder: Path, found: Mapping[str, list[Path]]) -> UsageError:
+    if not folder.is_dir():
+        near = did_you_mean(folder.name, [path.name for path in _siblings(folder)] or [folder.name])
+        return UsageError(
+            "There is no such folder of records.",
+            where=folder,
+            expected="the folder that `tfod convert ... --out FOLDER` wrote",
+            fix=f"Run `tfod convert SOURCE --format voc --out {folder}` first, or name another."
+            + (f" {near}" if near.startswith("Did") else ""),
+        )
+    return UsageError(
+        "The folder holds no records to train on.",
+        where=folder,
+        expected=shards.pattern("train", 2).replace("00002", "NNNNN"),
+        found=", ".join(found)
+        or ", ".join(sorted(path.name for path in folder.iterdir())[:5])
+        or "an empty folder",
+        fix=f"Run `tfod convert SOURCE --format voc --out {folder}` first, or name another folder.",
+    )
+
+
+def _siblings(folder: Path) -> list[Path]:
+    return list(folder.parent.iterdir()) if folder.parent.is_dir() else []

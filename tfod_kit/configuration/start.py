@@ -1,0 +1,287 @@
+"""Where a run starts from: its base config, and the checkpoint that gives the first weights."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tfod_kit import pipeline_config
+from tfod_kit.configuration.dataset import absolute
+from tfod_kit.errors import CheckpointError, ConfigError, UsageError
+from tfod_kit.pipeline_config import PipelineConfig
+from tfod_kit.pipeline_config.validation import PLACEHOLDER
+from tfod_kit.runs import checkpoint_index, checkpoints
+from tfod_kit.zoo import catalog, download
+from tfod_kit.zoo.archives import Archive, archives
+
+FROM_SCRATCH = "none"
+
+# For an archive whose model has no base config here: what fits a common GPU's 8 GB.
+_BATCH_SIZES = {"ssd": 8, "faster_rcnn": 2, "center_net": 8}
+_STEPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The config that a run's own is made from.
+
+    Attributes:
+      config: as its file has it, but for what the API cannot read.
+      name: what to call it: a file under pipelines/, or a path.
+      batch_size, steps: what to train with unless told otherwise.
+      archive: the unpacked zoo archive that it is from, if it is.
+      dropped: the names of what the API cannot read.
+      better: the zoo archive that would be a better start than random weights.
+    """
+
+    config: PipelineConfig
+    name: str
+    batch_size: int
+    steps: int
+    archive: Path | None = None
+    dropped: tuple[str, ...] = ()
+    better: str | None = None
+
+
+def from_model(name: str) -> Start:
+    """A model of the catalogue with its base config. Raises UsageError for an unknown one."""
+    model = catalog.find(name)
+    if model.base is None:
+        raise UsageError(
+            f"{model.name} is weights alone, no model that can be trained.",
+            fix="Start a model from them: --checkpoint FOLDER. `tfod models` lists the models.",
+        )
+    config = base_config(model)
+    training = config.train_config
+    return Start(config, model.base, training.batch_size, training.num_steps, better=model.archive)
+
+
+def base_config(model: catalog.Model) -> PipelineConfig:
+    """The config that a model of the catalogue starts from without an archive."""
+    config = pipeline_config.load(model.base_config)
+    for path, value in model.settings:
+        pipeline_config.set_field(config, path, value)
+    return config
+
+
+def from_zoo(name: str | None, wishes: download.Wishes) -> Start:
+    """A model with the zoo's weights for it, from the cache or downloaded now.
+
+    Raises:
+      UsageError: no model is named, or the zoo has no weights for it.
+      CheckpointError: the archive cannot be had.
+    """
+    if name is None:
+        raise UsageError(
+            "--pretrained takes a model's name with it.",
+            fix="tfod configure MODEL --pretrained; `tfod models` lists those with weights.",
+        )
+    return from_archive(download.obtain(published(name), wishes).folder)
+
+
+def published(name: str) -> Archive:
+    """The zoo's archive for a model. Raises UsageError where there is none; others are named."""
+    model = catalog.find(name)
+    if model.published is not None:
+        return model.published
+    like = [
+        other.name
+        for other in catalog.MODELS
+        if other.archive and other.family == model.family and other.base
+    ]
+    raise UsageError(
+        f"The zoo has no weights for {model.name}.",
+        fix=f"Train it from scratch, or take one of its family: {', '.join(like)}.",
+    )
+
+
+def unpacked(archive: Path, wishes: download.Wishes) -> Path:
+    """The folder of an archive that may be a NAME.tar.gz of the zoo still."""
+    known = archives().get(archive.name.removesuffix(".tar.gz"))
+    if known is None or not archive.is_file():
+        return archive
+    return download.obtain(known, replace(wishes, local=archive)).folder
+
+
+def from_file(path: Path) -> Start:
+    """The user's own base config, whose figures count. Raises ConfigError if it is none."""
+    config, dropped = pipeline_config.load_foreign(path)
+    training = config.train_config
+    return Start(
+        config, str(path), training.batch_size, training.num_steps or _STEPS, dropped=tuple(dropped)
+    )
+
+
+def from_archive(folder: Path) -> Start:
+    """An unpacked zoo archive: pipeline.config and checkpoint/ckpt-0.*.
+
+    Its batch sizes are for eight TPU cores and its steps for the whole of COCO, so both come from
+    the base config of the same model here.
+
+    Raises:
+      UsageError: the folder is no unpacked archive.
+    """
+    if not (folder / pipeline_config.FILE_NAME).is_file():
+        packed = folder.is_file() or folder.with_name(folder.name + ".tar.gz").is_file()
+        raise UsageError(
+            "This is not an unpacked archive of the model zoo.",
+            where=folder,
+            expected="a folder with pipeline.config and checkpoint/ckpt-0.index",
+            found=_contents(folder),
+            fix="Unpack it first (tar xzf ARCHIVE.tar.gz), or: tfod models download MODEL "
+            "--archive ARCHIVE.tar.gz"
+            if packed
+            else "Name the folder of one, or say --pretrained instead.",
+        )
+    config, dropped = pipeline_config.load_foreign(folder)
+    like = _base_of_same_model(config)
+    training = like.train_config if like is not None else None
+    batch_size = (
+        training.batch_size if training else _BATCH_SIZES[pipeline_config.architecture(config)]
+    )
+    return Start(
+        config,
+        f"{folder.name}/pipeline.config",
+        batch_size=min(batch_size, config.train_config.batch_size),
+        steps=training.num_steps if training else _STEPS,
+        archive=folder,
+        dropped=tuple(dropped),
+    )
+
+
+def refuse_other_model(start: Start, name: str) -> None:
+    """Raises UsageError when the archive does not hold the model that was named."""
+    model = catalog.find(name)
+    if model.base is None or (start.archive and start.archive.name == model.archive):
+        return
+    wanted = _extractor(base_config(model))
+    if _extractor(start.config) != wanted:
+        raise UsageError(
+            f"The archive holds another model than {name!r}.",
+            where=start.archive,
+            expected=wanted,
+            found=_extractor(start.config),
+            fix="Leave out the model's name, or name the archive"
+            + (f" {model.archive}." if model.archive else " of that model."),
+        )
+
+
+def checkpoint(start: Start, asked: str | None) -> Path | None:
+    """The prefix of the checkpoint to start from; None to start from random weights.
+
+    Args:
+      start: what the run is made from; an archive brings its own checkpoint.
+      asked: a prefix, a folder or a checkpoint's file; "none"; or None for the base's own.
+
+    Raises:
+      CheckpointError: it is missing; what is there instead is named.
+    """
+    own = start.config.train_config.fine_tune_checkpoint
+    if asked is not None:
+        chosen = None if asked.lower() == FROM_SCRATCH else Path(asked)
+    elif start.archive is not None:
+        chosen = start.archive / "checkpoint"
+    else:
+        chosen = Path(own) if own and PLACEHOLDER not in own else None
+    return absolute(checkpoints.resolve(chosen)) if chosen is not None else None
+
+
+def checkpoint_type(prefix: Path) -> str:
+    """What the checkpoint holds: "detection" (a detector) or "classification" (a backbone).
+
+    Told from the variables' names: those of a detector start with "model/", those of a backbone
+    with "feature_extractor/".
+
+    Raises:
+      CheckpointError: it is neither, as TensorFlow 1's are, or is damaged.
+    """
+    names = checkpoint_index.read(prefix)
+    if checkpoint_index.OBJECT_GRAPH in names:
+        if any(name.startswith("model/") for name in names):
+            return "detection"
+        if any(name.startswith("feature_extractor/") for name in names):
+            return "classification"
+    raise CheckpointError(
+        "The checkpoint cannot be started from.",
+        where=prefix,
+        expected="a TensorFlow 2 checkpoint of a detector, or of a backbone that upstream wrote",
+        found="variables stored by name: TensorFlow 1"
+        if checkpoint_index.OBJECT_GRAPH not in names
+        else "a checkpoint of something else",
+        fix="Take an archive of the TensorFlow 2 model zoo, or --checkpoint none.",
+    )
+
+
+def refuse_misfit(config: PipelineConfig, prefix: Path) -> None:
+    """Raises CheckpointError where a detector's checkpoint is seen to be another model's.
+
+    Seen from its variables' names, and from the pipeline.config that lies with it, if one does.
+    """
+    wanted = pipeline_config.architecture(config)
+    found = checkpoint_index.architecture(checkpoint_index.read(prefix))
+    if found is not None and found != wanted:
+        raise _misfit(prefix, f"model.{wanted}", f"model.{found}")
+    beside = next(
+        (
+            folder / pipeline_config.FILE_NAME
+            for folder in (prefix.parent, prefix.parent.parent)
+            if (folder / pipeline_config.FILE_NAME).is_file()
+        ),
+        None,
+    )
+    if found is None or beside is None:
+        return
+    try:
+        theirs = _structure(pipeline_config.load_foreign(beside)[0])
+    except ConfigError:
+        return  # it says nothing of the checkpoint
+    ours = _structure(config)
+    for name, value in ours.items():
+        if theirs.get(name, value) != value:
+            raise _misfit(prefix, f"{name}: {value}", f"{name}: {theirs[name]} ({beside})")
+
+
+def _structure(config: PipelineConfig) -> dict[str, object]:
+    """The settings of the feature extractor that decide which variables it has."""
+    extractor = pipeline_config.model_of(config).feature_extractor
+    facts: dict[str, object] = {"feature_extractor.type": extractor.type}
+    for name in ("depth_multiplier", "min_depth", "use_depthwise"):
+        if name in extractor.DESCRIPTOR.fields_by_name:
+            facts[f"feature_extractor.{name}"] = getattr(extractor, name)
+    for part in ("fpn", "bifpn"):
+        if part in extractor.DESCRIPTOR.fields_by_name and extractor.HasField(part):
+            inner = getattr(extractor, part)
+            for field in inner.DESCRIPTOR.fields:
+                facts[f"feature_extractor.{part}.{field.name}"] = getattr(inner, field.name)
+    return facts
+
+
+def _misfit(prefix: Path, expected: str, found: str) -> CheckpointError:
+    return CheckpointError(
+        "The checkpoint is another model's: its weights do not fit this one.",
+        where=prefix,
+        expected=expected,
+        found=found,
+        fix="Configure the model that the checkpoint is of (--zoo FOLDER does), name another, or "
+        "start from random weights: --checkpoint none.",
+    )
+
+
+def _base_of_same_model(config: PipelineConfig) -> PipelineConfig | None:
+    for model in catalog.BASES:
+        if model is catalog.DEFAULT:
+            continue
+        base = pipeline_config.load(model.base_config)
+        if _extractor(base) == _extractor(config):
+            return base
+    return None
+
+
+def _extractor(config: PipelineConfig) -> str:
+    return pipeline_config.model_of(config).feature_extractor.type
+
+
+def _contents(folder: Path) -> str:
+    if folder.is_file():
+        return "a file"
+    if not folder.is_dir():
+        return "no such folder"
+    return ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "an empty folder"

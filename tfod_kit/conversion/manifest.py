@@ -1,0 +1,45 @@
+"""manifest.json: what the records were made from and what they are, in hashes.
+
+Two conversions with equal `inputs` and `options` have equal `files`, on any machine. It tells
+whether records are those of a data set, and whether a copy of them is whole, without reading either
+in full. It holds neither times nor places.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from tfod_kit import __version__
+from tfod_kit.conversion.writing import Shard, Written
+
+MANIFEST = "manifest.json"
+
+
+def manifest(
+    options: Mapping[str, object], plan: Sequence[Shard], written: Sequence[Written]
+) -> dict[str, object]:
+    """The content of manifest.json.
+
+    Args:
+      options: what the user chose.
+      plan, written: the shards, and what became of each.
+    """
+    return {
+        "tfod_kit": __version__,
+        "options": dict(options),
+        "inputs": {
+            "annotations_sha256": _joined(done.annotations for done in written),
+            "images_sha256": _joined(done.pixels for done in written),
+        },
+        "files": {
+            shard.path.name: {
+                "records": done.images,
+                "bytes": done.bytes,
+                "crc32c": done.crc32c,
+            }
+            for shard, done in zip(plan, written, strict=True)
+        },
+    }
+
+
+def _joined(hashes: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Putting the images of a data set into splits."""

@@ -1,0 +1,315 @@
+"""Puts the images of a data set into splits: its own, by ratio, class, group, lists or folds."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.datasets import Loaded, duplicates
+from tfod_kit.datasets.splits import shares, stratification
+from tfod_kit.errors import DataError, UsageError, did_you_mean
+from tfod_kit.formats.common.findings import Findings
+from tfod_kit.io.progress import progress
+
+BY = ("image", "class", "group")
+FOLDER, CONTENT = "folder", "content"
+
+_COPIES_TOLD = 4
+
+Groups = dict[str, list[ImageAnnotation]]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How to split; empty, the data set's own splits are kept, or shares.DEFAULT made.
+
+    Attributes:
+      ratios: split -> share; shares.DEFAULT where a split is to be made and none are told.
+      by: "image"; "class" to keep classes in proportion; "group" to keep groups together.
+      group_key: "folder"; "content" for pictures of the same bytes or the same look; or a regular
+        expression that finds the group in an image's name, as
+        `Loaded.name` has it: its first parenthesis where it has one, else all it matches.
+      lists: split -> a file that names an image a line: by name, path, stem or source id.
+      folds: K of k-fold cross-validation; 0 for none. A test split of the data set's own is kept.
+      fold: which fold validates, from 1 to `folds`; the others train.
+    """
+
+    ratios: Mapping[str, float] | None = None
+    by: str = "image"
+    group_key: str = ""
+    lists: Mapping[str, Path] = field(default_factory=dict)
+    folds: int = 0
+    fold: int = 1
+
+    def check(self) -> None:
+        """Raises UsageError where the attributes do not fit together."""
+        _checked(self)
+
+
+def apply(split: Split, loaded: Loaded, seed: int, findings: Findings) -> tuple[Groups, str]:
+    """The images by split, and in words where the splits came from.
+
+    Raises:
+      UsageError: the split's attributes contradict each other, or fit no image.
+      DataError: `findings` stops at something.
+    """
+    split.check()
+    if split.lists:
+        return _listed(split, loaded, findings)
+    own = any(source.split for source, _ in loaded.parts)
+    if split.folds:
+        return _folds(split, loaded, seed)
+    if own and split.ratios is None and split.by == "image":
+        return _own(loaded, findings), "the data set's own"
+    ratios = split.ratios or shares.DEFAULT
+    every = _every(loaded)
+    told = ", ".join(f"{name} {ratio:g}" for name, ratio in ratios.items())
+    by = "" if split.by == "image" else f", by {split.by}"
+    return _dealt(every, _assigned(split, loaded, every, ratios, seed)), told + by
+
+
+def parse_lists(text: str) -> dict[str, Path]:
+    """The files of "train=train.txt,val=val.txt".
+
+    Raises:
+      UsageError: not of that form, or a split's name is none.
+    """
+    lists = {}
+    for word in text.split(","):
+        name, _, path = word.strip().partition("=")
+        if name not in shares.NAMES or not path or name in lists:
+            raise UsageError(
+                "These are no split lists.",
+                where="--split_lists",
+                expected="train=FILE,val=FILE,test=FILE, any of them",
+                found=text,
+                fix="Name a file for each split.",
+            )
+        lists[name] = Path(path)
+    return lists
+
+
+def note_leaks(groups: Mapping[str, list[ImageAnnotation]], findings: Findings) -> None:
+    """Counts the images that stand in more than one split, themselves or as a copy."""
+    if sum(bool(members) for members in groups.values()) < 2:
+        return
+    places: dict[Path, list[tuple[str, str]]] = defaultdict(list)
+    for name, members in groups.items():
+        for annotation in members:
+            places[annotation.path].append((annotation.source_id, name))
+    told = "image_in_several_splits" in findings.counts  # by the reader, which knows the lists
+    for path, here in places.items():
+        if len({name for _, name in here}) > 1 and not told:
+            findings.add("image_in_several_splits", path.name, ", ".join(n for _, n in here))
+    for paths in duplicates.same_bytes(places):
+        here = [place for path in paths for place in places[path]]
+        if len({name for _, name in here}) > 1:
+            copies = ", ".join(f"{source_id} ({name})" for source_id, name in here[:_COPIES_TOLD])
+            more = f" and {len(here) - _COPIES_TOLD} more" if len(here) > _COPIES_TOLD else ""
+            findings.add("image_of_same_bytes", "the splits", copies + more, count=len(paths) - 1)
+
+
+def _checked(split: Split) -> None:
+    ways = [bool(split.lists), bool(split.folds), split.ratios is not None]
+    problem = ""
+    if sum(ways) > 1:
+        problem = "Ratios, lists and folds are three ways to split, and one is enough."
+    elif split.by not in BY:
+        problem = f"There is no way to split by {split.by!r}. {did_you_mean(split.by, BY)}"
+    elif split.lists and split.by != "image":
+        problem = "Lists say where each image goes: there is nothing to split by."
+    elif (split.by == "group") != bool(split.group_key):
+        problem = "A split by group needs a group key, and a group key a split by group."
+    elif split.folds and not (split.folds > 1 and 1 <= split.fold <= split.folds):
+        problem = f"There is no fold {split.fold} of {split.folds}; two folds are the fewest."
+    if problem:
+        raise UsageError(problem, where="the splits", fix="`tfod convert --help` lists the ways.")
+
+
+def _own(loaded: Loaded, findings: Findings) -> Groups:
+    groups: Groups = {name: [] for name in shares.NAMES}
+    for source, part in loaded.parts:
+        if source.split is None and part:
+            findings.add("split_assumed", source.name, "train", count=len(part))
+        groups[source.split or "train"].extend(part)
+    return groups
+
+
+def _every(loaded: Loaded, without: str = "") -> list[ImageAnnotation]:
+    """Each image once, though it may stand in several of the data set's own splits."""
+    found = {
+        a.source_id: a
+        for source, part in loaded.parts
+        if not without or source.split != without
+        for a in part
+    }
+    return list(found.values())
+
+
+def _dealt(every: list[ImageAnnotation], names: list[str]) -> Groups:
+    groups: Groups = {name: [] for name in shares.NAMES}
+    for annotation, name in zip(every, names, strict=True):
+        groups[name].append(annotation)
+    return groups
+
+
+def _assigned(
+    split: Split,
+    loaded: Loaded,
+    every: list[ImageAnnotation],
+    ratios: Mapping[str, float],
+    seed: int,
+) -> list[str]:
+    ids = [a.source_id for a in every]
+    if split.by == "class":
+        shown = [frozenset(a.labels) for a in every]
+        return stratification.by_class(ids, shown, ratios, seed)
+    if split.by == "group":
+        groups = _groups(split.group_key, loaded, every)
+        return stratification.by_group(ids, groups, ratios, seed)
+    return shares.by_ratio(ids, ratios, seed)
+
+
+def _groups(wanted: str, loaded: Loaded, every: list[ImageAnnotation]) -> list[str]:
+    if wanted != CONTENT:
+        key = _key(wanted)
+        return [key(loaded.name(a)) for a in every]
+    paths = list(dict.fromkeys(a.path for a in every))
+    with progress("comparing", len(paths), "images") as bar:
+        groups = duplicates.families(paths, bar.advance)
+    return [str(groups[a.path]) for a in every]
+
+
+def _key(wanted: str) -> Callable[[str], str]:
+    """What finds an image's group in its name."""
+    if wanted == FOLDER:
+        return lambda name: name.rpartition("/")[0]
+    try:
+        pattern = re.compile(wanted)
+    except re.error as error:
+        raise UsageError(
+            "The group key is no regular expression.",
+            where="--group_key",
+            expected=f"{FOLDER}, {CONTENT}, or such as 'cam[0-9]+'",
+            found=f"{wanted}: {error}",
+            fix="Correct it.",
+        ) from error
+
+    def group(name: str) -> str:
+        found = pattern.search(name)
+        if found is None:
+            raise UsageError(
+                "The group key finds no group in an image's name.",
+                where=name,
+                expected=wanted,
+                fix="Correct the --group_key such that it fits every image.",
+            )
+        return found[1] or "" if pattern.groups else found[0]
+
+    return group
+
+
+def _folds(split: Split, loaded: Loaded, seed: int) -> tuple[Groups, str]:
+    every = _every(loaded, without="test")
+    names = [f"{number:03}" for number in range(1, split.folds + 1)]
+    if len(every) < split.folds:
+        raise UsageError(
+            "There are fewer images than folds.",
+            where="--kfold",
+            found=f"{len(every)} images, {split.folds} folds",
+            fix="Ask for fewer folds.",
+        )
+    parts = _assigned(split, loaded, every, dict.fromkeys(names, 1 / split.folds), seed)
+    validating = names[split.fold - 1]
+    groups = _dealt(every, ["val" if part == validating else "train" for part in parts])
+    groups["test"] = list(
+        {
+            a.source_id: a for source, part in loaded.parts if source.split == "test" for a in part
+        }.values()
+    )
+    by = "" if split.by == "image" else f", by {split.by}"
+    return groups, f"fold {split.fold} of {split.folds}{by}"
+
+
+def _listed(split: Split, loaded: Loaded, findings: Findings) -> tuple[Groups, str]:
+    every = _every(loaded)
+    found = _spellings(every, loaded)
+    groups: Groups = {name: [] for name in shares.NAMES}
+    owner: dict[str, str] = {}
+    for name, path in split.lists.items():
+        for number, line in enumerate(_lines(path), start=1):
+            where = f"{path}:{number}"
+            annotation = _named(line, found, where)
+            if annotation is None:
+                continue
+            before = owner.setdefault(annotation.source_id, name)
+            if before != name:
+                raise DataError(
+                    "An image stands in two split lists.",
+                    where=where,
+                    found=f"{line}, in the list of {before} too",
+                    fix="Remove it from one of them.",
+                )
+            if annotation not in groups[name][-1:]:
+                groups[name].append(annotation)
+    groups = {
+        name: list({a.source_id: a for a in members}.values()) for name, members in groups.items()
+    }
+    for annotation in every:
+        if annotation.source_id not in owner:
+            findings.add("image_not_in_lists", annotation.source_id)
+    return groups, "the given lists"
+
+
+def _spellings(every: list[ImageAnnotation], loaded: Loaded) -> dict[str, list[ImageAnnotation]]:
+    """Whatever a list may call an image -> the images that are called so."""
+    found: dict[str, list[ImageAnnotation]] = {}
+    for a in every:
+        name = loaded.name(a)
+        ends = {name.split("/", start)[-1] for start in range(name.count("/") + 1)}
+        spellings = {a.source_id, a.path.name, *ends}
+        spellings |= {spelling.rpartition(".")[0] or spelling for spelling in spellings}
+        for spelling in spellings:
+            found.setdefault(spelling, []).append(a)
+    return found
+
+
+def _named(
+    line: str, found: Mapping[str, list[ImageAnnotation]], where: str
+) -> ImageAnnotation | None:
+    """The image that a line names, by the longest end of it that names any; None for no line."""
+    line = line.strip().replace("\\", "/")
+    parts = [part for part in line.split("/") if part not in ("", ".")]
+    for start in range(len(parts)):
+        images = found.get("/".join(parts[start:]), [])
+        if len(images) == 1:
+            return images[0]
+        if images:
+            raise DataError(
+                "A line of a split list fits several images.",
+                where=where,
+                found=f"{line}: {', '.join(a.source_id for a in images[:5])}",
+                fix="Write the image's path below the data set's folder.",
+            )
+    if not parts:
+        return None
+    raise DataError(
+        "A split list names an image that the data set has not.",
+        where=where,
+        found=line,
+        fix=did_you_mean(parts[-1], found),
+    )
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            "The split list cannot be read.",
+            where=path,
+            found=getattr(error, "strerror", None) or error,
+            fix="Name a text file of UTF-8 with an image a line.",
+        ) from error

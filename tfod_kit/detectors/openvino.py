@@ -1,0 +1,85 @@
+"""An OpenVINO model: tfod_kit's, or another conversion of upstream's export."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfod_kit.detectors import classes
+from tfod_kit.detectors.base import BatchDetector
+from tfod_kit.detectors.objects import BOXES, CLASSES, COUNT, OUTPUTS, SCORES
+from tfod_kit.errors import CheckpointError, SetupError
+
+EXPECTED = "an OpenVINO .xml file with its .bin beside it"
+
+FILE = "model.xml"
+# Where the model's information holds the label map: JSON, class name -> id.
+LABELS = ["tfod_kit", "classes"]
+
+# Left to itself OpenVINO computes in bfloat16 on processors that can, with 8 bits of precision:
+# scores then differ from the checkpoint's by some thousandths.
+PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+def find(path: Path) -> Path | None:
+    """The .xml file itself, or the one in the folder."""
+    for file in (path, path / FILE):
+        if file.suffix == ".xml" and file.is_file() and file.with_suffix(".bin").is_file():
+            return file
+    return None
+
+
+def load(
+    found: Path, *, label_map: Path | None = None, checkpoint: Path | str | None = None
+) -> "OpenvinoDetector":
+    """Loads it for the CPU. The label map that lies beside it comes before the classes in it.
+
+    Raises:
+      SetupError: OpenVINO is not installed.
+      CheckpointError: the model is damaged, or no detector.
+    """
+    return OpenvinoDetector(found, label_map)
+
+
+class OpenvinoDetector(BatchDetector):
+    """Runs the model on as many pictures of one size as it takes; it resizes by itself."""
+
+    def __init__(self, path: Path, label_map: Path | None) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise SetupError(
+                "OpenVINO is not installed.",
+                where=path,
+                found=str(error),
+                fix="pip install 'tfod_kit[openvino]'",
+            ) from error
+        self.source = path
+        try:
+            model = openvino.Core().read_model(path)
+            told = model.get_rt_info(LABELS).astype(str) if model.has_rt_info(LABELS) else None
+            names = {name for output in model.outputs for name in output.get_names()}
+            batch = model.inputs[0].get_partial_shape()[0]
+            self.largest_batch = batch.get_length() if batch.is_static else None
+            self._model = openvino.Core().compile_model(model, "CPU", PRECISION)
+        except (RuntimeError, IndexError) as error:
+            raise CheckpointError(
+                "The OpenVINO model cannot be loaded.",
+                where=path,
+                found=str(error).strip().splitlines()[-1],
+                fix="Export it again: `tfod export RUN --target openvino`.",
+            ) from error
+        self.label_map = classes.of_folder(label_map, path.parent) or classes.told(told)
+        self._outputs = sorted(OUTPUTS & names)
+        if not {BOXES, CLASSES, SCORES, COUNT} <= names:
+            raise CheckpointError(
+                "This OpenVINO model is no detector.",
+                where=path,
+                expected=f"the outputs {BOXES}, {CLASSES}, {SCORES}, {COUNT}",
+                found=", ".join(sorted(names)),
+                fix="Export it with `tfod export RUN --target openvino`.",
+            )
+        self._kind = self._model.inputs[0].get_element_type().to_dtype()
+
+    def _run(self, pixels: Any, true_shapes: Any) -> Mapping[str, Any]:
+        found = self._model(pixels.astype(self._kind))
+        return {name: found[name] for name in self._outputs}

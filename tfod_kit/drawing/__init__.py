@@ -1,0 +1,1 @@
+"""Annotations drawn on images, charts and HTML pages."""

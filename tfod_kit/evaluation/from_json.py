@@ -1,0 +1,316 @@
+"""Ground truth from a COCO JSON and detections from any tool's JSON, as tables; no pictures needed.
+
+Detections are COCO's results (a list of image_id, category_id, bbox, score; segmentation or
+keypoints where there are any) or what `tfod predict` writes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import Polygons, Rle
+from tfod_kit.core.boxes import Box
+from tfod_kit.errors import DataError, did_you_mean
+from tfod_kit.evaluation.tables import Row, Tables
+from tfod_kit.records.images import MAX_PIXELS
+from tfod_kit.records.rasters import masks, run_lengths
+
+_Id = int | str
+
+
+class _Image(msgspec.Struct):
+    id: _Id
+    width: int = 0  # only masks need the size
+    height: int = 0
+    file_name: str = ""
+    neg_category_ids: list[int] | None = None
+    not_exhaustive_category_ids: list[int] | None = None
+
+
+class _Category(msgspec.Struct):
+    id: int
+    name: str
+    frequency: Literal["r", "c", "f"] | None = None  # LVIS's
+
+
+class _RunLengths(msgspec.Struct):
+    size: tuple[int, int]
+    counts: str | list[int]
+
+
+class _Object(msgspec.Struct):
+    image_id: _Id
+    category_id: int
+    bbox: list[float] | None = None
+    area: float | None = None
+    iscrowd: int | bool = 0
+    segmentation: _RunLengths | list[list[float]] | None = None
+    keypoints: list[float] | None = None
+    num_keypoints: int | None = None
+    difficult: int | bool = 0
+    group_of: int | bool = 0
+    score: float | None = None
+
+
+class _Truth(msgspec.Struct):
+    images: list[_Image]
+    categories: list[_Category]
+    annotations: list[_Object]
+
+
+class _Named(msgspec.Struct):
+    """A detection as `tfod predict` writes it."""
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+    mask: _RunLengths | list[list[float]] | None = None
+    keypoints: list[tuple[float, float, float]] = []
+
+
+class _Predicted(msgspec.Struct):
+    file: str
+    width: int
+    height: int
+    detections: list[_Named]
+
+
+class _Predictions(msgspec.Struct):
+    images: list[_Predicted]
+
+
+def read(ground_truth: Path, detections: Path) -> Tables:
+    """The tables of a COCO JSON and of the detections in its images.
+
+    Raises:
+      DataError: a file is not what it should be; a detection is of an image or a category that the
+        ground truth does not have; a mask is damaged.
+    """
+    truth = _decoded(ground_truth, _Truth, "COCO JSON with images, categories and annotations")
+    tables = Tables({each.name: each.id for each in truth.categories})
+    tables.frequencies = {each.id: each.frequency for each in truth.categories if each.frequency}
+    _unique([each.id for each in truth.categories], "category", ground_truth)
+    _unique([each.name for each in truth.categories], "category name", ground_truth)
+    _unique([each.id for each in truth.images], "image", ground_truth)
+    # pycocotools goes by ascending image ids, which decides between equal scores.
+    ordered = sorted(truth.images, key=lambda each: (isinstance(each.id, str), each.id))
+    tables.images = [_image_row(each, place) for place, each in enumerate(ordered, start=1)]
+    reader = _Reader(tables, {each.id: place for place, each in enumerate(ordered)})
+    for place, item in enumerate(truth.annotations):
+        row = reader.row(item, f"{ground_truth}, annotation {place}")
+        marks = {"difficult": bool(item.difficult), "group_of": bool(item.group_of)}
+        tables.truth.append(row | marks | {"id": place + 1})
+    for place, (item, where) in enumerate(_detections(detections, tables, ordered)):
+        row = reader.row(item, where) | {"id": place + 1, "score": item.score}
+        tables.found.append(row | {"iscrowd": 0})
+    return tables
+
+
+class _Reader:
+    """Makes rows of objects whose images and categories are known."""
+
+    def __init__(self, tables: Tables, places: Mapping[_Id, int]) -> None:
+        self._images = tables.images
+        self._places = places
+        self._categories = set(tables.classes.values())
+
+    def row(self, item: _Object, where: str) -> Row:
+        place = self._places.get(item.image_id)
+        if place is None:
+            raise _stranger("an image", f"image_id {item.image_id!r}", self._places, where)
+        if item.category_id not in self._categories:
+            found = f"category_id {item.category_id}"
+            raise _stranger("a category", found, sorted(self._categories), where)
+        image = self._images[place]
+        row: Row = {
+            "image_id": image["id"],
+            "category_id": item.category_id,
+            "iscrowd": int(item.iscrowd),
+        }
+        if item.segmentation:
+            row["segmentation"] = _mask(item.segmentation, image, where)
+        if item.keypoints:
+            row |= _points(item, where)
+        row["bbox"] = _bbox(item, row, where)
+        row["area"] = item.area if item.area is not None else _area(item, row)
+        return row
+
+
+def _detections(
+    file: Path, tables: Tables, images: Sequence[_Image]
+) -> Iterator[tuple[_Object, str]]:
+    expected = (
+        "COCO results (a list of image_id, category_id, bbox, score), or what `tfod predict` writes"
+    )
+    content = _decoded(file, list[_Object] | _Predictions, expected)
+    if isinstance(content, _Predictions):
+        yield from _predicted(content, file, tables, images)
+        return
+    for place, item in enumerate(content):
+        if item.score is None:
+            raise DataError(
+                "A detection has no score.",
+                where=f"{file}, detection {place}",
+                expected="a score in each, by which detections are ranked",
+                fix="Name the file of the detections with --detections, not the ground truth.",
+            )
+        if not 0 <= item.score <= 1:
+            raise DataError(
+                "A detection's score is no share of 1.",
+                where=f"{file}, detection {place}",
+                expected="a score in [0, 1]",
+                found=item.score,
+                fix="Divide percentages by 100; put logits through a sigmoid.",
+            )
+        item.area = None  # a detection's is that of its box or mask, as pycocotools has it
+        yield item, f"{file}, detection {place}"
+
+
+def _predicted(
+    content: _Predictions, file: Path, tables: Tables, images: Sequence[_Image]
+) -> Iterator[tuple[_Object, str]]:
+    """What `tfod predict` wrote: pictures go by file name, classes by name."""
+    by_name = {Path(each.file_name.replace("\\", "/")).name: each for each in images}
+    for picture in content.images:
+        where = f"{file}, {picture.file}"
+        image = by_name.get(Path(picture.file).name)
+        if image is None:
+            raise _stranger("an image", picture.file, by_name, where)
+        for item in picture.detections:
+            if item.label not in tables.classes:
+                raise _stranger("a category", repr(item.label), tables.classes, where)
+            bbox = boxes.to_xywh(Box(*item.box), width=picture.width, height=picture.height)
+            found = _Object(image.id, tables.classes[item.label], bbox=list(bbox), score=item.score)
+            found.segmentation = item.mask
+            found.keypoints = [value for point in item.keypoints for value in point] or None
+            yield found, where
+
+
+def _decoded(file: Path, kind: Any, expected: str) -> Any:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(
+            "The file cannot be used for an evaluation.",
+            where=file,
+            expected=expected,
+            found=error.strerror if isinstance(error, OSError) else str(error),
+            fix="Check that it is the right file, and whole.",
+        ) from error
+
+
+def _unique(values: Sequence[_Id], what: str, file: Path) -> None:
+    seen: set[_Id] = set()
+    for value in values:
+        if value in seen:
+            raise DataError(
+                f"Two entries have one {what}.",
+                where=file,
+                found=value,
+                fix=f"Make each {what} one.",
+            )
+        seen.add(value)
+
+
+def _stranger(what: str, found: str, known: Any, where: str) -> DataError:
+    shown = did_you_mean(found.removeprefix("image_id ").strip("'"), map(str, known))
+    return DataError(
+        f"A detection or annotation is of {what} that the ground truth does not have.",
+        where=where,
+        expected=shown,
+        found=found,
+        fix="Evaluate with the ground truth that the detections were made for.",
+    )
+
+
+def _image_row(image: _Image, number: int) -> Row:
+    row = {
+        "id": number,
+        "width": image.width,
+        "height": image.height,
+        "source_id": str(image.id),
+        "file_name": image.file_name,
+    }
+    for name in ("neg_category_ids", "not_exhaustive_category_ids"):  # LVIS's
+        if getattr(image, name) is not None:
+            row[name] = getattr(image, name)
+    return row
+
+
+def _mask(stored: _RunLengths | list[list[float]], image: Row, where: str) -> Row:
+    """The mask as run lengths that a decoder in C can trust."""
+    height, width = image["height"], image["width"]
+    try:
+        if not 0 < width * height <= MAX_PIXELS:
+            raise ValueError("an image whose size is not stated, or absurd")
+        if isinstance(stored, list):
+            made: Rle = masks.to_rle(Polygons(stored), height, width)
+        elif isinstance(stored.counts, str):
+            made = run_lengths.from_packed(stored.counts.encode(), *stored.size)
+        else:
+            made = run_lengths.from_runs(stored.counts, *stored.size)
+        if (made.height, made.width) != (height, width):
+            raise ValueError(f"a mask of {made.width}x{made.height} px")
+    except (ValueError, IndexError) as error:
+        raise DataError(
+            "A mask cannot be read.",
+            where=where,
+            expected=f"outlines, or COCO's run lengths of {width}x{height} px",
+            found=str(error),
+            fix="Write the file again.",
+        ) from error
+    return {"size": [height, width], "counts": made.counts}
+
+
+def _points(item: _Object, where: str) -> Row:
+    flat = item.keypoints or []
+    if len(flat) % 3:
+        raise DataError(
+            "Keypoints are not triples.",
+            where=where,
+            expected="x, y, visibility of each",
+            found=f"{len(flat)} numbers",
+            fix="Write the file again.",
+        )
+    visible = sum(value > 0 for value in flat[2::3])
+    number = visible if item.num_keypoints is None else item.num_keypoints
+    return {"keypoints": flat, "num_keypoints": number}
+
+
+def _bbox(item: _Object, row: Row, where: str) -> list[float]:
+    """The box; that of the mask or of the keypoints where there is none (pycocotools, loadRes)."""
+    if item.bbox:
+        if len(item.bbox) != 4:
+            raise DataError(
+                "A bbox is no box.",
+                where=where,
+                expected="x, y, width, height in pixels",
+                found=item.bbox,
+                fix="Write the file again.",
+            )
+        return item.bbox
+    if "segmentation" in row:
+        from pycocotools import mask as coco_mask
+
+        return [float(edge) for edge in coco_mask.toBbox(row["segmentation"])]
+    if "keypoints" in row:
+        xs, ys = row["keypoints"][::3], row["keypoints"][1::3]
+        return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+    raise DataError(
+        "An object has no place.",
+        where=where,
+        expected="a bbox, a segmentation or keypoints",
+        fix="Write the file again.",
+    )
+
+
+def _area(item: _Object, row: Row) -> float:
+    """px²: of the box where one was given, else of the mask, as pycocotools has it."""
+    if not item.bbox and "segmentation" in row:
+        from pycocotools import mask as coco_mask
+
+        return float(coco_mask.area(row["segmentation"]))
+    return float(row["bbox"][2] * row["bbox"][3])

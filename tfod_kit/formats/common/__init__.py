@@ -1,0 +1,1 @@
+"""What the format readers and writers share."""

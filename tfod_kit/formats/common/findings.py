@@ -1,0 +1,254 @@
+"""What a conversion skipped, clipped, repaired or could not decide, each under a reason code.
+
+Nothing is dropped silently: whoever leaves something out or changes it adds a finding, and the
+findings lie in report.json beside the records.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from tfod_kit.errors import DataError, UsageError
+from tfod_kit.io.files import readable
+
+OnError = Literal["fix", "skip", "fail"]
+ON_ERROR: tuple[OnError, ...] = ("fix", "skip", "fail")
+
+EXAMPLES = 5  # of each reason, in the report
+
+
+class Severity(StrEnum):
+    """How sure the cure is.
+
+    Attributes:
+      NOTE: nothing was lost or changed; it is worth knowing.
+      FIX: there is one safe repair; `--on_error fail` refuses it.
+      AMBIGUOUS: only a person can say; `fix` and `fail` stop, `skip` leaves the item out.
+    """
+
+    NOTE = "note"
+    FIX = "fix"
+    AMBIGUOUS = "ambiguous"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A row of the table: how severe, what it says, and what a person can do."""
+
+    severity: Severity
+    text: str
+    fix: str = ""
+
+
+_NOTE, _FIX, _AMBIGUOUS = Severity.NOTE, Severity.FIX, Severity.AMBIGUOUS
+
+_LOST = {
+    "mask": "masks",
+    "keypoints": "keypoints",
+    "is_crowd": "crowd marks",
+    "difficult": "marks of difficult objects",
+    "truncated": "marks of truncated objects",
+    "occluded": "marks of occluded objects",
+    "group_of": "marks of groups",
+    "area": "areas that are not the box's",
+    "score": "scores",
+    "view": "views",
+    "weight": "weights of objects",
+}
+
+REASONS: dict[str, Reason] = {
+    "image_without_annotation": Reason(_NOTE, "images that no annotation names, left out"),
+    "annotation_not_in_lists": Reason(_NOTE, "annotations that no split list names, left out"),
+    "image_in_several_splits": Reason(_NOTE, "images that stand in more than one split"),
+    "image_in_several_sources": Reason(
+        _NOTE, "images that several sources annotate; each has the objects of all"
+    ),
+    "image_of_same_bytes": Reason(
+        _NOTE, "images whose very bytes stand in another split too: they flatter every metric"
+    ),
+    "image_not_in_lists": Reason(_NOTE, "images that no split list names, left out"),
+    "class_left_out": Reason(_NOTE, "objects of classes that were not chosen, left out"),
+    "class_renamed": Reason(_NOTE, "objects whose class was renamed or merged, as asked"),
+    "image_emptied": Reason(
+        _NOTE, "images without an object of the chosen classes, kept as negatives"
+    ),
+    "image_emptied_left_out": Reason(
+        _NOTE, "images without an object of the chosen classes, left out"
+    ),
+    "split_assumed": Reason(_NOTE, "images of no split beside others of a split, put into train"),
+    "listed_twice": Reason(_NOTE, "repeated names in a split list, read once"),
+    "ids_renumbered": Reason(_NOTE, "class ids were numbered anew"),
+    "unused_parent_class": Reason(_NOTE, "a class 0 without objects was left out"),
+    "other_format_too": Reason(
+        _NOTE, "annotations in another format too, which name no further image; not read"
+    ),
+    "annotated_by_several": Reason(
+        _NOTE, "images that several people annotated; one annotation of each was read"
+    ),
+    "not_annotated_yet": Reason(_NOTE, "images that nobody has annotated yet, left out"),
+    "image_level_label": Reason(_NOTE, "labels of a whole image, which do not say where, left out"),
+    "dont_care": Reason(_NOTE, "regions marked as not to care about, left out"),
+    "shape_ignored": Reason(_NOTE, "shapes that enclose nothing (points, lines), left out"),
+    "mask_ignored": Reason(_NOTE, "masks that cannot be read, left out; their boxes are kept"),
+    "image_shrunk": Reason(_NOTE, "images scaled down to --max_side, with all that is in them"),
+    "keypoints_ignored": Reason(
+        _NOTE, "keypoints that cannot be read, left out; their boxes are kept"
+    ),
+    "exif_turned": Reason(_FIX, "images with an EXIF orientation, turned for good"),
+    "exif_removed": Reason(
+        _FIX, "EXIF orientations removed: the annotations follow the stored pixels"
+    ),
+    "image_reencoded": Reason(_FIX, "images in a form that TensorFlow cannot decode, written anew"),
+    "size_missing": Reason(_FIX, "annotations without an image size; it was measured"),
+    "size_wrong": Reason(_FIX, "declared image sizes that are wrong; the measured one was taken"),
+    "image_resized": Reason(
+        _FIX, "images resized since they were annotated, in shape; the boxes were scaled with them"
+    ),
+    "box_clipped": Reason(_FIX, "boxes that overshot the image, clipped to it"),
+    "box_flipped": Reason(_FIX, "boxes whose corners were swapped, put right"),
+    "box_empty": Reason(_FIX, "boxes without area, left out"),
+    "box_outside": Reason(_FIX, "boxes that lie outside the image, left out"),
+    "annotation_of_absent_image": Reason(
+        _FIX, "annotations of images that are not listed, left out"
+    ),
+    "annotation_twice": Reason(_FIX, "annotations that stand twice, left out once"),
+    "box_from_mask": Reason(_FIX, "objects without a box, which got their outline's"),
+    "box_of_other_size": Reason(
+        _AMBIGUOUS,
+        "A box lies outside the image, but inside the size that its annotation declares.",
+        "The image seems to have been resized after it was annotated: restore it, or correct the "
+        "annotation.",
+    ),
+    "box_missing": Reason(_AMBIGUOUS, "An object has no box.", "Draw it, or remove the object."),
+    "number_unreadable": Reason(
+        _AMBIGUOUS, "A coordinate is not a number.", "Correct it, or remove the object."
+    ),
+    "class_missing": Reason(_AMBIGUOUS, "An object has no class name.", "Name it, or remove it."),
+    "class_unknown": Reason(
+        _AMBIGUOUS,
+        "A class is not in the label map.",
+        "Add it to the label map, or rename it in the annotations.",
+    ),
+    "image_missing": Reason(
+        _AMBIGUOUS, "An annotation's image is not there.", "Restore it, or give --images DIR."
+    ),
+    "image_several": Reason(
+        _AMBIGUOUS, "Several images fit an annotation.", "Remove or rename the wrong ones."
+    ),
+    "image_unusable": Reason(_AMBIGUOUS, "An image cannot be used.", "Replace the file."),
+    "image_twice": Reason(
+        _AMBIGUOUS, "An image is annotated twice.", "Remove or merge one of the annotations."
+    ),
+    "row_unreadable": Reason(_AMBIGUOUS, "A row cannot be read.", "Correct the row, or remove it."),
+    "annotation_unreadable": Reason(
+        _AMBIGUOUS, "An annotation file cannot be read.", "Correct the file, or remove it."
+    ),
+    "annotation_missing": Reason(
+        _AMBIGUOUS,
+        "A split list names an image that has no annotation.",
+        "Annotate it, or remove it from the list.",
+    ),
+    **{
+        f"lost_{detail}": Reason(_NOTE, f"{words} that the format written cannot hold")
+        for detail, words in _LOST.items()
+    },
+}
+
+SKIP_HINT = "--on_error skip leaves such out and lists them in report.json."
+
+
+@dataclass(slots=True)
+class _Tally:
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+class Findings:
+    """Counts findings and keeps a few examples of each.
+
+    Args:
+      on_error: "fix" repairs what is safe and stops at what is ambiguous; "skip" repairs, and
+        leaves the ambiguous out; "fail" stops at either.
+    """
+
+    def __init__(self, on_error: str = "fix") -> None:
+        if on_error not in ON_ERROR:
+            raise UsageError(
+                "There is no such way to treat errors.",
+                where="--on_error",
+                expected=", ".join(ON_ERROR),
+                found=on_error,
+                fix="Name one of them.",
+            )
+        self.on_error = on_error
+        self._tallies: dict[str, _Tally] = {}
+
+    def add(
+        self, code: str, where: object, found: object = None, *, fix: str = "", count: int = 1
+    ) -> None:
+        """Counts a finding.
+
+        Args:
+          code: a key of REASONS.
+          where: the file, line or id.
+          found: what was there.
+          fix: a cure nearer than the table's, such as a class name's nearest neighbour.
+          count: how many items it stands for.
+
+        Raises:
+          DataError: the policy is to stop at such findings.
+        """
+        reason = REASONS[code]
+        if self._stops(reason.severity):
+            hint = SKIP_HINT if reason.severity is _AMBIGUOUS else "--on_error fix repairs such."
+            cure = fix or reason.fix
+            raise DataError(
+                reason.text if reason.severity is _AMBIGUOUS else f"Found: {reason.text}.",
+                where=where,
+                found=found,
+                fix=f"{cure} {hint}".strip(),
+            )
+        tally = self._tallies.setdefault(code, _Tally())
+        tally.count += count
+        if len(tally.examples) < EXAMPLES:
+            text = f"{where}: {found}" if found is not None else str(where)
+            tally.examples.append(readable(text))
+
+    def merge(self, other: "Findings") -> None:
+        """Adds what another collected, such as in a worker process."""
+        for code, theirs in other._tallies.items():
+            ours = self._tallies.setdefault(code, _Tally())
+            ours.count += theirs.count
+            ours.examples = (ours.examples + theirs.examples)[:EXAMPLES]
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Mapping[str, Any]]) -> "Findings":
+        """The findings of which `as_dict` was stored; codes of other versions are left out."""
+        findings = cls()
+        for code, tally in stored.items():
+            if code in REASONS:
+                findings._tallies[code] = _Tally(tally["count"], list(tally["examples"]))
+        return findings
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Reason code -> how often, in the table's order."""
+        return {code: self._tallies[code].count for code in REASONS if code in self._tallies}
+
+    def as_dict(self) -> dict[str, dict[str, object]]:
+        """What report.json holds: reason code -> severity, text, count and examples."""
+        return {
+            code: {
+                "severity": REASONS[code].severity.value,
+                "text": REASONS[code].text,
+                "count": count,
+                "examples": self._tallies[code].examples,
+            }
+            for code, count in self.counts.items()
+        }
+
+    def _stops(self, severity: Severity) -> bool:
+        if severity is _AMBIGUOUS:
+            return self.on_error != "skip"
+        return severity is _FIX and self.on_error == "fail"

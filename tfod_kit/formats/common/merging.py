@@ -1,0 +1,133 @@
+"""Joins the parts of a data set: ids that are unique in it, and one label map."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tfod_kit.core import labels
+from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.core.labels import LabelMap
+from tfod_kit.errors import DataError, did_you_mean
+from tfod_kit.formats.base import Context, Part, Source
+from tfod_kit.formats.common.findings import Findings
+from tfod_kit.io.files import readable
+
+Read = list[tuple[Source, list[ImageAnnotation]]]
+
+
+def unique(read: Read, context: Context) -> Read:
+    """Makes source ids unique: by their split's or part's name where they are not, else by path.
+
+    An image that stands in several splits keeps its id; one that is annotated twice in one part is
+    a finding.
+    """
+    read = [(source, list(map(_named, part))) for source, part in read]
+    names = [source.split for source, _ in read]
+    by_split = None not in names and len(set(names)) == len(names)
+    read = _renamed(
+        read, lambda source, a: f"{source.split if by_split else source.name}/{a.source_id}"
+    )
+    read = _renamed(read, lambda _, a: context.name(a.path))
+    return [(source, _once(source, part, context)) for source, part in read]
+
+
+def _named(annotation: ImageAnnotation) -> ImageAnnotation:
+    """The annotation with an id that can be stored."""
+    source_id = readable(annotation.source_id)
+    same = source_id == annotation.source_id
+    return annotation if same else replace(annotation, source_id=source_id)
+
+
+def _renamed(read: Read, rename: Callable[[Source, ImageAnnotation], str]) -> Read:
+    """The annotations, with new source ids where several images have one."""
+    if len({a.source_id for _, part in read for a in part}) == sum(len(part) for _, part in read):
+        return read
+    owners: dict[str, set[Path]] = {}
+    for _, part in read:
+        for annotation in part:
+            owners.setdefault(annotation.source_id, set()).add(annotation.path)
+    several = {name for name, paths in owners.items() if len(paths) > 1}
+    if not several:
+        return read
+    return [
+        (
+            source,
+            [
+                replace(a, source_id=rename(source, a)) if a.source_id in several else a
+                for a in part
+            ],
+        )
+        for source, part in read
+    ]
+
+
+def _once(source: Source, part: list[ImageAnnotation], context: Context) -> list[ImageAnnotation]:
+    """The annotations less the second of one image."""
+    if len({annotation.source_id for annotation in part}) == len(part):
+        return part
+    kept: dict[str, ImageAnnotation] = {}
+    for annotation in part:
+        if annotation.source_id in kept:
+            context.findings.add("image_twice", source.name, annotation.source_id)
+        else:
+            kept[annotation.source_id] = annotation
+    return list(kept.values())
+
+
+def note_unannotated(read: Read, context: Context) -> None:
+    """Counts the images below the data set's folder that nothing annotates."""
+    paths = [annotation.path for _, part in read for annotation in part]
+    # Most are the very objects that the index found: to compare paths by their text takes longer.
+    same = set(map(id, paths))
+    others = [path for path in context.images.paths if id(path) not in same]
+    annotated = set(paths) if others else set()
+    for path in others:
+        if path not in annotated:
+            context.findings.add("image_without_annotation", context.name(path))
+
+
+def label_map(parts: Sequence[Part], read: Read, findings: Findings) -> LabelMap:
+    """The data set's own classes and ids, and after them, sorted, the names that have none.
+
+    Ids are numbered anew where parts contradict each other, and shifted to start at 1 or above.
+    """
+    names = {label for _, part in read for a in part for label in a.labels}
+    declared = {pair for part in parts for pair in part.ids.items()}
+    own = dict(sorted(declared, key=lambda pair: (pair[1], pair[0])))
+    if not own and not names:
+        raise DataError(
+            "No object has a class.",
+            expected="at least one object, or a list of classes",
+            fix="Annotate an object, or give --label_map FILE.",
+        )
+    if len(declared) > len(own) or len(set(own.values())) < len(own):
+        findings.add("ids_renumbered", "the data set", "its parts contradict each other")
+        return labels.from_names(sorted({*own, *names}))
+    lowest = min(own.values(), default=1)
+    if lowest < 1:
+        findings.add("ids_renumbered", "the data set", f"ids from {lowest} moved up to 1")
+        own = {name: number + 1 - lowest for name, number in own.items()}
+    following = max(own.values(), default=0) + 1
+    return LabelMap(own | {n: i for i, n in enumerate(sorted(names - own.keys()), following)})
+
+
+def known(
+    part: list[ImageAnnotation], classes: LabelMap, findings: Findings
+) -> list[ImageAnnotation]:
+    """The annotations less the objects whose class the label map lacks."""
+    result = []
+    for annotation in part:
+        unknown = [label for label in annotation.labels if label not in classes]
+        if not unknown:
+            result.append(annotation)
+            continue
+        for label in unknown:
+            findings.add(
+                "class_unknown",
+                annotation.source_id,
+                repr(label),
+                fix=f"{did_you_mean(label, classes)} Add it to the label map, or rename it.",
+            )
+        kept = tuple(item for item in annotation.objects if item.label in classes)
+        result.append(replace(annotation, objects=kept))
+    return result

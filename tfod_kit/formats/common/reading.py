@@ -1,0 +1,206 @@
+"""What the readers share: files that may be hostile, images by name, sizes, outlines.
+
+Every fault of a file is a finding, never a traceback: a reader that gets None has been told that
+the file is to be left out.
+"""
+
+import codecs
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import Polygons
+from tfod_kit.core.boxes import Box
+from tfod_kit.errors import DataError
+from tfod_kit.formats.base import Context
+from tfod_kit.records import images
+
+MAX_SIDE = 1_000_000  # px; a declared size beyond is no size
+
+T = TypeVar("T")
+
+_LARGE = 100 << 20  # bytes; about half a second
+
+_UNREADABLE = "annotation_unreadable"
+
+
+def json(path: Path, kind: type[T], context: Context) -> T | None:
+    """A JSON file's content; None when it cannot be read and that may be skipped."""
+    try:
+        data = path.read_bytes()
+        if len(data) > _LARGE:
+            # It is decoded in one go, of which nothing can be told until it is over.
+            print(f"Reading {path.name}, {len(data) / 1e6:,.0f} MB", file=sys.stderr, flush=True)
+        return msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8), type=kind)
+    except (msgspec.MsgspecError, OSError, ValueError, RecursionError) as error:
+        context.findings.add(_UNREADABLE, context.name(path), error)
+        return None
+
+
+def xml(path: Path, tag: str, context: Context) -> Any:
+    """An XML file's root element, which has that tag; None as `json`.
+
+    Nothing outside the file is read, and nothing inside it grows: no entities, network or DTD.
+    """
+    from lxml import etree
+
+    try:
+        with path.open("rb", buffering=0) as stream:
+            root = etree.fromstring(stream.readall(), _xml_parser())
+    except (etree.XMLSyntaxError, OSError, ValueError, LookupError) as error:
+        line = f":{error.lineno}" if isinstance(error, etree.XMLSyntaxError) else ""
+        said = getattr(error, "msg", None) or str(error) or type(error).__name__
+        context.findings.add(_UNREADABLE, f"{context.name(path)}{line}", said)
+        return None
+    if root.tag != tag:
+        context.findings.add(_UNREADABLE, context.name(path), f"<{root.tag}> instead of <{tag}>")
+        return None
+    entity = next(root.iter(etree.Entity), None)
+    if entity is not None:
+        where = f"{context.name(path)}:{entity.sourceline}"
+        context.findings.add(_UNREADABLE, where, f"the entity {entity.text}: not read")
+        return None
+    dtd = root.getroottree().docinfo.internalDTD
+    if dtd is not None and any(True for _ in dtd.iterentities()):
+        # Those in attributes are replaced by the parser whatever it is told.
+        found = "a DOCTYPE with entities: not read"
+        context.findings.add(_UNREADABLE, context.name(path), found)
+        return None
+    return root
+
+
+@cache
+def _xml_parser() -> Any:
+    from lxml import etree
+
+    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+
+
+def text(path: Path, context: Context) -> str | None:
+    """A text file's content, UTF-8 or UTF-16 with its mark; None as `json`."""
+    try:
+        data = path.read_bytes()
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return data.decode("utf-16" if wide else "utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        context.findings.add(_UNREADABLE, context.name(path), error)
+        return None
+
+
+def image_file(
+    named: str,
+    near: Path,
+    split: str | None,
+    where: str,
+    context: Context,
+    *,
+    stem: str = "",
+    embedded: Path | None = None,
+) -> Path | None:
+    """The image that an annotation names; None when there is none, or several, which is a finding.
+
+    Only files below the image folder are ever found: the folders of `named` choose among images of
+    one name and lead nowhere.
+
+    Args:
+      named: a file name or path as the annotation spells it.
+      near: the annotation file.
+      split: its split.
+      where: the place in the annotation, for messages.
+      context: finds images.
+      stem: a name without extension to look for when `named` is not there.
+      embedded: the picture inside the annotation file, taken when none has that very name.
+    """
+    found = context.images.by_name(named, near, split)
+    if not found and embedded is None:
+        last = named.replace("\\", "/").rsplit("/", 1)[-1]
+        for candidate in dict.fromkeys((last, last.rsplit(".", 1)[0], stem)):
+            found = found or (context.images.by_stem(candidate, near, split) if candidate else [])
+    if len(found) == 1:
+        return found[0]
+    if embedded is not None:
+        return embedded
+    if found:
+        context.findings.add("image_several", where, ", ".join(map(context.name, found)))
+    else:
+        context.findings.add("image_missing", where, named or stem)
+    return None
+
+
+def size(
+    width: float | None, height: float | None, image: Path, where: str, context: Context
+) -> tuple[int, int] | None:
+    """The declared (width, height) in px, or the measured one where none is declared."""
+    if width and height and 0.5 < width <= MAX_SIDE and 0.5 < height <= MAX_SIDE:
+        return round(width), round(height)
+    measured = measured_size(image, context)
+    if measured is not None:
+        context.findings.add("size_missing", where, f"{measured[0]}x{measured[1]} measured")
+    return measured
+
+
+def measured_size(image: Path, context: Context) -> tuple[int, int] | None:
+    """The image's (width, height) in px as seen; None when it is none, which is a finding."""
+    try:
+        return images.size(image)
+    except DataError as error:
+        context.findings.add("image_unusable", context.name(image), error.found)
+        return None
+
+
+def number(text: object) -> float:
+    """The number that a text stands for. Raises ValueError when it is none, or not finite."""
+    try:
+        value = float(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{str(text)[:40]!r} is no number")
+    return value
+
+
+def flag(text: str | None) -> bool:
+    """Whether a text says yes; a missing or empty one says no."""
+    return (text or "").strip().lower() in ("1", "1.0", "true", "yes")
+
+
+def name(text: object) -> str:
+    """A class name with single spaces and none around it."""
+    return " ".join(str(text).split())
+
+
+def ring(points: Iterable[Sequence[float]]) -> tuple[float, ...]:
+    """(x0, y0, x1, y1, ...) of points (x, y)."""
+    return tuple(value for x, y in points for value in (x, y))
+
+
+def around(mask: Polygons, width: int, height: int) -> Box:
+    """The box that encloses outlines in pixels."""
+    xs = [x for outline in mask.rings for x in outline[::2]]
+    ys = [y for outline in mask.rings for y in outline[1::2]]
+    return boxes.from_pixels(min(xs), min(ys), max(xs), max(ys), width=width, height=height)
+
+
+def turned(
+    corners: Iterable[tuple[float, float]], degrees: float, x: float, y: float
+) -> tuple[tuple[float, float], ...]:
+    """Points turned clockwise (as seen, y down) about (x, y), all in pixels."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return tuple(
+        (x + (px - x) * cos - (py - y) * sin, y + (px - x) * sin + (py - y) * cos)
+        for px, py in corners
+    )
+
+
+def ellipse(
+    x: float, y: float, rx: float, ry: float, degrees: float = 0.0
+) -> tuple[tuple[float, float], ...]:
+    """The outline of an ellipse in pixels, as 64 points: within 0.13% of its radius."""
+    steps = [math.tau * step / 64 for step in range(64)]
+    return turned([(x + rx * math.cos(t), y + ry * math.sin(t)) for t in steps], degrees, x, y)

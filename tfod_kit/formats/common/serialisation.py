@@ -1,0 +1,151 @@
+"""Objects in a few bytes: to be planned with, and to be passed between processes."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tfod_kit.core.annotations import (
+    Deferred,
+    ImageAnnotation,
+    Keypoint,
+    ObjectAnnotation,
+    Polygons,
+    Rle,
+)
+from tfod_kit.core.boxes import Box
+from tfod_kit.io.files import readable
+
+_EDGES = [f"box.{edge.name}" for edge in fields(Box)]
+_OTHERS = [each.name for each in fields(ObjectAnnotation)[2:]]
+_row = attrgetter("label", *_EDGES, *_OTHERS)
+
+
+def pack(objects: Iterable[ObjectAnnotation]) -> bytes:
+    """All that the objects say; the same objects give the same bytes."""
+    return _encode(list(map(_row, objects)))
+
+
+def unpack(content: bytes) -> tuple[ObjectAnnotation, ...]:
+    """The objects of which `pack` made these bytes."""
+    return tuple(map(_object, _decode(content)))
+
+
+def deferred(annotation: ImageAnnotation) -> ImageAnnotation:
+    """The image with its objects packed; as it is where one has keypoints, or there is none."""
+    objects = annotation.objects
+    if not objects or any(item.keypoints for item in objects):
+        return annotation
+    packed: Any = Packed([item.label for item in objects], pack(objects))
+    return ImageAnnotation(
+        annotation.path, annotation.width, annotation.height, annotation.source_id, packed
+    )
+
+
+class _Row(msgspec.Struct, array_like=True, gc=False):
+    """An image with its objects."""
+
+    path: bytes
+    width: int
+    height: int
+    source_id: str
+    labels: list[str]
+    objects: bytes
+    keypoints: bool
+
+
+def pack_images(images: Iterable[ImageAnnotation]) -> bytes:
+    """The images, of which none is deferred, on their way from one process to another."""
+    return _encode_rows(list(map(_row_of, images)))
+
+
+def unpack_images(
+    content: bytes, paths: Mapping[bytes, Path], *, deferring: bool = False
+) -> Iterator[ImageAnnotation]:
+    """The images of which `pack_images` made these bytes.
+
+    Args:
+      paths: known ones by their text; to make one anew takes longer, and more room.
+      deferring: whether to leave objects without keypoints packed.
+    """
+    for row in _decode_rows(content):
+        objects: Any = ()
+        if row.labels and deferring and not row.keypoints:
+            # A data set has a few names, a million times each.
+            objects = Packed(tuple(map(sys.intern, row.labels)), row.objects)
+        elif row.labels:
+            objects = unpack(row.objects)
+        path = paths.get(row.path) or Path(os.fsdecode(row.path))
+        yield ImageAnnotation(path, row.width, row.height, row.source_id, objects)
+
+
+def _row_of(image: ImageAnnotation) -> _Row:
+    objects = image.objects
+    return _Row(
+        os.fsencode(image.path),
+        image.width,
+        image.height,
+        readable(image.source_id),
+        [item.label for item in objects],
+        pack(objects) if objects else b"",
+        any(item.keypoints for item in objects),
+    )
+
+
+class Packed(Deferred):
+    """Objects without keypoints, in the form that `pack` gives them.
+
+    Args:
+      labels: the class of each.
+      content: what `pack` made of them.
+    """
+
+    __slots__ = ("_content", "_labels")
+
+    def __init__(self, labels: Sequence[str], content: bytes) -> None:
+        self._labels, self._content = labels, content
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @property
+    def labels(self) -> Sequence[str]:
+        return self._labels
+
+    @property
+    def content(self) -> bytes:
+        return self._content
+
+    def made(self, findings: Any = None) -> tuple[ObjectAnnotation, ...]:
+        return unpack(self._content)
+
+
+def _object(row: list[Any]) -> ObjectAnnotation:
+    label, ymin, xmin, ymax, xmax, mask, keypoints, *marks = row
+    points = tuple(Keypoint(**point) for point in keypoints)
+    return ObjectAnnotation(label, Box(ymin, xmin, ymax, xmax), _mask(mask), points, *marks)
+
+
+def _mask(stored: Any) -> Polygons | Rle | None:
+    if isinstance(stored, bytes):
+        return Polygons.from_json(stored)
+    if isinstance(stored, list):
+        return Polygons(stored)
+    return None if stored is None else Rle(**stored)
+
+
+def _compact(value: object) -> object:
+    if isinstance(value, Polygons):
+        return value.compact
+    raise NotImplementedError(type(value))
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_compact).encode
+_decode = msgspec.msgpack.Decoder().decode
+_encode_rows = msgspec.msgpack.Encoder().encode
+_decode_rows = msgspec.msgpack.Decoder(list[_Row]).decode

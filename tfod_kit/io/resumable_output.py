@@ -1,0 +1,96 @@
+"""The hidden folder beside the output in which a conversion grows until it is whole.
+
+Its name is the same for every run, so that a run finds what a killed one finished or left behind,
+and so that several jobs can fill one. It becomes the output in one step.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from tfod_kit.errors import UsageError
+from tfod_kit.io import files
+from tfod_kit.io.locking import try_lock
+
+_LOCK = "lock"
+
+
+def folder_of(out: Path) -> Path:
+    """Where the output `out` grows."""
+    return out.parent / f".{out.name}.partial"
+
+
+@contextmanager
+def opened(
+    out: Path, *, shared: bool = False, finished: Callable[[Path], int] = lambda _: 0
+) -> Iterator[Path]:
+    """Yields the folder, made if need be, and locked against other runs while the block lasts.
+
+    When the block fails, the folder is removed unless it holds a finished record file.
+
+    Args:
+      out: the output folder.
+      shared: whether other runs with `shared` may write at the same time.
+      finished: how many record files in the folder a later run can use.
+
+    Raises:
+      UsageError: another run is writing, or the folder cannot be made.
+    """
+    if out.is_file():
+        raise UsageError(
+            "A folder is to be written where a file is.", where=out, fix="Name another folder."
+        )
+    folder = folder_of(out)
+    with files.explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / _LOCK).open("wb")
+    with lock:
+        _take(lock, out, shared)
+        try:
+            yield folder
+        except BaseException as error:
+            kept = finished(folder)
+            if kept:
+                files_ = f"{kept} finished record file{'s' if kept > 1 else ''}"
+                error.add_note(
+                    f"Kept {files_} in {folder}: the same command goes on from there; remove the "
+                    "folder to start anew."
+                )
+            elif not shared:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def clean(folder: Path, wanted: Iterable[str] = ()) -> None:
+    """Removes all but the files of these names: what is of other plans, and of killed writers."""
+    kept = {_LOCK, *wanted}
+    for path in folder.iterdir():
+        if path.name not in kept:
+            path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+
+
+def entries(folder: Path) -> list[str]:
+    """The names of what the output will hold so far, sorted."""
+    return sorted(path.name for path in folder.iterdir() if path.name != _LOCK)
+
+
+def finish(folder: Path, out: Path, beside: Iterable[Path] = ()) -> None:
+    """Makes the folder the output, which it replaces in one step, less the files `beside` in it.
+
+    Raises:
+      UsageError: the output cannot be replaced.
+    """
+    for path in (*beside, folder / _LOCK):
+        path.unlink(missing_ok=True)
+    files.replace_folder(folder, out)
+
+
+def _take(lock: IO[bytes], out: Path, shared: bool) -> None:
+    if not try_lock(lock, shared=shared):
+        raise UsageError(
+            "Another conversion is writing this output.",
+            where=out,
+            fix="Wait for it to end, or name another --out.",
+        )

@@ -1,0 +1,159 @@
+"""Runs tasks in this process or in several, with one progress count over all of them.
+
+Each task does its work alone and in order, so what comes out is the same for any number of
+processes.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tfod_kit.errors import SetupError
+from tfod_kit.io.progress import Progress
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_POLL_S = 0.2
+_TRIES, _TRY_S = 10, 0.002
+
+# Images; below, starting processes costs more than they save.
+FORK_FROM, SPAWN_FROM = 500, 5000
+
+# Set in the worker processes alone: shared counts of units done, whether to give up, and the tasks
+# where they were inherited.
+_done: Any = None
+_stop: Any = None
+_tasks: Sequence[Any] = ()
+
+
+class _Stopped(Exception):
+    """Another task failed; this one's result is of no use any more."""
+
+
+def fork_is_safe() -> bool:
+    """Whether this process may be copied instead of starting others anew, which takes a second.
+
+    Only a process of one thread may: another one's locks would stay locked in the copy for ever.
+    """
+    if sys.platform != "linux":
+        return False
+    for _ in range(_TRIES):
+        try:
+            if len(list(Path("/proc/self/task").iterdir())) == 1:
+                return True
+        except OSError:
+            return False
+        if threading.active_count() > 1:
+            return False
+        time.sleep(_TRY_S)  # a thread that was joined takes a moment more to be gone
+    return False
+
+
+def useful(workers: int, images: int) -> int:
+    """How many of so many processes are worth to be started to write so many images: all, or 1."""
+    # Whether a fork is safe may take a moment to tell, so it is asked only where it matters.
+    pays = images >= SPAWN_FROM or (images >= FORK_FROM and fork_is_safe())
+    return workers if pays else 1
+
+
+def run(
+    work: Callable[[T, Callable[[], None]], R],
+    tasks: Sequence[T],
+    workers: int,
+    shown: AbstractContextManager[Progress],
+) -> list[R]:
+    """The results, in the order of the tasks.
+
+    Args:
+      work: does one task, and calls its second argument for each unit done; importable by name.
+      tasks: what to do; picklable.
+      workers: how many processes; 1 stays in this one.
+      shown: the progress bar, advanced by each unit. It is started here, after the processes: a
+        bar has a thread of its own.
+
+    Raises:
+      SetupError: a worker process died.
+      Exception: whatever the first failing task raised.
+    """
+    if workers <= 1 or len(tasks) <= 1:
+        with shown as bar:
+            return [work(task, bar.advance) for task in tasks]
+    forked = fork_is_safe()
+    context = multiprocessing.get_context("fork" if forked else "spawn")
+    # A fork passes the tasks as they lie in memory; to a process started anew each is sent.
+    inherited = tasks if forked else ()
+    shared = context.Value("q", 0), context.Event(), os.getpid(), inherited
+    with ProcessPoolExecutor(
+        min(workers, len(tasks)), mp_context=context, initializer=_share, initargs=shared
+    ) as executor:
+        futures = [
+            executor.submit(_run_one, work, number if forked else task)
+            for number, task in enumerate(tasks)
+        ]
+        with shown as bar:
+            try:
+                return _collect(futures, shared[0], bar)
+            finally:
+                shared[1].set()
+                executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _share(done: Any, stop: Any, parent: int, tasks: Sequence[Any]) -> None:
+    global _done, _stop, _tasks
+    _done, _stop, _tasks = done, stop, tasks
+    # numpy would start a thread for each core, in each process, and none of its work here has use
+    # for more than one.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Ctrl-C reaches every process of the terminal; the parent alone is to answer it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent was killed, which cannot tell it to."""
+    while os.getppid() == parent:
+        time.sleep(_POLL_S)
+    os._exit(1)
+
+
+def _run_one(work: Callable[[Any, Callable[[], None]], R], task: Any) -> R:
+    return work(_tasks[task] if _tasks else task, _count)
+
+
+def _count() -> None:
+    if _stop.is_set():
+        raise _Stopped
+    with _done.get_lock():
+        _done.value += 1
+
+
+def _collect(futures: list[Future[R]], done: Any, bar: Progress) -> list[R]:
+    waiting: set[Future[R]] = set(futures)
+    before = 0
+    while waiting:
+        finished, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_EXCEPTION)
+        bar.advance(done.value - before)
+        before = done.value
+        if any(future.exception() for future in finished):
+            break
+    try:
+        for future in futures:
+            if future.done():
+                future.result()
+        return [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        raise SetupError(
+            "A worker process died, perhaps for want of memory.",
+            found=str(error),
+            fix="Try again with --workers 1.",
+        ) from error

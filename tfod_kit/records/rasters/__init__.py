@@ -1,0 +1,1 @@
+"""Masks: outlines, run lengths, rows of bits and PNG images."""

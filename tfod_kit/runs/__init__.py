@@ -1,0 +1,1 @@
+"""Run folders: checkpoints, history, the best checkpoint and evaluation results."""
