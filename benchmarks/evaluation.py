@@ -21,9 +21,10 @@ from pathlib import Path
 OURS = """
 import json, sys, time
 from pathlib import Path
-from tfod_kit.cli import evaluate
 from tfod_kit import detectors
 from tfod_kit.engine import runtime
+from tfod_kit.evaluation.record_files import RecordFiles
+from tfod_kit.evaluation.run import measure_records
 from tfod_kit.evaluation.tables import Collector
 runtime.start()
 from object_detection import exporter_lib_v2, model_lib_v2
@@ -35,7 +36,7 @@ def stamped(*args):
 Collector.add = stamped
 start = time.monotonic()
 detector = detectors.load(run)
-found = evaluation.measure(detector, [Path(path) for path in paths], split, out)
+found = measure_records(detector, RecordFiles(tuple(map(Path, paths)), split), out)
 end = time.monotonic()
 average = found.metrics["DetectionBoxes_Precision/mAP"]
 print("RESULT", json.dumps([end - stamps[0], end - start, found.images, average]))

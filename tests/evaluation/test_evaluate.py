@@ -108,7 +108,7 @@ def test_pictures_go_through_in_batches_and_each_is_shown() -> None:
         [labelled(name, truth("cat", BIG)) for name in "abc"],
         ["cat"],
         batch_size=2,
-        seen=lambda example, objects: seen.append(example.truth.source_id),
+        detected=lambda example, objects: seen.append(example.truth.source_id),
     )
     assert detector.batches == [2, 1]
     assert seen == ["a", "b", "c"]

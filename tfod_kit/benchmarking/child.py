@@ -70,7 +70,7 @@ def _pictures(settings: Settings) -> list[Any]:
 
     if settings.records:
         some = itertools.islice(_examples(settings, None), _MOST_PICTURES)
-        return [np.asarray(each.picture) for each in some]
+        return [np.asarray(each.image) for each in some]
     dice = np.random.default_rng(0)
     shape = (settings.height, settings.width, 3)
     return [dice.integers(0, 256, shape, dtype=np.uint8) for _ in range(8)]

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from tfod_kit import benchmarking
-from tfod_kit.cli.evaluate import DEFAULT_SPLIT, records_named
 from tfod_kit.cli.shared import count
+from tfod_kit.evaluation import record_files
 from tfod_kit.io.progress import progress
 
 _DEFAULTS = benchmarking.Settings()
@@ -20,7 +20,11 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="a folder that `tfod convert` wrote, or a pattern of record files: for mAP, and to "
         "detect on (default: noise, and no mAP)",
     )
-    add("--split", default=DEFAULT_SPLIT, help="the records' split (default: %(default)s)")
+    add(
+        "--split",
+        default=record_files.DEFAULT_SPLIT,
+        help="the records' split (default: %(default)s)",
+    )
     add("--limit", type=count, metavar="N", help="measure mAP on the first N pictures")
     add(
         "--batch_sizes",
@@ -42,7 +46,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    records, _ = records_named(args.records, args.split) if args.records else ([], "")
+    records = record_files.named(args.records, args.split).paths if args.records else ()
     settings = benchmarking.Settings(
         records=tuple(map(str, records)),
         width=args.size[0],

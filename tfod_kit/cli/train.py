@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfod_kit import checks, pipeline_config
+from tfod_kit import checks
 from tfod_kit import evaluation as measuring
 from tfod_kit.checks.findings import Level
-from tfod_kit.cli import evaluate, train_levers, train_workers
+from tfod_kit.cli import train_levers, train_workers
 from tfod_kit.cli.check import show
 from tfod_kit.cli.shared import config_path, count, not_negative, positive
 from tfod_kit.errors import UsageError
-from tfod_kit.runs import best_checkpoint, run_folder, training_history
+from tfod_kit.evaluation import run as evaluation_run
+from tfod_kit.runs import best_checkpoint, run_folder
 
 if TYPE_CHECKING:
-    from tfod_kit.detectors import Detector
     from tfod_kit.training.train import TrainResult
 
 
@@ -113,20 +113,13 @@ def run(args: argparse.Namespace) -> int:
     cluster = train_workers.cluster(args)
     if args.local_workers:
         return train_workers.run_local(args.local_workers, path, sys.argv[1:])
-    paths = [] if args.no_evaluate else evaluate.configured_records(pipeline_config.load(path))
+    measure = None if args.no_evaluate else evaluation_run.checkpoint_measure(path)
     best_checkpoint.find_metric(
         _METRICS, args.best_metric
     )  # better said now than after the first hour
     every = args.evaluate_every
     print(f"Training {path.parent} (loading TensorFlow takes some seconds)", flush=True)
     from tfod_kit.training.train import Every, TrainOptions, train
-
-    def measure(detector: "Detector") -> training_history.EvalPoint:
-        split = evaluate.DEFAULT_SPLIT
-        result = evaluate.measure(detector, paths, split, path.parent / "eval")
-        return training_history.eval_point(
-            detector.step or 0, split, result.metrics, result.classes
-        )
 
     options = TrainOptions(
         steps=args.steps,
@@ -146,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
         command=tuple(sys.argv[1:]),
         cluster=cluster,
     )
-    _summarise(train(path, options, measure if paths else None), args.run)
+    _summarise(train(path, options, measure), args.run)
     # Else Python looks through the whole graph for garbage as it ends: seconds, on a busy machine
     # half a minute.
     gc.freeze()

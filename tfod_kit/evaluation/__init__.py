@@ -56,7 +56,9 @@ def evaluate(
     classes: Iterable[str],
     *,
     batch_size: int = 8,
-    seen: Callable[[Example, tuple[ObjectAnnotation, ...]], None] = lambda labelled, found: None,
+    detected: Callable[[Example, tuple[ObjectAnnotation, ...]], None] = lambda example, objects: (
+        None
+    ),
 ) -> Results:
     """Detects on every example and measures the detections against its ground truth.
 
@@ -65,7 +67,7 @@ def evaluate(
     Raises:
       DataError: there are no examples, two share a source_id, or one has a class not in `classes`.
     """
-    return measure(collect(detector, examples, classes, batch_size=batch_size, seen=seen))
+    return measure(collect(detector, examples, classes, batch_size=batch_size, detected=detected))
 
 
 def collect(
@@ -74,7 +76,9 @@ def collect(
     classes: Iterable[str],
     *,
     batch_size: int = 8,
-    seen: Callable[[Example, tuple[ObjectAnnotation, ...]], None] = lambda labelled, found: None,
+    detected: Callable[[Example, tuple[ObjectAnnotation, ...]], None] = lambda example, objects: (
+        None
+    ),
 ) -> Tables:
     """Ground truth and detections of every example.
 
@@ -83,7 +87,7 @@ def collect(
       examples: the labelled pictures; read in batches, so that they need not fit in memory.
       classes: the class names, in the order to report them.
       batch_size: how many pictures are handed to the detector at once.
-      seen: called with each example and what was found in it, for drawing and progress.
+      detected: called with each example and what was found in it, for drawing and progress.
 
     Raises:
       DataError: as `evaluate`.
@@ -92,7 +96,7 @@ def collect(
     for batch in ahead(examples, detector, batch_size):
         for labelled, objects in zip(batch.examples, batch.detect(), strict=True):
             collector.add(labelled.truth, objects)
-            seen(labelled, objects)
+            detected(labelled, objects)
     collector.tables.require_images()
     return collector.tables
 

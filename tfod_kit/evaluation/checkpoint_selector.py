@@ -1,4 +1,4 @@
-"""What comes of measuring a checkpoint: a point of the history, the best one kept, an early end."""
+"""Measures checkpoints during training, keeps the best one and decides when to stop early."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,43 +12,44 @@ Measure = Callable[[Detector], EvalPoint]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was found of one checkpoint.
+class SelectionOutcome:
+    """The evaluation of one checkpoint, as it prints.
 
     Attributes:
-      metric: the full name of what it is judged by.
-      value: None where there was no ground truth to measure.
-      is_best: it is the best so far, and was kept.
-      waited: evaluations in a row without a rise worth the name, this one included.
-      give_up: as many as were to be waited for.
+      metric: the full name of the metric that ranks checkpoints.
+      value: its value; None if there was no ground truth to measure.
+      is_best: whether this checkpoint is the best so far, and was kept.
+      without_improvement: consecutive evaluations without an improvement, this one included.
+      stop: whether `without_improvement` has reached the patience.
     """
 
     metric: str
     value: float | None
     is_best: bool
-    waited: int
-    give_up: bool
+    without_improvement: int
+    stop: bool
 
     def __str__(self) -> str:
         name = self.metric.rpartition("/")[2]
         if self.value is None:
             return f"{name}: nothing to measure"
-        told = "the best so far" if self.is_best else f"no better for {self.waited} evaluations"
-        return f"{name} {self.value:.3f}: {told}"
+        if self.is_best:
+            return f"{name} {self.value:.3f}: the best so far"
+        return f"{name} {self.value:.3f}: no improvement for {self.without_improvement} evaluations"
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """Measures checkpoints and keeps the best.
+class CheckpointSelector:
+    """Measures checkpoints and keeps the best one.
 
-    All that it knows stands in the run folder, so a resumed run judges as if it had never stopped.
+    All state is in the run folder, so a resumed run continues as if it had never stopped.
 
     Attributes:
       folder: the run folder.
       measure: measures a model.
-      metric: the name, or its end, of the metric that counts; higher is better.
-      patience: how many evaluations without a rise end the training; None = never.
-      min_delta: a rise that is no more than this is none.
+      metric: the name of the ranking metric, or the end of it; higher is better.
+      patience: evaluations without an improvement after which training stops; None = never.
+      min_delta: smaller improvements are ignored.
     """
 
     folder: Path
@@ -57,11 +58,11 @@ class Judge:
     patience: int | None = None
     min_delta: float = 0.0
 
-    def judge(self, detector: Detector, prefix: Path) -> Verdict:
-        """Measures the model as it was saved in `prefix`.
+    def evaluate(self, detector: Detector, prefix: Path) -> SelectionOutcome:
+        """Measures the model that was saved in the checkpoint `prefix`.
 
         Raises:
-          UsageError: the evaluation has no such metric, or the disk is full.
+          UsageError: the evaluation does not measure the metric, or the disk is full.
         """
         point = self.measure(detector)
         training_history.append(self.folder, point)
@@ -70,15 +71,15 @@ class Judge:
         is_best = value is not None and self._is_best(metric, value)
         if value is not None and is_best:
             best_checkpoint.keep(self.folder, prefix, metric, value, point.step)
-        waited = self._waited(point.split, metric)
-        give_up = self.patience is not None and waited >= self.patience
-        return Verdict(metric, value, is_best, waited, give_up)
+        waited = self._without_improvement(point.split, metric)
+        stop = self.patience is not None and waited >= self.patience
+        return SelectionOutcome(metric, value, is_best, waited, stop)
 
     def _is_best(self, metric: str, value: float) -> bool:
         known = best_checkpoint.read(self.folder)
         return known is None or known.metric != metric or value > known.value
 
-    def _waited(self, split: str, metric: str) -> int:
+    def _without_improvement(self, split: str, metric: str) -> int:
         points = [
             point for point in training_history.read(self.folder).evals if point.split == split
         ]

@@ -1,7 +1,7 @@
-"""`tfod evaluate RUN --continuous`: measures each checkpoint of a training as it comes.
+"""Measures each checkpoint of a training in another process as it appears.
 
-For a training in another process: one of upstream's, which do not measure on their way, or one that
-shall not wait for it. The training itself may run elsewhere, as long as the folder is shared.
+For trainings that do not measure themselves, such as upstream's, or that should not wait for it.
+The training may run on another machine, as long as the folder is shared.
 """
 
 from collections.abc import Callable
@@ -10,53 +10,54 @@ from typing import TYPE_CHECKING
 
 from tfod_kit.errors import CheckpointError, UsageError
 from tfod_kit.runs import best_checkpoint, checkpoints, run_folder
-from tfod_kit.runs.training_history import EvalPoint
 
 if TYPE_CHECKING:
-    from tfod_kit.detectors import Detector
+    from tfod_kit.evaluation.checkpoint_selector import Measure
 
 DEFAULT_TIMEOUT_S = 3600.0
 
 
 def evaluate(
     run: Path,
-    measure: Callable[["Detector"], EvalPoint],
+    measure: "Measure",
     *,
     label_map: Path | None = None,
     timeout: float = DEFAULT_TIMEOUT_S,
     best_metric: str = best_checkpoint.DEFAULT_METRIC,
+    log: Callable[[str], None],
 ) -> int:
-    """Measures until the training is over, or nothing new has come for `timeout` seconds.
+    """Measures until the training is over, or no checkpoint has appeared for `timeout` seconds.
 
-    Each measurement goes into the run's history, and the best checkpoint is kept in RUN/best.
+    Each measurement is added to the run's history, and the best checkpoint is kept in RUN/best.
 
     Args:
       run: the run folder.
       measure: measures a model.
-      label_map: the names of the classes, where none lies in the run.
+      label_map: the class names, if the run has no label map.
       timeout: seconds to wait for the next checkpoint.
-      best_metric: what the best is known by.
+      best_metric: the metric that ranks checkpoints.
+      log: receives a line for each checkpoint.
 
     Returns:
-      How many checkpoints were measured.
+      Number of checkpoints measured.
 
     Raises:
-      UsageError: `run` is no run folder.
-      CheckpointError: no checkpoint came in time.
+      UsageError: `run` is not a run folder.
+      CheckpointError: no checkpoint appeared in time.
     """
     if not run.is_dir():
         raise UsageError("Only a run folder can be watched.", where=run, fix="Name the run folder.")
     from tfod_kit.detectors.checkpoint import CheckpointDetector, load
-    from tfod_kit.evaluation.checkpoint_selector import Judge
+    from tfod_kit.evaluation.checkpoint_selector import CheckpointSelector
 
-    judge = Judge(run, measure, best_metric)
+    selector = CheckpointSelector(run, measure, best_metric)
     detector: CheckpointDetector | None = None
     count = 0
-    print(f"Watching {run} (until its training is over, or {timeout:g} s pass)", flush=True)
-    coming = checkpoints.watch(
+    log(f"Watching {run} (until its training is over, or {timeout:g} s pass)")
+    appearing = checkpoints.watch(
         run, timeout=timeout, finished=lambda newest: run_folder.is_over(run, newest)
     )
-    for prefix in coming:
+    for prefix in appearing:
         try:
             if detector is None:
                 detector = load(run, label_map=label_map, checkpoint=prefix)
@@ -65,14 +66,14 @@ def evaluate(
         except CheckpointError:
             if prefix in checkpoints.available(run):
                 raise
-            continue  # thrown away for newer ones meanwhile
-        print(f"Step {detector.step or 0:,}: {judge.judge(detector, prefix)}", flush=True)
+            continue  # deleted in favour of newer ones meanwhile
+        log(f"Step {detector.step or 0:,}: {selector.evaluate(detector, prefix)}")
         count += 1
     if not count:
         raise CheckpointError(
-            "No checkpoint came.",
+            "No checkpoint appeared.",
             where=run,
-            found=f"none after {timeout:g} s",
+            found=f"no new checkpoint within {timeout:g} s",
             fix="Start the training (`tfod train`), or wait longer with --timeout.",
         )
     return count

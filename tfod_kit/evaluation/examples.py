@@ -28,26 +28,26 @@ class Example:
 
     Args:
       truth: the ground truth.
-      picture: the pixels, or their encoded bytes, which are decoded when they are first needed.
+      image: the pixels, or their encoded bytes, which are decoded when they are first needed.
       where: for messages: the file and the record.
     """
 
-    __slots__ = ("_data", "_picture", "truth", "where")
+    __slots__ = ("_data", "_image", "truth", "where")
 
     def __init__(
-        self, truth: ImageAnnotation, picture: "Image.Image | bytes", where: str = ""
+        self, truth: ImageAnnotation, image: "Image.Image | bytes", where: str = ""
     ) -> None:
         self.truth = truth
         self.where = where
-        self._data = picture if isinstance(picture, bytes) else b""
-        self._picture = None if isinstance(picture, bytes) else picture
+        self._data = image if isinstance(image, bytes) else b""
+        self._image = None if isinstance(image, bytes) else image
 
     @property
-    def picture(self) -> "Image.Image":
+    def image(self) -> "Image.Image":
         """Raises DataError when the bytes are no picture."""
-        if self._picture is None:
-            self._picture = _decoded(self._data, self.where)
-        return self._picture
+        if self._image is None:
+            self._image = _decoded(self._data, self.where)
+        return self._image
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _ready(labelled: Example, detector: "Detector") -> Any:
     """The picture as the detector wants it."""
     import numpy as np
 
-    pixels = np.asarray(labelled.picture)
+    pixels = np.asarray(labelled.image)
     prepare = getattr(detector, "prepare", None)
     return prepare(pixels) if prepare is not None else pixels
 
@@ -124,8 +124,8 @@ def _decoded(data: bytes, where: str) -> "Image.Image":
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.convert("RGB")
+        with Image.open(io.BytesIO(data)) as opened:
+            return opened.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(
             "A record's picture cannot be read.",

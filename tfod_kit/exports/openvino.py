@@ -69,7 +69,7 @@ def _quantise(model: Any, job: Job) -> None:
     with tempfile.TemporaryDirectory() as named:
         folder = Path(named)
         openvino.save_model(model, folder / FILE, compress_to_fp16=False)
-        images = [np.asarray(item.picture)[None] for item in job.source.examples(job.calibration)]
+        images = [np.asarray(item.image)[None] for item in job.source.examples(job.calibration)]
         np.savez(folder / "pictures.npz", *images)
         # -P: the folder of the program is not to be searched, for it has an openvino.py too.
         program = ["-P", openvino_int8.__file__, folder / FILE, folder / "pictures.npz"]

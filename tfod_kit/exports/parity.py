@@ -230,7 +230,7 @@ def prove(source: "Source", artefact: "Detector", tolerance: Tolerance, pictures
     """
     import numpy as np
 
-    images = [np.asarray(labelled.picture) for labelled in source.examples(pictures)]
+    images = [np.asarray(labelled.image) for labelled in source.examples(pictures)]
     parity = compare(source.detector.detect(images), artefact.detect(images), tolerance)
     if tolerance.map_drop is None:
         return parity

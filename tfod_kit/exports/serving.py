@@ -81,7 +81,7 @@ def _pictures(job: Job) -> list[Any]:
     """Some pictures of the records; a blank one where there are none."""
     from PIL import Image
 
-    found = [labelled.picture for labelled in job.source.examples(_WARM_UPS)]
+    found = [labelled.image for labelled in job.source.examples(_WARM_UPS)]
     return found or [Image.new("RGB", (640, 480))]
 
 

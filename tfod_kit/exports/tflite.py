@@ -149,7 +149,7 @@ def _calibration(job: Job, mean: Any, std: Any) -> Iterator[list[Any]]:
     height, width = _size(job.source.config)
     keeps = _keeps_shape(job.source.config)
     for labelled in job.source.examples(job.calibration):
-        image = np.asarray(labelled.picture)
+        image = np.asarray(labelled.image)
         rows, columns = fitted_size(image, *keeps) if keeps else (height, width)
         pixels = (bilinear(image, rows, columns) - np.array(mean)) / np.array(std)
         padded = np.pad(pixels, ((0, height - rows), (0, width - columns), (0, 0)))

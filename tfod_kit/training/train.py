@@ -7,7 +7,7 @@ from typing import Any
 from tfod_kit import pipeline_config
 from tfod_kit.engine import runtime
 from tfod_kit.errors import CheckpointError, ConfigError, UsageError, first_line
-from tfod_kit.evaluation.checkpoint_selector import Judge, Measure
+from tfod_kit.evaluation.checkpoint_selector import CheckpointSelector, Measure
 from tfod_kit.runs import checkpoints, run_folder
 from tfod_kit.training import batch_size, step_options, workers
 from tfod_kit.training.inputs import check_records, count_readable
@@ -59,7 +59,7 @@ def train(
     step_options.prepare(options.levers)
     strategy = runtime.strategy(options.tpu, several=cluster is not None)
     workers.check_batch(config.train_config.batch_size, strategy, config_path)
-    judge = _judge(config_path.parent, options, measure)
+    selector = _selector(config_path.parent, options, measure)
     every = options.evaluate_every
     images = config.train_config.batch_size * options.levers.accumulate
     with strategy.scope():
@@ -68,16 +68,20 @@ def train(
             config_path,
             strategy,
             options,
-            judge,
+            selector,
             every.steps(records, images) if every is not None else None,
         )
         trainer.restore(resumed)
     return trainer.run(steps)
 
 
-def _judge(folder: Path, options: TrainOptions, measure: Measure | None) -> Judge | None:
+def _selector(
+    folder: Path, options: TrainOptions, measure: Measure | None
+) -> CheckpointSelector | None:
     if measure is not None:
-        return Judge(folder, measure, options.best_metric, options.patience, options.min_delta)
+        return CheckpointSelector(
+            folder, measure, options.best_metric, options.patience, options.min_delta
+        )
     if options.patience is not None or options.evaluate_every is not None:
         raise UsageError(
             "To end early, or to measure at all, the training needs records to measure on.",

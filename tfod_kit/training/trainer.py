@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfod_kit.detectors import Detector, LiveDetector, load
-from tfod_kit.engine import runtime
+from tfod_kit.engine import runtime, summaries
 from tfod_kit.engine.restore import check_whole
 from tfod_kit.errors import CheckpointError, first_line
-from tfod_kit.evaluation.checkpoint_selector import Judge
+from tfod_kit.evaluation.checkpoint_selector import CheckpointSelector
 from tfod_kit.io.progress import Progress, progress
 from tfod_kit.io.signals import StopRequest
 from tfod_kit.runs import best_checkpoint, run_folder, training_history
 from tfod_kit.runs.training_history import TrainPoint
-from tfod_kit.training import diagnosis, summaries
+from tfod_kit.training import diagnosis
 from tfod_kit.training.inputs import Skipped, skipping
 from tfod_kit.training.step import TOTAL_LOSS, Outcome, TrainingStep
 from tfod_kit.training.step_options import Levers
@@ -133,7 +133,7 @@ class Trainer:
       config_path: where it stands; checkpoints go beside it.
       strategy: the tf.distribute strategy.
       options: how to train.
-      judge: measures checkpoints; None = they are not measured.
+      selector: measures checkpoints; None = they are not measured.
       evaluate_every: steps between two measurements; None = at each checkpoint.
     """
 
@@ -143,7 +143,7 @@ class Trainer:
         config_path: Path,
         strategy: Any,
         options: TrainOptions,
-        judge: Judge | None = None,
+        selector: CheckpointSelector | None = None,
         evaluate_every: int | None = None,
     ) -> None:
         self._tf = runtime.start()
@@ -156,7 +156,7 @@ class Trainer:
         self._aside = None if self._leads else tempfile.TemporaryDirectory(prefix="tfod_worker_")
         self._folder = config_path.parent if self._aside is None else Path(self._aside.name)
         self._agreed = Agreement(strategy, several=cluster is not None)
-        self._judge = judge
+        self._selector = selector
         self._evaluate_every = evaluate_every
         self._live: LiveDetector | None = None
         self._skipped = Skipped() if options.skip_bad_records else None
@@ -321,23 +321,23 @@ class Trainer:
         self._told = len(errors)
 
     def _measurement_due(self, step: int, before: int, *, last: bool, saved: bool) -> bool:
-        if self._judge is None:
+        if self._selector is None:
             return False
         every = self._evaluate_every
         return saved if every is None else last or step // every > before // every
 
     def _measure(self, bar: Progress, step: int, prefix: Path) -> bool:
         """Measures the model that was just saved; returns whether to give up."""
-        if self._judge is None:
+        if self._selector is None:
             return False
         give_up = False
         if self._leads:
             averaged = nullcontext() if self._options.cluster else self._step.averaged()
             with bar.paused(), averaged:
-                verdict = self._judge.judge(self._detector(step, prefix), prefix)
+                outcome = self._selector.evaluate(self._detector(step, prefix), prefix)
                 training_history.write_tables(self._folder)
-            bar.say(f"Step {step:,}: {verdict}")
-            give_up = verdict.give_up
+            bar.say(f"Step {step:,}: {outcome}")
+            give_up = outcome.stop
         (give_up,) = self._agreed.any(give_up)
         if give_up:
             bar.say(f"Stopping early: {self._options.patience} evaluations brought no rise")

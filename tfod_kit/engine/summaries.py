@@ -36,13 +36,13 @@ def scalars(target: Any, step: int, values: Mapping[str, float]) -> None:
             tf.summary.scalar(name, value, step=step)
 
 
-def pictures(target: Any, step: int, name: str, images: Iterable["Image.Image"]) -> None:
+def images(target: Any, step: int, name: str, shown: Iterable["Image.Image"]) -> None:
     """Shows pictures under one name at `step`."""
     import numpy as np
 
     tf = runtime.start()
     with target.as_default():
-        for place, image in enumerate(images):
+        for place, image in enumerate(shown):
             tf.summary.image(f"{name}/{place}", np.asarray(image)[None], step=step)
 
 
@@ -73,7 +73,7 @@ def input_images(target: Any, batch: Any, config: Any, step: int) -> None:
         )
         for place in range(min(_INPUT_IMAGES, len(features["image"])))
     ]
-    pictures(target, step, "training_input", shown)
+    images(target, step, "training_input", shown)
 
 
 def _as_picture(pixels: Any) -> "Image.Image":

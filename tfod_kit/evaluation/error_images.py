@@ -63,7 +63,7 @@ def draw(
     return dataclasses.replace(results, worst=tuple(rows[FOLDER]), samples=tuple(rows[SAMPLES]))
 
 
-def pictures_in(folder: Path, wanted: Sequence[ImageErrors]) -> Iterator[tuple[str, "Image.Image"]]:
+def find_images(folder: Path, wanted: Sequence[ImageErrors]) -> Iterator[tuple[str, "Image.Image"]]:
     """The pictures of that name in a folder, searched to any depth where the path is not right.
 
     Raises:

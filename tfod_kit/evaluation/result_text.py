@@ -1,4 +1,4 @@
-"""What `tfod evaluate` prints of its results."""
+"""The text of an evaluation's results, as `tfod evaluate` prints it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -27,8 +27,7 @@ _PROTOCOL_NAMES = {
 
 
 def lines(results: Results) -> Iterator[str]:
-    """The figures in short: for people, not for programs, which read the document."""
-    yield ""
+    """The main figures, for people; programs read the JSON document."""
     yield from _classes(results.classes)
     yield ""
     yield from _averages(results.metrics)
