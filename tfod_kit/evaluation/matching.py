@@ -5,6 +5,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tfod_kit.core import overlap
 from tfod_kit.evaluation.tables import Row, Tables
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
-    Floats = NDArray[np.float64]
+    Floats = NDArray[np.floating[Any]]
     Bools = NDArray[np.bool_]
 
 RIGHT_IOU = 0.5  # from here on a detection is right
@@ -172,9 +173,9 @@ def _pairs(
     parts = []
     for some, objects in zip(one, other, strict=True):
         if len(some) and len(objects):
-            overlap = _iou(found["box"][some], truth["box"][objects], crowd[objects])
-            near = np.nonzero(overlap >= NEAR_IOU)
-            parts.append((some[near[0]], objects[near[1]], overlap[near]))
+            ious = _iou(found["box"][some], truth["box"][objects], crowd[objects])
+            near = np.nonzero(ious >= NEAR_IOU)
+            parts.append((some[near[0]], objects[near[1]], ious[near]))
     if not parts:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
     first, second, iou = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -191,21 +192,21 @@ def _by_image(image: "Ints", images: int) -> list["Ints"]:
 
 
 def _iou(found: "Floats", truth: "Floats", crowd: "Bools") -> "Floats":
-    """[F, T] of boxes (x, y, width, height); over a crowd, the share of the detection that lies in
-    it."""
+    """[F, T] IoU of boxes (x, y, width, height) in px, as COCOeval computes it.
+
+    The areas are width times height, not differences of corners: at a threshold the last bit
+    decides. For a crowd it is the fraction of the detection inside the crowd.
+    """
     import numpy as np
 
-    one, other = found[:, None, :], truth[None, :, :]
-    with np.errstate(all="ignore"):  # boxes beyond all measure overlap nothing
-        return _overlap(one, other, crowd)
+    with np.errstate(all="ignore"):  # boxes of absurd size overlap nothing
+        shared = overlap.intersection(_corners(found)[:, None], _corners(truth)[None, :])
+        area, truth_area = found[:, None, 2:].prod(axis=-1), truth[None, :, 2:].prod(axis=-1)
+        whole = np.where(crowd[None, :], area, area + truth_area - shared)
+        return overlap.ratio(shared, whole)
 
 
-def _overlap(one: "Floats", other: "Floats", crowd: "Bools") -> "Floats":
+def _corners(boxes: "Floats") -> "Floats":
     import numpy as np
 
-    low = np.maximum(one[..., :2], other[..., :2])
-    high = np.minimum(one[..., :2] + one[..., 2:], other[..., :2] + other[..., 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=-1)
-    area, its = np.prod(one[..., 2:], axis=-1), np.prod(other[..., 2:], axis=-1)
-    whole = np.where(crowd[None, :], area, area + its - shared)
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfod_kit.inspection.measure import Floats, Ints, Measured
+from tfod_kit.core import overlap
+from tfod_kit.inspection.measure import Ints, Measured
 
 TINY_PX = 4.0  # of the shorter side: less than a cell of any feature map can tell
 FULL_SHARE = 0.95
@@ -114,7 +115,7 @@ def _doubled(measured: Measured, crowd: Ints) -> tuple[Ints, Ints]:
     other = np.zeros(len(measured.boxes), bool)
     for first, last in _spans(measured):
         boxes, labels = measured.boxes[first:last], measured.label[first:last]
-        same = np.triu(_iou(boxes) >= SAME_IOU, 1)
+        same = np.triu(overlap.pairwise_iou(boxes, boxes) >= SAME_IOU, 1)
         same[crowd[first:last]] = False
         rows, columns = np.nonzero(same)
         alike = labels[rows] == labels[columns]
@@ -129,11 +130,3 @@ def _spans(measured: Measured) -> Iterator[tuple[int, int]]:
     for end, count in zip(ends, measured.counts, strict=True):
         if count > 1:
             yield int(end - count), int(end)
-
-
-def _iou(boxes: Floats) -> Floats:
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return shared / np.maximum(area[:, None] + area[None, :] - shared, 1e-12)

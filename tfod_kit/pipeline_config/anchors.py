@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfod_kit import pipeline_config
+from tfod_kit.core import overlap
 from tfod_kit.pipeline_config import PipelineConfig
 
 # The first feature map of the SSDs whose anchors follow the maps' sizes has a stride of 16 px.
@@ -73,19 +74,15 @@ def best_overlaps(boxes: Any, made: Sequence[Grid]) -> Any:
     import numpy as np
 
     boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    size = boxes[:, 2:] - boxes[:, :2]
-    centre = boxes[:, :2] + size / 2
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     best = np.zeros(len(boxes))
     for grid in made:
         stride, offset = np.asarray(grid.stride), np.asarray(grid.offset)
         last = np.asarray((grid.rows - 1, grid.columns - 1))
         nearest = np.clip(np.rint((centre - offset) / stride), 0, last) * stride + offset
         for anchor in np.asarray(grid.sizes):
-            low = np.maximum(boxes[:, :2], nearest - anchor / 2)
-            high = np.minimum(boxes[:, 2:], nearest + anchor / 2)
-            shared = np.clip(high - low, 0, None).prod(axis=1)
-            union = size.prod(axis=1) + anchor.prod() - shared
-            best = np.maximum(best, shared / np.maximum(union, 1e-9))
+            anchors = np.concatenate([nearest - anchor / 2, nearest + anchor / 2], axis=1)
+            best = np.maximum(best, overlap.iou(boxes, anchors))
     return best
 
 

@@ -1,9 +1,10 @@
-"""Which detections are of one object: overlap as matrices, and greedy suppression."""
+"""Which detections are of one object: greedy non-maximum suppression."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from tfod_kit.core.annotations import ObjectAnnotation
+from tfod_kit.core.overlap import pairwise_iou
 
 
 def suppressed(
@@ -19,7 +20,8 @@ def suppressed(
     if len(objects) < 2:
         return tuple(objects)
     ordered = sorted(objects, key=lambda item: -(item.score or 0.0))
-    shared = iou(corners(ordered)) > limit
+    boxes = corners(ordered)
+    shared = pairwise_iou(boxes, boxes) > limit
     if not across:
         shared &= same_class(ordered)
     kept: list[int] = []
@@ -46,30 +48,3 @@ def same_class(objects: Sequence[ObjectAnnotation]) -> Any:
 
     names = np.array([item.label for item in objects])
     return names[:, None] == names[None, :]
-
-
-def shared_area(boxes: Any) -> tuple[Any, Any]:
-    """The area that each two boxes share, [N, N], and each box's own, [N]."""
-    import numpy as np
-
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    sides = np.maximum(high - low, 0)
-    own = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    return sides[..., 0] * sides[..., 1], own[:, 0] * own[:, 1]
-
-
-def iou(boxes: Any) -> Any:
-    """Intersection over union of each two, [N, N]."""
-    import numpy as np
-
-    shared, own = shared_area(boxes)
-    return shared / np.maximum(own[:, None] + own[None, :] - shared, 1e-12)
-
-
-def inside(boxes: Any) -> Any:
-    """The share of the smaller of each two boxes that lies in the other, [N, N]."""
-    import numpy as np
-
-    shared, own = shared_area(boxes)
-    return shared / np.maximum(np.minimum(own[:, None], own[None, :]), 1e-12)

@@ -14,6 +14,7 @@ from typing import Any
 
 from tfod_kit.core.annotations import Keypoint, ObjectAnnotation, Rle
 from tfod_kit.core.boxes import Box, enclosing
+from tfod_kit.core.overlap import pairwise_containment, pairwise_iou
 from tfod_kit.prediction import overlap
 
 _EDGE = 0.015  # of a tile's side: a box that ends so near its edge may go on beyond it
@@ -223,7 +224,8 @@ def _united(rows: list[_Seen]) -> list[ObjectAnnotation]:
 
     ordered = sorted(rows, key=rank)
     boxes = overlap.corners([row.item for row in ordered])
-    same, within = overlap.iou(boxes) > _DUPLICATE, overlap.inside(boxes) > _PIECE
+    same = pairwise_iou(boxes, boxes) > _DUPLICATE
+    within = pairwise_containment(boxes) > _PIECE
     kept: list[int] = []
     for place, row in enumerate(ordered):
         before = same[place] if row.whole else same[place] | within[place]
