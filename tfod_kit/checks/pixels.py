@@ -1,13 +1,13 @@
 """Decodes pictures to the last pixel, on all cores, while the records are read."""
 
 import io
-import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
 from tfod_kit.checks.findings import Findings, Place
+from tfod_kit.io import hardware
 from tfod_kit.records import images
 
 # Pillow tries no other decoder than the one that the first bytes ask for.
@@ -26,7 +26,7 @@ class PixelCheck:
         self._findings = findings
         self._waiting: deque[tuple[Place, Future[str]]] = deque()
         # Threads, since the decoders let go of Python's lock.
-        self._pool = ThreadPoolExecutor(os.cpu_count())
+        self._pool = ThreadPoolExecutor(hardware.cores())
 
     def __enter__(self) -> Self:
         return self

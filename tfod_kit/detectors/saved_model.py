@@ -9,7 +9,7 @@ from tfod_kit.detectors.base import BatchDetector
 from tfod_kit.detectors.objects import OUTPUTS
 from tfod_kit.engine import runtime
 from tfod_kit.errors import CheckpointError, UsageError, first_line
-from tfod_kit.io.capture_output import quiet
+from tfod_kit.io.capture_output import capture_output
 from tfod_kit.records import example
 
 EXPECTED = "a folder with a SavedModel"
@@ -89,7 +89,7 @@ def _frozen(model: Any, signature: Any) -> Callable[..., Mapping[str, Any]]:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     try:
-        with quiet():  # it tells how many GPUs it found, at a level that nothing turns off
+        with capture_output():  # it tells how many GPUs it found, at a level that nothing turns off
             made = convert_variables_to_constants_v2(signature)
     except (ValueError, KeyError, NotImplementedError):
         # The signature holds its variables weakly: the model has to stay.

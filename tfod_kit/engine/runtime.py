@@ -6,6 +6,7 @@ from typing import Any
 
 from tfod_kit import compat
 from tfod_kit.errors import SetupError, UsageError, first_line
+from tfod_kit.io import hardware
 
 
 def start() -> ModuleType:
@@ -75,11 +76,9 @@ def as_written(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def describe_devices() -> str:
     """Names what the work will run on, such as "2 x GPU" or "CPU (2 cores)"."""
-    import os
-
     tf = start()
     gpus = len(tf.config.list_physical_devices("GPU"))
-    return f"{gpus} x GPU" if gpus else f"CPU ({os.cpu_count()} cores)"
+    return f"{gpus} x GPU" if gpus else f"CPU ({hardware.cores()} cores)"
 
 
 def _tpu_strategy(tf: ModuleType, tpu: str) -> Any:

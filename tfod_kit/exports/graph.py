@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfod_kit.detectors.objects import OUTPUTS
 from tfod_kit.engine import runtime
-from tfod_kit.io.capture_output import quiet
+from tfod_kit.io.capture_output import capture_output
 
 if TYPE_CHECKING:
     from tfod_kit.exports.job import Source
@@ -42,6 +42,6 @@ def module(source: "Source") -> Any:
 def save(source: "Source", folder: Path) -> None:
     """Writes the module as a SavedModel whose one signature is `detect`."""
     tf = runtime.start()
-    with quiet():
+    with capture_output():
         concrete = source.graph.detect.get_concrete_function()
         tf.saved_model.save(source.graph, str(folder), signatures=concrete)

@@ -8,7 +8,7 @@ from tfod_kit.detectors.onnx import FILE, LABELS
 from tfod_kit.errors import SetupError, first_line
 from tfod_kit.exports.job import Job
 from tfod_kit.io import files
-from tfod_kit.io.capture_output import quiet
+from tfod_kit.io.capture_output import capture_output
 
 # The newest that tf2onnx 1.17 knows.
 _OPSET = 18
@@ -23,7 +23,7 @@ def write(job: Job) -> None:
     """
     detect = job.source.graph.detect
     try:
-        with quiet():
+        with capture_output():
             model = _converted(detect)
     except Exception as error:  # tf2onnx raises whatever its parts raise
         raise SetupError(

@@ -13,7 +13,7 @@ from tfod_kit.detectors.openvino import FILE, LABELS
 from tfod_kit.errors import SetupError
 from tfod_kit.exports import environment, openvino_int8
 from tfod_kit.exports.job import Job
-from tfod_kit.io.capture_output import quiet
+from tfod_kit.io.capture_output import capture_output
 
 # It wants an older numpy than the stack's, and 400 MB, so that it has an environment of its own.
 _NNCF = "nncf==3.4.0"
@@ -29,7 +29,7 @@ def write(job: Job) -> None:
     import openvino
 
     try:
-        with quiet(), _unreported():
+        with capture_output(), _unreported():
             model = openvino.convert_model(str(job.source.saved_model))
     except RuntimeError as error:
         raise SetupError(

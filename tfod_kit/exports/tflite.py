@@ -14,7 +14,7 @@ from tfod_kit.engine.restore import matched
 from tfod_kit.errors import ConfigError, SetupError, first_line
 from tfod_kit.exports.job import Job, Source
 from tfod_kit.io import files
-from tfod_kit.io.capture_output import quiet
+from tfod_kit.io.capture_output import capture_output
 
 _SIGNATURE = "serving_default"
 
@@ -86,7 +86,7 @@ def write(job: Job) -> None:
 def _save(source: Source, folder: Path) -> None:
     """Writes the SavedModel that the converter starts from."""
     tf = runtime.start()
-    with quiet():
+    with capture_output():
         module = _module(source)
         spec = tf.TensorSpec(module.input_shape(), tf.float32, name="input")
         concrete = module.inference_fn.get_concrete_function(spec)
@@ -131,7 +131,7 @@ def _converted(job: Job, folder: str, mean: Any, std: Any) -> bytes:
         converter.inference_input_type = tf.dtypes.as_dtype(taken)
         converter.inference_output_type = tf.dtypes.as_dtype(given or "float32")
     try:
-        with quiet():
+        with capture_output():
             return bytes(converter.convert())
     except Exception as error:  # the converter raises its own kinds, and plain Exception
         raise SetupError(

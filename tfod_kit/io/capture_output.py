@@ -12,7 +12,7 @@ _SHOWN = 20  # lines
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def capture_output() -> Iterator[None]:
     """Sends standard output and error, of Python and of libraries, nowhere until the block ends.
 
     What was said last goes with an error that escapes, as a note.
