@@ -18,7 +18,7 @@ from tfod_kit.errors import CheckpointError, ConfigError, DataError, UsageError
 from tfod_kit.records import example, shards
 from tfod_kit.records.images import EncodedImage
 from tfod_kit.zoo import cache, catalog
-from tfod_kit.zoo.download import Wishes
+from tfod_kit.zoo.download import DownloadOptions
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "zoo"
 COCO_POINTS = (
@@ -404,8 +404,8 @@ def packed(tmp_path, monkeypatch):
 
 
 def test_pretrained_starts_from_the_zoos_weights(planned, packed, tmp_path):
-    wishes = Wishes(mirror=str(packed.parent))
-    result = planned(model="fpnlite", pretrained=True, wishes=wishes)
+    options = DownloadOptions(mirror=str(packed.parent))
+    result = planned(model="fpnlite", pretrained=True, download=options)
     folder = tmp_path / "cache" / "zoo" / catalog.find("fpnlite").archive
     training = result.config.train_config
     assert training.fine_tune_checkpoint == str(folder / "checkpoint" / "ckpt-0")

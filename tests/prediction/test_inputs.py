@@ -12,6 +12,7 @@ import pytest
 from samples import encoded, picture
 
 from tfod_kit.errors import DataError, UsageError
+from tfod_kit.io import http
 from tfod_kit.prediction import fetch, inputs
 from tfod_kit.prediction.inputs import Input, Video
 
@@ -145,7 +146,7 @@ def test_an_address_is_fetched_whole(server: str, tmp_path: Path) -> None:
     ("page", "said"),
     [
         ("page", "text/html"),
-        ("cut", "bytes came"),
+        ("cut", "broke at"),
         ("away", "forwards to ftp:"),
         ("absent", "Not Found"),
     ],
@@ -159,12 +160,11 @@ def test_what_an_address_should_not_give(server: str, tmp_path: Path, page: str,
 def test_too_large_and_too_slow_are_refused(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "MOST_PICTURE_BYTES", 100)
+    monkeypatch.setattr(fetch, "IMAGE_LIMITS", http.Limits(100))
     with pytest.raises(DataError, match="more than 0 MB"):
         fetch.fetch(f"{server}/a.jpg", tmp_path / "got.jpg")
-    monkeypatch.setattr(fetch, "MOST_PICTURE_BYTES", 10**6)
-    monkeypatch.setattr(fetch, "_PICTURE_S", -1.0)
-    with pytest.raises(DataError, match="not done after"):
+    monkeypatch.setattr(fetch, "IMAGE_LIMITS", http.Limits(10**6, seconds=-1.0))
+    with pytest.raises(DataError, match="not complete after"):
         fetch.fetch(f"{server}/a.jpg", tmp_path / "got.jpg")
 
 

@@ -14,7 +14,9 @@ import pytest
 from archive_server import Behaviour, serving
 
 from tfod_kit.errors import CheckpointError, UsageError
-from tfod_kit.zoo import archives, cache, download, fetch
+from tfod_kit.io import http
+from tfod_kit.zoo import archives, cache, download
+from tfod_kit.zoo.download import DownloadOptions
 
 NAME = "ssd_mobilenet_v2_320x320_coco17_tpu-8"
 ARCHIVE = archives.archives()[NAME]
@@ -24,7 +26,7 @@ FILES = {
     "checkpoint/ckpt-0.index": b"index",
     "checkpoint/ckpt-0.data-00000-of-00001": CHECKPOINT,
 }
-QUICK = fetch.Patience(tries=3, pause=0.01)
+QUICK = http.Patience(tries=3, pause=0.01)
 
 
 def packed(files=FILES, folder=NAME) -> bytes:
@@ -52,8 +54,9 @@ def own_cache(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def obtain(mirror, **wishes):
-    return download.obtain(ARCHIVE, download.Wishes(mirror=mirror, patience=QUICK, **wishes))
+def obtain(mirror, **options):
+    wanted = DownloadOptions(mirror=mirror, patience=QUICK, **options)
+    return download.obtain(ARCHIVE, wanted)
 
 
 def leftovers() -> set[str]:
@@ -274,7 +277,7 @@ def test_a_local_mirror(at_hand):
     assert at_hand.is_file()
     with pytest.raises(CheckpointError, match="does not hold"):
         download.obtain(
-            archives.archives()["extremenet"], download.Wishes(mirror=str(at_hand.parent))
+            archives.archives()["extremenet"], DownloadOptions(mirror=str(at_hand.parent))
         )
 
 
@@ -331,7 +334,8 @@ def test_where_the_cache_is(tmp_path, monkeypatch):
 OTHER = """
 import sys
 from tfod_kit.zoo import archives, download
-got = download.obtain(archives.archives()[sys.argv[1]], download.Wishes(mirror=sys.argv[2]))
+options = download.DownloadOptions(mirror=sys.argv[2])
+got = download.obtain(archives.archives()[sys.argv[1]], options)
 print(got.fresh, got.sha256)
 """
 

@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
             base=args.base,
             zoo=args.zoo,
             pretrained=args.pretrained,
-            wishes=models.wishes(args),
+            download=models.download_options(args),
             batch_size=args.batch_size,
             steps=args.steps,
             checkpoint=args.checkpoint,

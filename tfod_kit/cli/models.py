@@ -67,9 +67,9 @@ def add_download_options(parser: Any) -> None:
     )
 
 
-def wishes(args: argparse.Namespace, **more: Any) -> download.Wishes:
+def download_options(args: argparse.Namespace, **more: Any) -> download.DownloadOptions:
     """What those options ask for."""
-    return download.Wishes(
+    return download.DownloadOptions(
         mirror=args.mirror or os.environ.get(cache.MIRROR) or None,
         sha256=args.sha256,
         offline=args.offline,
@@ -119,7 +119,7 @@ def _download(args: argparse.Namespace) -> int:
     if args.archive is not None and len(args.names) > 1:
         raise UsageError("One archive is one model's.", fix="Name one model with --archive.")
     for model, archive in [(catalog.find(name), start.published(name)) for name in args.names]:
-        got = download.obtain(archive, wishes(args, local=args.archive, again=args.again))
+        got = download.obtain(archive, download_options(args, local=args.archive, again=args.again))
         print(f"{'Downloaded' if got.fresh else 'In the cache already:'} {archive.name}")
         print(f"  from:    {got.source}")
         print(f"  sha256:  {got.sha256}")

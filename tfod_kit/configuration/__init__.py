@@ -11,7 +11,7 @@ from tfod_kit.io import files
 from tfod_kit.pipeline_config import Change, PipelineConfig
 from tfod_kit.runs import checkpoints
 from tfod_kit.zoo import catalog
-from tfod_kit.zoo.download import Wishes
+from tfod_kit.zoo.download import DownloadOptions
 
 CONFIG = pipeline_config.FILE_NAME
 KEYPOINT_MAP = "keypoint_label_map.pbtxt"
@@ -28,7 +28,7 @@ class Request:
       base: the user's own base config.
       zoo: an archive of the model zoo, unpacked or not.
       pretrained: whether to start from the zoo's weights for `model`, downloaded if need be.
-      wishes: how to get them.
+      download: how to get them.
       batch_size: images a step.
       steps: the length of the training.
       checkpoint: a prefix, folder or file to start from; "none" for random weights.
@@ -51,7 +51,7 @@ class Request:
     base: Path | None = None
     zoo: Path | None = None
     pretrained: bool = False
-    wishes: Wishes = field(default_factory=Wishes)
+    download: DownloadOptions = field(default_factory=DownloadOptions)
     batch_size: int | None = None
     steps: int | None = None
     checkpoint: str | None = None
@@ -174,9 +174,9 @@ def _start(request: Request) -> start.Start:
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} exclude each other.", fix="Give one of them.")
     if request.pretrained:
-        return start.from_zoo(request.model, request.wishes)
+        return start.from_zoo(request.model, request.download)
     if request.zoo is not None:
-        archive = start.from_archive(start.unpacked(request.zoo, request.wishes))
+        archive = start.from_archive(start.unpacked(request.zoo, request.download))
         if request.model is not None:
             start.refuse_other_model(archive, request.model)
         return archive

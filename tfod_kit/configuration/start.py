@@ -62,7 +62,7 @@ def base_config(model: catalog.Model) -> PipelineConfig:
     return config
 
 
-def from_zoo(name: str | None, wishes: download.Wishes) -> Start:
+def from_zoo(name: str | None, options: download.DownloadOptions) -> Start:
     """A model with the zoo's weights for it, from the cache or downloaded now.
 
     Raises:
@@ -74,7 +74,7 @@ def from_zoo(name: str | None, wishes: download.Wishes) -> Start:
             "--pretrained takes a model's name with it.",
             fix="tfod configure MODEL --pretrained; `tfod models` lists those with weights.",
         )
-    return from_archive(download.obtain(published(name), wishes).folder)
+    return from_archive(download.obtain(published(name), options).folder)
 
 
 def published(name: str) -> Archive:
@@ -93,12 +93,12 @@ def published(name: str) -> Archive:
     )
 
 
-def unpacked(archive: Path, wishes: download.Wishes) -> Path:
+def unpacked(archive: Path, options: download.DownloadOptions) -> Path:
     """The folder of an archive that may be a NAME.tar.gz of the zoo still."""
     known = archives().get(archive.name.removesuffix(".tar.gz"))
     if known is None or not archive.is_file():
         return archive
-    return download.obtain(known, replace(wishes, local=archive)).folder
+    return download.obtain(known, replace(options, local=archive)).folder
 
 
 def from_file(path: Path) -> Start:

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfod_kit.errors import SetupError
-from tfod_kit.io import files
-from tfod_kit.zoo import cache, fetch
+from tfod_kit.io import files, http
+from tfod_kit.zoo import cache
 
 VERSION = "4.22.0"
 ARCHIVES = "TFOD_TFJS"
 REGISTRY = "https://registry.npmjs.org"
+_LIMITS = http.Limits(max_bytes=2**30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +144,13 @@ def _archive(package: _Package) -> Path:
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            fetch.fetch(package.url, path, package.file)
-        except fetch.Unavailable as error:
+            http.download(package.url, path, package.file, _LIMITS)
+        except http.Unavailable as error:
             raise _absent(package, str(error)) from error
     digest = base64.b64encode(hashlib.sha512(path.read_bytes()).digest()).decode()
     if digest != package.sha512:
         if not at_hand:
-            fetch.forget(path)
+            http.discard(path)
         raise SetupError(
             "The TensorFlow.js archive is not the one it should be.",
             where=path,
@@ -179,4 +180,4 @@ def _unpack(archive: Path, package: _Package, folder: Path) -> None:
             with stream, (folder / Path(name).name).open("wb") as target:
                 shutil.copyfileobj(stream, target)
     if archive.parent == _cache():
-        fetch.forget(archive)
+        http.discard(archive)

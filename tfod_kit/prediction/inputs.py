@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tfod_kit.errors import UsageError
-from tfod_kit.io import files
+from tfod_kit.io import files, http
 from tfod_kit.prediction import fetch
 from tfod_kit.records.pixels import EXTENSIONS
 
@@ -22,7 +22,7 @@ FETCHED = "fetched"  # the folder in the output for what came from addresses or 
 
 _STREAM = re.compile(r"(rtsp|rtmp|udp|srt)://", re.IGNORECASE)
 _CAMERA = re.compile(r"camera:(\d+)")
-_MOST_BYTES = fetch.MOST_PICTURE_BYTES
+_MOST_BYTES = fetch.IMAGE_LIMITS.max_bytes
 # The first bytes of pictures; a list of paths starts with none of these.
 _PICTURES = {
     b"\xff\xd8\xff": ".jpg",
@@ -88,7 +88,7 @@ def find(given: Sequence[str], out: Path, stdin: IO[bytes] | None = None) -> lis
 
 def _meant(text: str, out: Path) -> Iterator[Input]:
     path = Path(text)
-    if fetch.is_url(text):
+    if http.is_url(text):
         target = out / FETCHED / fetch.name_of(text)
         yield (Video if target.suffix.lower() in VIDEO_EXTENSIONS else Input)(target, text)
     elif _STREAM.match(text):

@@ -9,18 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit.errors import CheckpointError, UsageError
-from tfod_kit.io import files
-from tfod_kit.zoo import cache, fetch
+from tfod_kit.io import files, http
+from tfod_kit.zoo import cache
 from tfod_kit.zoo.archives import SOURCES, Archive
 from tfod_kit.zoo.unpack import unpack
 
-_CHUNK = 2**20
+# The largest archive of the zoo has about 1.4 GB.
+LIMITS = http.Limits(
+    max_bytes=4 * 2**30,
+    disk_full_advice="Free some space, or name another cache folder with the environment variable "
+    "TFOD_CACHE.",
+)
+
 _GZIP = b"\x1f\x8b"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class DownloadOptions:
     """How to get an archive.
 
     Attributes:
@@ -38,7 +44,7 @@ class Wishes:
     sha256: str | None = None
     offline: bool = False
     again: bool = False
-    patience: fetch.Patience = field(default_factory=fetch.Patience)
+    patience: http.Patience = field(default_factory=http.Patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class Obtained:
     fresh: bool
 
 
-def obtain(archive: Archive, wishes: Wishes = Wishes()) -> Obtained:
+def obtain(archive: Archive, options: DownloadOptions = DownloadOptions()) -> Obtained:
     """The archive's folder in the cache, filled now if need be.
 
     The SHA-256 must be the one that is asked for, else the catalogue's, else that of the first
@@ -61,25 +67,25 @@ def obtain(archive: Archive, wishes: Wishes = Wishes()) -> Obtained:
       UsageError: a wrong option, or a cache that cannot be written to.
       CheckpointError: it cannot be had, is damaged, or is not the archive that it should be.
     """
-    wanted = _checked_sha256(wishes.sha256) or archive.sha256
+    wanted = _checked_sha256(options.sha256) or archive.sha256
     folder = cache.folder() / archive.name
-    if not wishes.again and (found := _cached(folder, wanted)):
+    if not options.again and (found := _cached(folder, wanted)):
         return found
     with cache.lock(cache.folder() / f"{archive.name}.lock"):
         # Another process may have filled it while this one waited.
-        if not wishes.again and (found := _cached(folder, wanted)):
+        if not options.again and (found := _cached(folder, wanted)):
             return found
         expected = wanted or _record(folder).get("sha256")
-        if wishes.local is not None:
-            path, source = wishes.local, str(wishes.local)
+        if options.local is not None:
+            path, source = options.local, str(options.local)
             sha256 = _sha256_of(path)
             _compare(path, sha256, expected, archive)
         else:
-            path, source, sha256 = _download(archive, wishes, expected)
+            path, source, sha256 = _download(archive, options, expected)
         unpack(path, folder)
         _write_record(folder, source, sha256)
-        if path != wishes.local and path.parent == folder.parent:
-            fetch.forget(path)
+        if path != options.local and path.parent == folder.parent:
+            http.discard(path)
         return Obtained(folder, sha256, source, fresh=True)
 
 
@@ -110,15 +116,17 @@ def addresses(archive: Archive, mirror: str | None) -> list[str]:
     return [f"{root}/{archive.date}/{archive.file}", f"{root}/{archive.file}"]
 
 
-def _download(archive: Archive, wishes: Wishes, expected: str | None) -> tuple[Path, str, str]:
+def _download(
+    archive: Archive, options: DownloadOptions, expected: str | None
+) -> tuple[Path, str, str]:
     """The archive as a file, where it came from, and its SHA-256."""
-    mirror = wishes.mirror
+    mirror = options.mirror
     if mirror is not None and Path(mirror).expanduser().exists():
         path = _in_folder(Path(mirror).expanduser(), archive)
         sha256 = _sha256_of(path)
         _compare(path, sha256, expected, archive)
         return path, str(path), sha256
-    if wishes.offline or cache.is_offline():
+    if options.offline or cache.is_offline():
         raise CheckpointError(
             f"The archive {archive.name} is not in the cache, and the network is off limits.",
             where=cache.folder(),
@@ -129,9 +137,9 @@ def _download(archive: Archive, wishes: Wishes, expected: str | None) -> tuple[P
     failed = []
     for url in addresses(archive, mirror):
         try:
-            fetch.fetch(url, part, archive.name, wishes.patience)
+            http.download(url, part, archive.name, LIMITS, options.patience)
             return part, url, _verified(part, expected)
-        except fetch.Unavailable as problem:
+        except http.Unavailable as problem:
             failed.append(f"{url}: {problem}")
     raise CheckpointError(
         f"The archive {archive.name} cannot be downloaded.",
@@ -147,13 +155,13 @@ def _verified(part: Path, expected: str | None) -> str:
     with part.open("rb") as stream:
         start = stream.read(512)
     if not start.startswith(_GZIP):
-        fetch.forget(part)
+        http.discard(part)
         page = b"<html" in start.lower() or b"<!doctype" in start.lower()
-        raise fetch.Unavailable("a web page came, no archive" if page else "no archive came")
+        raise http.Unavailable("a web page came, no archive" if page else "no archive came")
     sha256 = _sha256_of(part)
     if expected and sha256 != expected:
-        fetch.forget(part)
-        raise fetch.Unavailable(
+        http.discard(part)
+        raise http.Unavailable(
             f"its SHA-256 is {sha256}, and {expected} was expected "
             "(if you trust it: --sha256 with what it is)"
         )
@@ -232,11 +240,9 @@ def _size(path: Path) -> int | None:
 
 
 def _sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
         with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise UsageError(
             "The archive cannot be read.",
@@ -244,7 +250,6 @@ def _sha256_of(path: Path) -> str:
             found=error.strerror,
             fix="Name the file that was downloaded, NAME.tar.gz.",
         ) from error
-    return digest.hexdigest()
 
 
 def _checked_sha256(text: str | None) -> str | None:
