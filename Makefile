@@ -15,13 +15,14 @@ BATCH    ?=
 PRETRAINED ?=
 CHECKPOINT ?=
 ZOO      ?=
-PICTURES ?= $(DATA)
+# PICTURES is the former name of IMAGES.
+IMAGES   ?= $(or $(PICTURES),$(DATA))
 TARGET   ?=
 QUANTISE ?=
 PORT     ?= 6006
 
-# Where MODEL is trained, and the run that export and its like take: the one trained last, unless
-# MODEL or RUN says otherwise.
+# Where MODEL is trained, and the run that export, predict and others use: the one trained last,
+# unless MODEL or RUN is given.
 RUN      ?= work/$(MODEL)
 NEWEST    = $(firstword $(shell ls -t work/*/ckpt-*.index 2>/dev/null))
 ifeq ($(origin MODEL) $(origin RUN),file file)
@@ -35,7 +36,7 @@ BIN   := $(VENV)/bin
 TFOD  := $(BIN)/tfod
 READY := $(VENV)/.installed
 
-# Python 3.12 or 3.11: the first of these that is there and starts.
+# Python 3.12 or 3.11: the first of these that exists and starts.
 PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
 	2>/dev/null && { echo $$python; break; }; done)
@@ -44,19 +45,19 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo tfrecords configure train inspect check lr evaluate report export predict serve tensorboard doctor \
-	test lint upstream-tests benchmarks constraints wheel clean FORCE
+	test unit-tests test-long lint docs upstream-tests benchmarks constraints wheel clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  DATA=$(DATA) FORMAT=$(FORMAT) RECORDS=$(RECORDS) MODEL=$(MODEL)"
-	@echo "  also: STEPS=N BATCH=N PRETRAINED=1 CHECKPOINT=PREFIX ZOO=FOLDER RUN=FOLDER PICTURES=PATH"
+	@echo "  also: STEPS=N BATCH=N PRETRAINED=1 CHECKPOINT=PREFIX ZOO=FOLDER RUN=FOLDER IMAGES=PATH"
 	@echo "        TARGET=tflite,onnx,openvino,tfjs,serving QUANTISE=int8"
 
 install: $(READY) ## set up .venv with all packages
 
-demo: $(READY) ## everything, from nothing to pictures with boxes, in a few minutes
+demo: $(READY) ## everything, from drawn data to detections on new images, in minutes
 	$(TFOD) demo --out work/demo/data
 	$(TFOD) convert work/demo/data --out work/demo/records
 	$(TFOD) configure ssd_cpu --records work/demo/records --out work/demo/run
@@ -68,11 +69,11 @@ demo: $(READY) ## everything, from nothing to pictures with boxes, in a few minu
 		--min_score 0.4 --nms 0.5 --nms_agnostic
 	@echo
 	@echo "The demo is done. Look at:"
-	@echo "  work/demo/predictions   pictures the model never saw, with what it found"
-	@echo "  work/demo/run           checkpoints, pipeline.config; report.html tells how it went"
+	@echo "  work/demo/predictions   images the model never saw, with its detections drawn"
+	@echo "  work/demo/run           checkpoints, pipeline.config; report.html has the results"
 	@echo "  work/demo/export        the exported model"
-	@echo "Curves and pictures:  make tensorboard RUN=work/demo/run"
-	@echo "Your own pictures:    make tfrecords DATA=FOLDER && make train && make export"
+	@echo "Curves and images:    make tensorboard RUN=work/demo/run"
+	@echo "Your own images:      make tfrecords DATA=FOLDER && make train && make export"
 
 tfrecords: $(READY) $(if $(filter file,$(origin DATA)),$(DATA)) ## DATA, FORMAT -> records and label map
 	$(TFOD) convert $(DATA) --format $(FORMAT) --out $(RECORDS)
@@ -82,29 +83,29 @@ configure: $(RUN)/pipeline.config ## MODEL -> its pipeline.config for the record
 train: $(RUN)/pipeline.config ## train MODEL on the records
 	$(TFOD) train $(RUN)
 
-inspect: $(READY) ## figures and pictures of DATA, as a page in work/inspect
+inspect: $(READY) ## statistics and samples of DATA, as a page in work/inspect
 	$(TFOD) inspect $(DATA) --format $(FORMAT) --out work/inspect
 
-check: $(READY) ## what would fail or mislead, before training MODEL
+check: $(READY) ## find what would fail or mislead, before training MODEL
 	$(TFOD) check $(RUN)
 
 evaluate: $(READY) ## COCO metrics of the last trained model
 	$(TFOD) evaluate $(TRAINED)
 
-report: $(READY) ## one page with all there is to know of the last trained model
+report: $(READY) ## one page of results of the last trained model
 	$(TFOD) report $(TRAINED)
 
-export: $(READY) ## write the last trained model; TARGET=tflite,onnx,... for other runtimes
+export: $(READY) ## export the last trained model; TARGET=tflite,onnx,... for other runtimes
 	$(TFOD) export $(TRAINED) $(if $(TARGET),--target $(TARGET)) \
 		$(if $(QUANTISE),--quantise $(QUANTISE))
 
-predict: $(READY) ## draw what the exported model finds in PICTURES
-	$(TFOD) predict $(TRAINED)/export $(PICTURES) --out $(TRAINED)/predictions
+predict: $(READY) ## draw the exported model's detections in IMAGES
+	$(TFOD) predict $(TRAINED)/export $(IMAGES) --out $(TRAINED)/predictions
 
-tensorboard: $(READY) ## curves and pictures in the browser
+tensorboard: $(READY) ## training curves and images in the browser
 	$(BIN)/tensorboard --logdir $(if $(filter file,$(origin RUN)),work,$(RUN)) --port $(PORT)
 
-serve: $(READY) ## answer pictures over HTTP with the exported model
+serve: $(READY) ## detect over HTTP with the exported model
 	$(TFOD) serve $(TRAINED)/export
 
 lr: $(RUN)/pipeline.config ## find a learning rate for MODEL
@@ -113,24 +114,33 @@ lr: $(RUN)/pipeline.config ## find a learning rate for MODEL
 doctor: $(READY) ## check this environment
 	$(TFOD) doctor
 
-test: $(READY) lint ## lint, types, and all tests
+test: lint unit-tests ## lint, types, and all tests except the long ones
+
+unit-tests: $(READY)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+test-long: $(READY) ## the long tests: minutes of training each
+	$(BIN)/python -m pytest -m long
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-upstream-tests: $(READY) ## upstream's own unit tests, each failure with its reason
+docs: $(READY) ## the documentation, in build/docs; broken links and undocumented names fail
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+	@echo "Open build/docs/index.html"
+
+upstream-tests: $(READY) ## upstream's own unit tests; each failure has a stated reason
 	$(BIN)/python tests/upstream/run.py
 
-benchmarks: $(READY) ## us and the peer, side by side
+benchmarks: $(READY) ## compare speed with upstream's programs
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit; done
 
 wheel: $(READY) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
-constraints: ## renew constraints.txt (needs uv)
+constraints: ## update constraints.txt (needs uv)
 	{ sed -n 1p constraints.txt; uv pip compile --universal --python-version 3.11 setup.cfg \
 		--extra dev --no-annotate --no-header --quiet; } > constraints.new
 	mv constraints.new constraints.txt
@@ -138,15 +148,15 @@ constraints: ## renew constraints.txt (needs uv)
 clean: ## remove what was built, not what was trained
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-# The demo's data, where no other was named.
+# The demo's data, if no other is named.
 work/demo/data: $(READY)
 	$(TFOD) demo --out $@
 
 $(RECORDS)/report.json:
 	@test -e $@ || $(MAKE) --no-print-directory tfrecords
 
-# A config is written once and then left alone, so that edits by hand last; options that it would
-# have to follow write it anew.
+# A config is written once and then kept, so that manual edits survive; options that it would
+# have to follow write it again.
 $(RUN)/pipeline.config: $(if $(STEPS)$(BATCH)$(PRETRAINED)$(CHECKPOINT)$(ZOO),FORCE) | $(READY) $(RECORDS)/report.json
 	$(TFOD) configure $(MODEL) --records $(RECORDS) --out $(RUN) \
 		$(if $(STEPS),--steps $(STEPS)) $(if $(BATCH),--batch_size $(BATCH)) \

@@ -1,5 +1,7 @@
 """The wheel: built from the tree, unpacked elsewhere, it must work from any folder."""
 
+import email
+import re
 import shutil
 import subprocess
 import sys
@@ -7,15 +9,21 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from tfod import ENVIRONMENT
 
+from tfod_kit import __version__
+
 ROOT = Path(__file__).parent.parent
-SOURCES = ("tfod_kit", "pipelines", "label_maps", "setup.cfg", "pyproject.toml", "README.md")
+SOURCES = (
+    *("tfod_kit", "pipelines", "label_maps", "setup.cfg", "pyproject.toml", "README.md"),
+    *("LICENSE", "NOTICE"),
+)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel's content, as site-packages would hold it."""
+    """A folder with the wheel's content, as site-packages would contain it."""
     folder = tmp_path_factory.mktemp("wheel")
     for name in SOURCES:
         source = ROOT / name
@@ -32,16 +40,38 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def test_it_holds_every_module_config_and_label_map(site: Path) -> None:
+def test_it_contains_every_module_config_and_label_map(site: Path) -> None:
     for folder, pattern in (
         ("tfod_kit", "**/*.py"),
-        ("tfod_kit", "export/web/*"),
+        ("tfod_kit", "exports/web/*"),
         ("pipelines", "*.config"),
         ("label_maps", "*.pbtxt"),
     ):
         here = {path.relative_to(ROOT / folder) for path in (ROOT / folder).glob(pattern)}
+        assert here
         inside = site / "tfod_kit" if folder == "tfod_kit" else site / "tfod_kit" / folder
         assert here == {path.relative_to(inside) for path in inside.glob(pattern)}
+
+
+def test_it_contains_license_and_notice(site: Path) -> None:
+    (info,) = site.glob("*.dist-info")
+    for name in ("LICENSE", "NOTICE"):
+        assert (info / "licenses" / name).read_bytes() == (ROOT / name).read_bytes()
+    metadata = email.message_from_bytes((info / "METADATA").read_bytes())
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata.get_all("License-File") == ["LICENSE", "NOTICE"]
+    assert metadata["Author"] == "tfod_kit developers"
+    assert metadata["Requires-Python"] == "<3.13,>=3.11"
+
+
+def test_every_file_states_the_same_version(site: Path) -> None:
+    (info,) = site.glob("*.dist-info")
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    newest = re.search(r"^## (\S+) - (\S+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)
+    assert newest is not None
+    assert newest[1] == citation["version"] == __version__
+    assert newest[2] == str(citation["date-released"])
+    assert info.name == f"tfod_kit-{__version__}.dist-info"
 
 
 def test_it_works_from_any_folder(site: Path, tmp_path: Path) -> None:

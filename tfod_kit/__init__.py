@@ -3,4 +3,4 @@
 Importing this package has no effects: no patches, no flags, no logging set-up, no TensorFlow.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
