@@ -85,7 +85,7 @@ def _voc(folder: Path, xml: str | bytes, *, name: str = "a.jpg") -> Path:
     return folder
 
 
-def _row(rows: Iterable[doctor.Finding], name: str) -> doctor.Finding:
+def _row(rows: Iterable[doctor.Diagnosis], name: str) -> doctor.Diagnosis:
     return next(row for row in rows if row.name == name)
 
 

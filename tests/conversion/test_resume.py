@@ -156,7 +156,7 @@ def test_what_was_made_from_something_else_is_written_anew(tmp_path: Path, chang
     data, out = voc(tmp_path / "data", 12), tmp_path / "out"
     options: dict = {"num_shards": 2, "split": {"train": 1.0}}
     assert convert(data, out, shard_range=(0, 1), **options).unfinished == 0
-    first = resumable_output.folder_of(out) / "train-00000-of-00002.tfrecord"
+    first = resumable_output.partial_folder(out) / "train-00000-of-00002.tfrecord"
     stale = first.read_bytes()
     for number in range(12) if change == "image" else ():
         picture(data / f"{number}.jpg", quality=30)
@@ -179,7 +179,7 @@ def test_what_was_made_from_something_else_is_written_anew(tmp_path: Path, chang
 def test_files_of_another_plan_are_removed(tmp_path: Path) -> None:
     data, out = voc(tmp_path / "data", 12), tmp_path / "out"
     convert(data, out, num_shards=3, shard_range=(0, 2))
-    (resumable_output.folder_of(out) / ".train-00001.tfrecord.x.tmp").write_bytes(b"half")
+    (resumable_output.partial_folder(out) / ".train-00001.tfrecord.x.tmp").write_bytes(b"half")
     convert(data, out, num_shards=2)
     convert(data, tmp_path / "whole", num_shards=2)
     assert _content(out) == _content(tmp_path / "whole")
@@ -201,7 +201,7 @@ def test_jobs_write_parts_and_the_plain_command_finishes(
     assert "Going on: 4 of 6" in capsys.readouterr().err
     convert(data, tmp_path / "whole", num_shards=2, split={"train": 0.5, "val": 0.3, "test": 0.2})
     assert _content(out) == _content(tmp_path / "whole")
-    assert not resumable_output.folder_of(out).exists()
+    assert not resumable_output.partial_folder(out).exists()
 
 
 @pytest.mark.parametrize("part", ["3/3", "1/0", "-1/2", "1", "a/b", "1/2/3"])
@@ -233,7 +233,7 @@ rewriting.rewrite(Path(sys.argv[1]), Path(sys.argv[2]), "coco")
     process.kill()
     process.wait()
     started.unlink()
-    left = resumable_output.folder_of(out)
+    left = resumable_output.partial_folder(out)
     assert left.is_dir()
     (left / "half.jpg").write_bytes(b"half")
     rewriting.rewrite(data, out, "coco")
@@ -250,12 +250,12 @@ rewriting.rewrite(Path(sys.argv[1]), Path(sys.argv[2]), "coco")
 def test_two_runs_do_not_write_one_output(tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     data, out = voc(tmp_path / "data", 4), tmp_path / "out"
-    with resumable_output.opened(out):
+    with resumable_output.locked(out):
         with pytest.raises(UsageError, match="Another conversion is writing"):
             convert(data, out)
         with pytest.raises(UsageError, match="Another conversion is writing"):
             convert(data, out, shard_range=(0, 2))
-    with resumable_output.opened(out, shared=True):
+    with resumable_output.locked(out, shared=True):
         convert(data, out, shard_range=(0, 2))
     convert(data, out)
     assert out.is_dir()

@@ -43,7 +43,7 @@ def test_scores_by_class_and_classes_alone() -> None:
 
 def test_thresholds_come_from_texts_and_from_evaluations(tmp_path: Path) -> None:
     classes = {
-        "cat": results.ClassMetrics(best=results.Operating(threshold=0.35)),
+        "cat": results.ClassMetrics(best=results.OperatingPoint(threshold=0.35)),
         "dog": results.ClassMetrics(),  # nothing could be measured
     }
     results.save(results.Results({}, classes, 1, 1), tmp_path / "val-5.json")

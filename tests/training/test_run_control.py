@@ -177,7 +177,7 @@ def test_a_training_that_gets_no_better_ends_early(run: Path, nursery: Nursery) 
     assert "Stopped early at step 7" in printed
     known = run_folder.read(run)
     assert known is not None
-    assert known.ended == run_folder.EARLY
+    assert known.ended == run_folder.STOPPED_EARLY
 
 
 def test_an_unknown_metric_is_told_before_training(run: Path, nursery: Nursery) -> None:

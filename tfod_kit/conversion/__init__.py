@@ -99,7 +99,7 @@ def convert(
         groups, told = _groups(loaded, split, seed, findings)
         plan = _plan(groups, out, loaded.classes, num_shards, seed, on_error, max_side, masks)
         out_of_sight()
-        with resumable_output.opened(out, shared=shard_range is not None, finished=writing.notes):
+        with resumable_output.locked(out, shared=shard_range is not None, finished=writing.notes):
             done = _write(plan, shard_range, workers, runner)
             made = report(loaded, told, seed, plan, done, findings)
             return made if shard_range else _finished(out, plan, done, made, num_shards, origin)
@@ -182,7 +182,7 @@ def _finished(
     origin: int,
 ) -> Report:
     """Writes what lies beside the records, and makes the folder the output."""
-    folder = resumable_output.folder_of(out)
+    folder = resumable_output.partial_folder(out)
     written = [part for part in done if part is not None]
     said = {key: value for key, value in asdict(made).items() if key != "unfinished"}
     options = {
@@ -288,7 +288,7 @@ def _plan(
         shuffled = [members[place] for place in shares.order([a.source_id for a in members], seed)]
         total = min(num_shards or _auto_shards(members), len(members))
         for index in range(total):
-            path = resumable_output.folder_of(out) / shards.name(name, index, total)
+            path = resumable_output.partial_folder(out) / shards.name(name, index, total)
             part = tuple(shuffled[index::total])
             plan.append(Shard(path, name, part, classes, on_error, max_side, keypoints, with_masks))
     return plan
@@ -317,7 +317,7 @@ def _write(
     before = [shard for shard in plan if written[shard.path] is not None]
     shown = _shown(plan if shard_range is None else missing, before if shard_range is None else ())
     if runner is None:
-        made = worker_pool.run(writing.write, missing, worker_pool.useful(workers, todo), shown)
+        made = worker_pool.run(writing.write, missing, worker_pool.worthwhile(workers, todo), shown)
     else:
         with shown as bar:
             made = beam.run(writing.write, missing, runner, plan[0].path.parent)
@@ -332,6 +332,6 @@ def _shown(plan: Sequence[Shard], before: Sequence[Shard]) -> Iterator[Progress]
     total, start = (sum(len(shard.annotations) for shard in part) for part in (plan, before))
     with progress("converting", total, "images") as bar:
         if before:
-            bar.say(f"Going on: {len(before)} of {len(plan)} record files were finished before.")
+            bar.print(f"Going on: {len(before)} of {len(plan)} record files were finished before.")
             bar.start_at(start)
         yield bar

@@ -34,7 +34,7 @@ def html(inspection: Inspection, samples: Sequence[int]) -> str:
     _anchors(page, inspection)
     page.heading("Samples")
     measured = inspection.measured
-    page.pictures([(sheet.single(measured, p), sheet.caption(measured, p)) for p in samples])
+    page.images([(sheet.single(measured, p), sheet.caption(measured, p)) for p in samples])
     _suspicious(page, inspection)
     _doubles(page, inspection)
     _findings(page, inspection)
@@ -233,7 +233,7 @@ def _suspicious(page: Page, inspection: Inspection) -> None:
     page.table(["what", "boxes"], rows)
     for kind in inspection.suspicious.values():
         page.text(f"{kind.count:,} {kind.text}, such as:", faint=True)
-        page.pictures(_examples(inspection, kind))
+        page.images(_examples(inspection, kind))
 
 
 def _examples(inspection: Inspection, kind: Suspicion) -> list[tuple[bytes, str]]:
@@ -261,7 +261,7 @@ def _doubles(page: Page, inspection: Inspection) -> None:
         if doubles or what == _SAME or inspection.look_alike is not None:
             page.text(known if doubles else f"No images {what}.")
         for double in doubles[:_DOUBLES_DRAWN]:
-            page.pictures(_members(inspection, double))
+            page.images(_members(inspection, double))
 
 
 def _members(inspection: Inspection, double: Double) -> list[tuple[bytes, str]]:

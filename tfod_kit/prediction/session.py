@@ -186,7 +186,7 @@ class Session:
         with progress("detecting", len(pictures), "pictures") as bar:
             for item, row in zip(pictures, rows, strict=True):
                 if isinstance(row, DataError):
-                    self._note_unread(item, row, bar.say)
+                    self._note_unread(item, row, bar.print)
                 else:
                     self._journal.add(outputs.as_entry(row), self._drawn_name(item))
                 bar.advance()

@@ -96,7 +96,7 @@ def write(
     listed = {split: list(part) for split, part in splits.items()}
     for part in listed.values():
         _check_ids(part)
-    with resumable_output.opened(out) as folder, files.explained(out):
+    with resumable_output.locked(out) as folder, files.explained(out):
         resumable_output.clean(folder)
         how = _How(format, findings.on_error, link, max_side, masks)
         placed = _placed(_parts(listed, folder, how), findings, workers)
@@ -132,7 +132,7 @@ def _placed(
     """Writes the pictures; their annotations, less splits that have none."""
     total = sum(len(part.pictures) for part in parts)
     shown = progress("writing", total, "images")
-    done = worker_pool.run(_put_all, parts, worker_pool.useful(workers, total), shown)
+    done = worker_pool.run(_put_all, parts, worker_pool.worthwhile(workers, total), shown)
     placed: dict[str, list[ImageAnnotation]] = {}
     for part, (written, found) in zip(parts, done, strict=True):
         findings.merge(found)
