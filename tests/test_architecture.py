@@ -184,7 +184,7 @@ def test_feature_keys_stand_in_one_file() -> None:
         and isinstance(node.value, str)
         and key.fullmatch(node.value)
     }
-    assert holders == {"tfod_kit.records.example"}
+    assert holders == {"tfod_kit.records.feature_keys"}
 
 
 def test_no_assert_checks_what_users_give() -> None:

@@ -302,7 +302,7 @@ def test_voc_and_coco_of_one_data_set_give_one_result(tmp_path: Path) -> None:
         report = convert(data, tmp_path / name, format=name)
         assert dict(report.label_map) == {"circle": 1, "square": 2, "star": 3, "triangle": 4}
         boxes[name] = {
-            a.path.name: [(item.label, item.box) for item in a.objects]
+            a.image.name: [(item.label, item.box) for item in a.objects]
             for split in report.splits
             for a in _records(tmp_path / name, split)
         }

@@ -13,7 +13,7 @@ from tfod_kit.core import labels
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError, TfodKitError
-from tfod_kit.records import embedded, example, images
+from tfod_kit.records import example, image_files, images
 from tfod_kit.records.rasters import masks, outlines, run_lengths
 
 IMAGE = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}
@@ -166,9 +166,9 @@ def test_an_outline_beside_the_image_is_empty() -> None:
 def test_a_picture_that_is_not_inside(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.json").write_bytes(data)
     with pytest.raises(DataError, match=r"cannot be used"):
-        images.load(embedded.in_json(tmp_path / "a.json", "a.png"))
+        images.load(image_files.in_labelme(tmp_path / "a.json", "a.png"))
     with pytest.raises(DataError, match=r"cannot be used"):
-        images.load(embedded.in_record(tmp_path / "a.json", 3, "a.png"))
+        images.load(image_files.in_record(tmp_path / "a.json", 3, "a.png"))
 
 
 def test_many_categories_take_no_time(tmp_path: Path) -> None:

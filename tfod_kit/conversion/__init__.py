@@ -23,7 +23,7 @@ from tfod_kit.formats import AUTO
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.io import files, resources, resumable_output, worker_pool
 from tfod_kit.io.progress import Progress, progress
-from tfod_kit.records import embedded, example, shards
+from tfod_kit.records import example, image_files, shards
 
 __all__ = [
     "LABEL_MAP",
@@ -295,7 +295,7 @@ def _plan(
 
 
 def _auto_shards(members: Sequence[ImageAnnotation]) -> int:
-    total = sum(embedded.size(a.path) for a in members)
+    total = sum(image_files.size_on_disk(a.image) for a in members)
     by_number = min(_FEW_SHARDS, -(-len(members) // _SHARD_IMAGES))
     return max(by_number, -(-total // _SHARD_BYTES))
 

@@ -20,7 +20,7 @@ from tfod_kit.errors import DataError
 from tfod_kit.formats.common import repair
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.io import files
-from tfod_kit.records import embedded, example, images, shards
+from tfod_kit.records import example, image_files, images, shards
 
 NOTE_SUFFIX = ".done.json"
 
@@ -191,14 +191,17 @@ def _digest(shard: Shard) -> str:
     """SHA-256 of what the records say beside the pixels; the same on every machine and path."""
     said = (
         __version__,
-        shard.annotations,
+        [
+            (files.readable(a.image.name), a.width, a.height, a.source_id, a.objects)
+            for a in shard.annotations
+        ],
         dict(shard.label_map.ids),
         shard.on_error,
         shard.max_side,
         shard.keypoints,
         shard.masks,
     )
-    return hashlib.sha256(msgspec.msgpack.encode(said, enc_hook=_name)).hexdigest()
+    return hashlib.sha256(msgspec.msgpack.encode(said, enc_hook=_compact)).hexdigest()
 
 
 def _made_from(shard: Shard, said: str) -> str:
@@ -206,17 +209,14 @@ def _made_from(shard: Shard, said: str) -> str:
     digest = hashlib.sha256(said.encode())
     for annotation in shard.annotations:
         try:
-            holder = embedded.holder(annotation.path)
-            status = (holder or annotation.path).stat()
+            status = image_files.containing_file(annotation.image).stat()
             digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
         except OSError as error:
             digest.update(f"{error.errno}\n".encode())
     return digest.hexdigest()
 
 
-def _name(value: object) -> object:
-    if isinstance(value, Path):
-        return files.readable(value.name)
+def _compact(value: object) -> object:
     if isinstance(value, Polygons):
         return value.compact
     if isinstance(value, Deferred):

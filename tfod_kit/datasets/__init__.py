@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.core.annotations import EmbeddedImage, ImageAnnotation, ImageRef
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.datasets import class_selection as choosing
 from tfod_kit.datasets.class_selection import Selection
@@ -17,7 +17,6 @@ from tfod_kit.formats.common.detection import because
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.image_index import ImageIndex, root_of
 from tfod_kit.io.files import readable
-from tfod_kit.records import embedded
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,8 @@ class Loaded:
     def name(self, annotation: ImageAnnotation) -> str:
         """An image's path below its source's folder, with "/" on every system; its source id where
         it lies in a record, and its file name where it lies elsewhere."""
-        path = annotation.path
-        if embedded.holder(path) is not None:
+        path = annotation.image
+        if isinstance(path, EmbeddedImage):
             return annotation.source_id
         for root, prefix in self.roots.items():
             if path.is_relative_to(root):
@@ -177,19 +176,19 @@ def _joined(
                 owners.setdefault(annotation.source_id, set()).add(place)
     prefixes = _prefixes(paths)
     joined: list[tuple[Source, list[ImageAnnotation]]] = []
-    seen: dict[Path, tuple[int, list[ImageAnnotation], int]] = {}
+    seen: dict[ImageRef, tuple[int, list[ImageAnnotation], int]] = {}
     for place, read in enumerate(reads):
         for source, part in read:
             kept: list[ImageAnnotation] = []
             for annotation in part:
-                first = seen.get(annotation.path)
+                first = seen.get(annotation.image)
                 if first is not None and first[0] != place:
                     _join_objects(first[1], first[2], annotation, findings)
                     continue
                 if len(owners[annotation.source_id]) > 1:
                     new = f"{prefixes[place]}/{annotation.source_id}"
                     annotation = replace(annotation, source_id=new)
-                seen[annotation.path] = (place, kept, len(kept))
+                seen[annotation.image] = (place, kept, len(kept))
                 kept.append(annotation)
             joined.append((replace(source, name=f"{prefixes[place]}/{source.name}"), kept))
     return joined
@@ -202,11 +201,11 @@ def _join_objects(
     image = part[index]
     if (image.width, image.height) != (other.width, other.height):
         found = f"{image.width}x{image.height} and {other.width}x{other.height} declared"
-        findings.add("image_twice", other.path.name, found)
+        findings.add("image_twice", other.image.name, found)
         return
     new = tuple(item for item in other.objects if item not in image.objects)
-    findings.add("image_in_several_sources", other.path.name, f"{len(new)} objects added")
-    part[index] = replace(image, objects=image.objects + new)
+    findings.add("image_in_several_sources", other.image.name, f"{len(new)} objects added")
+    part[index] = replace(image, objects=(*image.objects, *new))
 
 
 def _prefixes(paths: Sequence[Path]) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit import datasets
+from tfod_kit.core.annotations import ImageRef
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.datasets import Loaded, duplicates
 from tfod_kit.datasets.class_selection import Selection
@@ -181,17 +182,19 @@ def _measured(loaded: Loaded, findings: Findings) -> Measured:
     return measured
 
 
-def _same_bytes(measured: Measured) -> list[list[Path]]:
+def _same_bytes(measured: Measured) -> list[list[ImageRef]]:
     """The groups of one content; a picture that stands in two splits is a group of its own."""
-    groups = duplicates.same_bytes(a.path for a in measured.images)
+    groups = duplicates.same_bytes(a.image for a in measured.images)
     grouped = {path for group in groups for path in group}
-    times = Counter(a.path for a in measured.images)
+    times = Counter(a.image for a in measured.images)
     return groups + [[path] for path, n in times.items() if n > 1 and path not in grouped]
 
 
-def _pairs(measured: Measured, exact: Sequence[Sequence[Path]]) -> list[tuple[Path, Path]]:
+def _pairs(
+    measured: Measured, exact: Sequence[Sequence[ImageRef]]
+) -> list[tuple[ImageRef, ImageRef]]:
     """The pairs that look the same, less those of the same bytes."""
-    paths = list(dict.fromkeys(a.path for a in measured.images))
+    paths = list(dict.fromkeys(a.image for a in measured.images))
     group = {path: number for number, members in enumerate(exact) for path in members}
     with progress("comparing", len(paths), "images") as bar:
         return [
@@ -201,11 +204,11 @@ def _pairs(measured: Measured, exact: Sequence[Sequence[Path]]) -> list[tuple[Pa
         ]
 
 
-def _doubles(measured: Measured, groups: Sequence[Sequence[Path]]) -> tuple[Double, ...]:
+def _doubles(measured: Measured, groups: Sequence[Sequence[ImageRef]]) -> tuple[Double, ...]:
     """The groups, and of each image all splits that it stands in; those that leak come first."""
-    places: dict[Path, list[int]] = {}
+    places: dict[ImageRef, list[int]] = {}
     for number, annotation in enumerate(measured.images):
-        places.setdefault(annotation.path, []).append(number)
+        places.setdefault(annotation.image, []).append(number)
     every = [[place for path in group for place in places[path]] for group in groups]
     found = [_double(measured, members) for members in every]
     return tuple(sorted(found, key=lambda double: not double.leak))
@@ -214,7 +217,7 @@ def _doubles(measured: Measured, groups: Sequence[Sequence[Path]]) -> tuple[Doub
 def _double(measured: Measured, members: Sequence[int]) -> Double:
     splits = tuple(measured.split_of(place) for place in members)
     images = [measured.images[place] for place in members]
-    ids, files = tuple(a.source_id for a in images), tuple(a.path.name for a in images)
+    ids, files = tuple(a.source_id for a in images), tuple(a.image.name for a in images)
     return Double(ids, files, splits, len(set(splits)) > 1)
 
 

@@ -52,7 +52,7 @@ def test_the_data_sets_own_splits_are_kept_unless_another_is_asked_for() -> None
 def test_no_camera_on_both_sides(key: str) -> None:
     split = Split({"train": 0.6, "val": 0.4}, by="group", group_key=key)
     groups, told = assignment.apply(split, _loaded((None, CAMERAS)), 0, Findings())
-    sides = [{a.path.parent.name for a in groups[name]} for name in ("train", "val")]
+    sides = [{a.image.parent.name for a in groups[name]} for name in ("train", "val")]
     assert sides[0] | sides[1] == {f"cam{number}" for number in range(6)}
     assert not sides[0] & sides[1]
     assert told == "train 0.6, val 0.4, by group"
@@ -69,7 +69,7 @@ def test_pictures_that_are_the_same_stay_on_one_side(tmp_path: Path) -> None:
         images.append(ImageAnnotation(path, 320, 240, path.name))
     split = Split({"train": 0.5, "val": 0.5}, by="group", group_key="content")
     groups, _ = assignment.apply(split, _loaded((None, images)), 0, Findings())
-    sides = [{int(a.path.stem) // 2 for a in groups[name]} for name in ("train", "val")]
+    sides = [{int(a.image.stem) // 2 for a in groups[name]} for name in ("train", "val")]
     assert [len(side) for side in sides] == [3, 3]
     assert not sides[0] & sides[1]
 
@@ -92,7 +92,7 @@ def test_folds_cover_everything_once_and_keep_the_test_split() -> None:
 def test_folds_by_group() -> None:
     split = Split(folds=3, fold=2, by="group", group_key="folder")
     groups, _ = assignment.apply(split, _loaded((None, CAMERAS)), 0, Findings())
-    sides = [{a.path.parent.name for a in groups[name]} for name in ("train", "val")]
+    sides = [{a.image.parent.name for a in groups[name]} for name in ("train", "val")]
     assert [len(side) for side in sides] == [4, 2]
     assert not sides[0] & sides[1]
 
