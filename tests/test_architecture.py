@@ -156,7 +156,6 @@ def _circles() -> set[frozenset[str]]:
 
 # Circles that wait to be removed. The list only ever shrinks: a circle that is gone leaves it.
 KNOWN_CIRCLES = {
-    frozenset({"tfod_kit.records.embedded", "tfod_kit.records.example", "tfod_kit.records.images"}),
     frozenset({"tfod_kit.exports.graph", "tfod_kit.exports.job"}),
 }
 
