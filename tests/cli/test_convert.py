@@ -123,8 +123,8 @@ def test_records_go_back_to_annotations(tmp_path: Path) -> None:
     [
         (["--to", "coco", "--shards", "3"], "are for records"),
         (["--link"], "they cannot link"),
-        (["--to", "coco", "--out", "data"], "holds the data set itself"),
-        (["--to", "coco", "--out", "."], "holds the data set itself"),
+        (["--to", "coco", "--out", "data"], "contains the data set itself"),
+        (["--to", "coco", "--out", "."], "contains the data set itself"),
     ],
 )
 def test_mistakes_with_to(

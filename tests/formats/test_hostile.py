@@ -12,6 +12,7 @@ from tfod_kit import formats
 from tfod_kit.core import labels
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box
+from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import DataError, TfodKitError
 from tfod_kit.records import example, image_files, images
 from tfod_kit.records.rasters import masks, outlines, run_lengths
@@ -182,12 +183,14 @@ def test_many_categories_take_no_time(tmp_path: Path) -> None:
 
 
 def test_ids_that_no_label_map_holds_are_numbered_anew(tmp_path: Path) -> None:
-    from tfod_kit.conversion import convert
+    from tfod_kit.conversion import ConvertOptions, convert
 
     picture(tmp_path / "set" / "a.jpg")
     far = [{"id": 2**40, "name": "cat"}]
     coco(tmp_path / "set" / "a.json", [IMAGE], [ITEM | {"category_id": 2**40}], far)
-    report = convert(tmp_path / "set", tmp_path / "out", split={"train": 1.0})
+    report = convert(
+        tmp_path / "set", tmp_path / "out", ConvertOptions(split=SplitOptions({"train": 1.0}))
+    )
     assert dict(report.label_map) == {"cat": 1}
 
 

@@ -5,7 +5,7 @@ import pytest
 from rich_samples import pixels, read
 from samples import picture
 
-from tfod_kit.conversion import convert
+from tfod_kit.conversion import ConvertOptions, convert
 from tfod_kit.core import labels
 from tfod_kit.core.annotations import (
     EmbeddedImage,
@@ -16,6 +16,7 @@ from tfod_kit.core.annotations import (
 )
 from tfod_kit.core.boxes import Box
 from tfod_kit.core.labels import LabelMap
+from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import DataError
 from tfod_kit.records import example, example_proto, feature_keys, image_files, images, shards
 
@@ -64,7 +65,9 @@ def test_records_split_anew_and_back(tmp_path: Path) -> None:
     records = [_record(tmp_path, f"{number}.jpg", ITEM) for number in range(10)]
     out = _write(tmp_path, *records, name="all.record")
     labels.save(MAP, out / "map.pbtxt")
-    report = convert(out, tmp_path / "anew", split={"train": 0.5, "val": 0.5})
+    report = convert(
+        out, tmp_path / "anew", ConvertOptions(split=SplitOptions({"train": 0.5, "val": 0.5}))
+    )
     assert {name: part.images for name, part in report.splits.items()} == {"train": 5, "val": 5}
     assert dict(report.label_map) == {"cat": 3, "dog": 7}
     assert report.format == "tfrecord"

@@ -60,7 +60,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenShard:
     """What a shard holds.
 
     Attributes:
@@ -92,12 +92,12 @@ def notes(folder: Path) -> int:
     return sum(path.name.endswith(NOTE_SUFFIX) for path in folder.iterdir())
 
 
-def finished(shard: Shard) -> Written | None:
+def finished(shard: Shard) -> WrittenShard | None:
     """What the shard holds, if an earlier run wrote it from the very same things; else None."""
     if not shard.path.is_file():
         return None
     try:
-        written = msgspec.json.decode(shard.note.read_bytes(), type=Written)
+        written = msgspec.json.decode(shard.note.read_bytes(), type=WrittenShard)
     except (OSError, msgspec.DecodeError):
         return None
     whole = written.bytes == shard.path.stat().st_size
@@ -105,7 +105,7 @@ def finished(shard: Shard) -> Written | None:
     return written if same else None
 
 
-def write(shard: Shard, advance: Callable[[], None]) -> Written:
+def write(shard: Shard, advance: Callable[[], None]) -> WrittenShard:
     """Writes the record file and its note.
 
     Args:
@@ -130,7 +130,7 @@ def write(shard: Shard, advance: Callable[[], None]) -> Written:
             found="; ".join(f"{count} {code}" for code, count in tally.findings.counts.items()),
             fix="Mend the images, or change --split or --shards.",
         )
-    written = Written(
+    written = WrittenShard(
         images=tally.images,
         negatives=tally.negatives,
         most_objects=tally.most_objects,

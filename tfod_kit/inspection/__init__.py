@@ -122,7 +122,7 @@ def inspect(
     """Reads a data set and computes its figures; images are measured by their headers.
 
     Args:
-      sources, format, images_folder, selection, origin: as in `datasets.load`.
+      sources, format, images_folder, selection, origin: as in `datasets.LoadOptions`.
       label_map: made from the data unless told.
       on_error: "skip" counts what convert would stop at; "fix" and "fail" stop as it does.
       config: a model whose anchors are held against the boxes.
@@ -136,16 +136,15 @@ def inspect(
     """
     findings = Findings(on_error)
     paths = (sources,) if isinstance(sources, Path) else tuple(sources)
-    loaded = datasets.load(
-        paths,
+    options = datasets.LoadOptions(
         format=format,
         images_folder=images_folder,
-        given=label_map,
-        selection=selection,
-        findings=findings,
+        label_map=label_map,
+        selection=selection or Selection(),
         origin=origin,
         workers=workers,
     )
+    loaded = datasets.load(paths, options, findings=findings)
     measured = _measured(loaded, findings)
     exact = _same_bytes(measured)
     wanted = len(measured.images) <= NEAR_UP_TO if near is None else near

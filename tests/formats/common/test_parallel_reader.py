@@ -123,9 +123,11 @@ def test_record_files_are_read_by_processes_where_they_are_large(tmp_path: Path)
     data = voc(tmp_path / "data", 12)
     said = _run(
         "from tfod_kit import formats\n"
-        "from tfod_kit.conversion import convert\n"
+        "from tfod_kit.conversion import ConvertOptions, convert\n"
+        "from tfod_kit.datasets.splits.assignment import SplitOptions\n"
         "data, out = map(Path, sys.argv[2:])\n"
-        "convert(data, out, num_shards=4, split={'train': 1.0})\n"
+        "split = SplitOptions({'train': 1.0})\n"
+        "convert(data, out, ConvertOptions(shards=4, split=split))\n"
         "parallel_reader._FILES, parallel_reader._BYTES = 250, 1 << 40\n"
         "one = formats.read(out, workers=3)\n"
         "assert runs == ['write']\n"

@@ -22,7 +22,7 @@ Groups = dict[str, list[ImageAnnotation]]
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class SplitOptions:
     """How to split; empty, the data set's own splits are kept, or shares.DEFAULT made.
 
     Attributes:
@@ -48,7 +48,7 @@ class Split:
         _checked(self)
 
 
-def apply(split: Split, loaded: Loaded, seed: int, findings: Findings) -> tuple[Groups, str]:
+def apply(split: SplitOptions, loaded: Loaded, seed: int, findings: Findings) -> tuple[Groups, str]:
     """The images by split, and in words where the splits came from.
 
     Raises:
@@ -111,7 +111,7 @@ def note_leaks(groups: Mapping[str, list[ImageAnnotation]], findings: Findings) 
             findings.add("image_of_same_bytes", "the splits", copies + more, count=len(paths) - 1)
 
 
-def _checked(split: Split) -> None:
+def _checked(split: SplitOptions) -> None:
     ways = [bool(split.lists), bool(split.folds), split.ratios is not None]
     problem = ""
     if sum(ways) > 1:
@@ -156,7 +156,7 @@ def _dealt(every: list[ImageAnnotation], names: list[str]) -> Groups:
 
 
 def _assigned(
-    split: Split,
+    split: SplitOptions,
     loaded: Loaded,
     every: list[ImageAnnotation],
     ratios: Mapping[str, float],
@@ -211,7 +211,7 @@ def _key(wanted: str) -> Callable[[str], str]:
     return group
 
 
-def _folds(split: Split, loaded: Loaded, seed: int) -> tuple[Groups, str]:
+def _folds(split: SplitOptions, loaded: Loaded, seed: int) -> tuple[Groups, str]:
     every = _every(loaded, without="test")
     names = [f"{number:03}" for number in range(1, split.folds + 1)]
     if len(every) < split.folds:
@@ -233,7 +233,7 @@ def _folds(split: Split, loaded: Loaded, seed: int) -> tuple[Groups, str]:
     return groups, f"fold {split.fold} of {split.folds}{by}"
 
 
-def _listed(split: Split, loaded: Loaded, findings: Findings) -> tuple[Groups, str]:
+def _listed(split: SplitOptions, loaded: Loaded, findings: Findings) -> tuple[Groups, str]:
     every = _every(loaded)
     found = _spellings(every, loaded)
     groups: Groups = {name: [] for name in shares.NAMES}

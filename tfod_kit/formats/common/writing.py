@@ -31,7 +31,7 @@ Named = Mapping[str, Iterable[ImageAnnotation]]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenDataSet:
     """What was written; the content of report.json.
 
     Attributes:
@@ -67,7 +67,7 @@ def write(
     max_side: int | None = None,
     masks: bool = True,
     workers: int = 1,
-) -> Written:
+) -> WrittenDataSet:
     """Writes a folder, which appears whole or not at all.
 
     Args:
@@ -274,11 +274,11 @@ def _summary(
     written: tuple[str, ...],
     folder: Path,
     findings: Findings,
-) -> Written:
+) -> WrittenDataSet:
     def each(count: object) -> dict[str, int]:
         return {split: count(part) for split, part in placed.items()}  # type: ignore[operator]
 
-    return Written(
+    return WrittenDataSet(
         format=name,
         images=each(len),
         negatives=each(lambda part: sum(not a.objects for a in part)),
