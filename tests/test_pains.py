@@ -27,7 +27,7 @@ from tfod_kit import checks, doctor, evaluation, pipeline_config
 from tfod_kit.compat import environment, protos
 from tfod_kit.configuration import Configured, Request, configure, edits
 from tfod_kit.configuration.dataset import Split
-from tfod_kit.conversion import convert
+from tfod_kit.conversion import ConvertOptions, convert
 from tfod_kit.core import labels
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.core.boxes import Box
@@ -67,7 +67,7 @@ def _edit(run: Path, **fields: str) -> None:
 
 def _converted(source: Path, out: Path, **options: Any) -> list[ImageAnnotation]:
     """What the records of a converted data set hold, all splits together."""
-    convert(source, out, **options)
+    convert(source, out, ConvertOptions(**options))
     return [example.decode(record)[0] for record in _records(out)]
 
 
@@ -197,7 +197,7 @@ def test_10_a_class_that_is_not_in_the_map_stops_with_its_name(tmp_path: Path) -
     data = _voc(tmp_path / "data", voc_xml("a.jpg", [("wolf", (4, 3, 20, 15))]))
     labels.save(labels.from_names(["cat", "dog"]), tmp_path / "map.pbtxt")
     with pytest.raises(TfodKitError) as caught:
-        convert(data, tmp_path / "out", label_map=tmp_path / "map.pbtxt")
+        convert(data, tmp_path / "out", ConvertOptions(label_map=tmp_path / "map.pbtxt"))
     assert "wolf" in str(caught.value)
     assert "a.jpg" in str(caught.value)
 
@@ -213,7 +213,7 @@ def test_12_another_case_gets_the_nearest_name(tmp_path: Path) -> None:
     data = _voc(tmp_path / "data", voc_xml("a.jpg", [("Cat", (4, 3, 20, 15))]))
     labels.save(labels.from_names(["cat", "dog"]), tmp_path / "map.pbtxt")
     with pytest.raises(TfodKitError, match="Did you mean 'cat'"):
-        convert(data, tmp_path / "out", label_map=tmp_path / "map.pbtxt")
+        convert(data, tmp_path / "out", ConvertOptions(label_map=tmp_path / "map.pbtxt"))
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF", "PNG"])

@@ -16,7 +16,7 @@ from tfod_kit.checks import Level, Options
 from tfod_kit.cli.main import main
 from tfod_kit.configuration import Request, configure
 from tfod_kit.errors import UsageError
-from tfod_kit.records import example, shards
+from tfod_kit.records import feature_keys, shards
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_damaged_pixels_need_decoding(folder: Path) -> None:
     def damage(record: bytes) -> bytes:
         picture = bytearray(encoded("PNG", 128, 128))
         picture[60:70] = bytes(10)
-        return with_features(record, {example.ENCODED: [bytes(picture)]})
+        return with_features(record, {feature_keys.ENCODED: [bytes(picture)]})
 
     rewrite(folder / "records" / TRAIN, damage)
     assert checks.check(folder / "run").ok
@@ -192,7 +192,7 @@ def test_tiny_boxes_depend_on_the_models_input(folder: Path) -> None:
 def test_the_same_picture_twice_and_in_both_splits(folder: Path) -> None:
     records = folder / "records"
     (first, *_) = shards.read(records / TRAIN)
-    picture = value(first, example.ENCODED)
+    picture = value(first, feature_keys.ENCODED)
     set_features(records / TRAIN, only=1, ENCODED=picture)
     set_features(records / VAL, only=3, ENCODED=picture)
     assert _found(folder, "picture_repeated").examples[0].record == 1
@@ -271,7 +271,7 @@ def test_a_config_that_does_not_fit(folder: Path, code: str, level: str, fields:
 
 @pytest.mark.parametrize("what", ["masks", "keypoints"])
 def test_what_the_config_wants_and_the_records_lack(folder: Path, what: str) -> None:
-    keys = [name for name in vars(example) if name.startswith(("MASK", "KEYPOINT"))]
+    keys = [name for name in vars(feature_keys) if name.startswith(("MASK", "KEYPOINT"))]
     for name in (TRAIN, VAL):
         set_features(folder / "records" / name, only=None, **dict.fromkeys(keys))
     wish = {"masks": ("load_instance_masks", "true"), "keypoints": ("num_keypoints", "3")}

@@ -7,7 +7,7 @@ from small_records import write_records
 
 from tfod_kit.checks import fast_record_parser
 from tfod_kit.errors import DataError
-from tfod_kit.records import example, shards
+from tfod_kit.records import example_proto, feature_keys, shards
 
 _INSIDE = b"\n\rimage/encoded\x12\x03"  # the key's own bytes, as a picture or a text may hold them
 
@@ -21,8 +21,8 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def _same(record: bytes) -> fast_record_parser.Light:
     """Compares with a whole parse."""
     found = fast_record_parser.parse(record)
-    whole = example.features(record)
-    _, (picture, *_) = whole.pop(example.ENCODED, ("", (b"",)))
+    whole = example_proto.read_features(record)
+    _, (picture, *_) = whole.pop(feature_keys.ENCODED, ("", (b"",)))
     assert found.picture() == picture
     assert {key: (kind, list(values)) for key, (kind, values) in found.features.items()} == {
         key: (kind, list(values)) for key, (kind, values) in whole.items()
@@ -36,18 +36,18 @@ def test_a_record_as_it_is_written(record: bytes) -> None:
 
 @pytest.mark.parametrize("size", [1, 100, 127, 128, 16_383, 16_384, 2_100_000])
 def test_pictures_whose_lengths_take_one_to_four_bytes(record: bytes, size: int) -> None:
-    _same(with_features(record, {example.ENCODED: [b"x" * size]}))
+    _same(with_features(record, {feature_keys.ENCODED: [b"x" * size]}))
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {example.ENCODED: [encoded("JPEG", 40, 30) + _INSIDE]},
-        {example.FILENAME: [_INSIDE * 3]},
+        {feature_keys.ENCODED: [encoded("JPEG", 40, 30) + _INSIDE]},
+        {feature_keys.FILENAME: [_INSIDE * 3]},
         {"image/before": [_INSIDE + b"\n\x01"]},
-        {example.ENCODED: [b"one", b"two"]},
-        {example.ENCODED: None},
-        {example.ENCODED: [b""]},
+        {feature_keys.ENCODED: [b"one", b"two"]},
+        {feature_keys.ENCODED: None},
+        {feature_keys.ENCODED: [b""]},
         {"image/encoded_too": [b"other"]},
     ],
     ids=["in the picture", "in the name", "before", "two", "none", "empty", "a longer key"],
@@ -57,15 +57,15 @@ def test_records_that_mislead(record: bytes, changes: dict) -> None:
 
 
 def test_a_record_cut_at_any_place_is_an_error_or_parsed_as_protobuf_does(record: bytes) -> None:
-    picture = {example.ENCODED: [b"p" * 30]}
-    record = with_features(record, {**picture, example.MASK: None})
+    picture = {feature_keys.ENCODED: [b"p" * 30]}
+    record = with_features(record, {**picture, feature_keys.MASK: None})
     for end in range(len(record)):
         cut = record[:end]
         try:
             _same(cut)
         except DataError:
             with pytest.raises(DataError):
-                example.features(cut)
+                example_proto.read_features(cut)
 
 
 def test_the_fingerprint_tells_pictures_apart() -> None:

@@ -98,7 +98,7 @@ def test_another_format_and_back_to_the_same_boxes(
         if line.startswith("Wrote "):
             assert Path(line.removeprefix("Wrote ")).exists()
     original, again = (
-        {a.path.name: [(item.label, item.box) for item in a.objects] for a in formats.read(folder)}
+        {a.image.name: [(item.label, item.box) for item in a.objects] for a in formats.read(folder)}
         for folder in (data, tmp_path / to)
     )
     assert again.keys() == original.keys()
@@ -123,8 +123,8 @@ def test_records_go_back_to_annotations(tmp_path: Path) -> None:
     [
         (["--to", "coco", "--shards", "3"], "are for records"),
         (["--link"], "they cannot link"),
-        (["--to", "coco", "--out", "data"], "holds the data set itself"),
-        (["--to", "coco", "--out", "."], "holds the data set itself"),
+        (["--to", "coco", "--out", "data"], "contains the data set itself"),
+        (["--to", "coco", "--out", "."], "contains the data set itself"),
     ],
 )
 def test_mistakes_with_to(
@@ -161,7 +161,7 @@ def test_a_name_that_is_no_utf_8(tmp_path: Path, verb: list[str]) -> None:
     assert len({a.source_id for a in read}) == 4
     for annotation in read:
         annotation.source_id.encode()
-        annotation.path.name.encode()
+        annotation.image.name.encode()
     os.truncate(data / f"{name}.jpg", 100)  # so that it is spoken of
     command = [sys.executable, "-m", "tfod_kit", *verb, str(data), "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, env=strict)

@@ -204,14 +204,14 @@ def test_layouts(tmp_path: Path, files: list[tuple[str, str]], splits: dict) -> 
         source.split: list(coco.read(source, at).images) for source in coco.discover(tmp_path, at)
     }
     assert {split: len(images) for split, images in read.items()} == splits
-    assert {a.path for part in read.values() for a in part} == {tmp_path / f[0] for f in files}
+    assert {a.image for part in read.values() for a in part} == {tmp_path / f[0] for f in files}
 
 
 @pytest.mark.parametrize("name", ["C:\\data\\a.jpg", "/home/me/a.jpg", "../images/a.jpg", "A.JPG"])
 def test_file_names_of_other_machines(tmp_path: Path, name: str) -> None:
     picture(tmp_path / "a.jpg")
     coco_file(tmp_path / "a.json", [IMAGE | {"file_name": name}], [])
-    assert [a.path for a in _part(tmp_path).images] == [tmp_path / "a.jpg"]
+    assert [a.image for a in _part(tmp_path).images] == [tmp_path / "a.jpg"]
 
 
 def test_an_image_listed_twice(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_images_of_one_stem_are_told_apart(tmp_path: Path) -> None:
         picture(tmp_path / name)
     images = [IMAGE, IMAGE | {"id": 8, "file_name": "a.png"}]
     coco_file(tmp_path / "a.json", images, [])
-    assert [a.path.name for a in _part(tmp_path).images] == ["a.jpg", "a.png"]
+    assert [a.image.name for a in _part(tmp_path).images] == ["a.jpg", "a.png"]
 
 
 def test_keypoints_that_are_no_triples_cost_themselves_alone(tmp_path: Path) -> None:
@@ -305,11 +305,11 @@ def test_deferred_objects_are_those_that_are_read_at_once(tmp_path: Path) -> Non
     assert isinstance(objects, Deferred)
     assert isinstance(at_once.objects, tuple)
     assert annotation.labels == at_once.labels == ["dog", "cat"]
-    assert objects.made() == at_once.objects
+    assert objects.materialise() == at_once.objects
     assert (annotation, len(objects), objects[1]) == (at_once, 2, at_once.objects[1])
     assert pickle.loads(pickle.dumps(annotation)) == at_once
     findings = Findings()
-    objects.made(findings)
+    objects.materialise(findings)
     assert findings.counts == {"mask_ignored": 1}
     other = _deferred(tmp_path, [items[0], items[1] | {"area": 5}]).objects
     assert isinstance(other, Deferred)

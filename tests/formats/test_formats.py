@@ -137,12 +137,12 @@ def test_read_of_write_is_what_the_format_can_hold(name: str, tmp_path: Path) ->
     assert done.images == {"train": 2, "val": 1}
     for split, written in data.items():
         read = formats.read(tmp_path / "out", format=name, split=split)
-        by_stem = {a.path.stem: a for a in read}
-        assert by_stem.keys() == {a.path.stem for a in written}
+        by_stem = {a.image.stem: a for a in read}
+        assert by_stem.keys() == {a.image.stem for a in written}
         for annotation in written:
-            again = by_stem[annotation.path.stem]
+            again = by_stem[annotation.image.stem]
             assert (again.width, again.height) == (40, 30)
-            assert again.path.read_bytes() == annotation.path.read_bytes()
+            assert again.image.read_bytes() == annotation.image.read_bytes()
             _near(again.objects, [_held(item, name) for item in annotation.objects])
 
 
@@ -186,7 +186,7 @@ def test_the_same_data_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_failure_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
     data = _data(tmp_path / "data")
-    data["val"][0].path.write_bytes(b"<html>")
+    data["val"][0].image.write_bytes(b"<html>")
     with pytest.raises(DataError, match="HTML"):
         formats.write(name, data, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
@@ -263,7 +263,7 @@ def test_bccds_csv_is_its_xml(tmp_path: Path) -> None:
     with tarfile.open(BCCD) as archive:
         archive.extractall(tmp_path, filter="data")
     tables, xml = (
-        {a.path: (a.width, a.height, a.objects) for a in formats.read(tmp_path, format=name)}
+        {a.image: (a.width, a.height, a.objects) for a in formats.read(tmp_path, format=name)}
         for name in ("csv", "voc")
     )
     assert len(tables) == 364

@@ -183,7 +183,7 @@ def _check_data_sets(out: Path, document: dict, report: dict) -> None:
     }
     assert sum(map(len, wanted.values())) == sum(report["objects"].values()) > 20
     for name in ("coco", "csv", "voc", "yolo"):
-        read = {a.path.name: a for a in formats.read(out / name)}
+        read = {a.image.name: a for a in formats.read(out / name)}
         assert read.keys() == wanted.keys(), name
         assert sum(len(a.objects) for a in read.values()) == sum(map(len, wanted.values())), name
         some = min(wanted, key=lambda file: len(wanted[file]) or 1000)

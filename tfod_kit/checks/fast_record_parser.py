@@ -13,11 +13,11 @@ from typing import Any
 
 import google_crc32c
 
-from tfod_kit.records import example
+from tfod_kit.records import example_proto, feature_keys
 
 _LIST = 0x0A  # field 1, length-delimited
 _VALUE = 0x12  # field 2, length-delimited
-_KEY = bytes((_LIST, len(example.ENCODED))) + example.ENCODED.encode()
+_KEY = bytes((_LIST, len(feature_keys.ENCODED))) + feature_keys.ENCODED.encode()
 _SPOT = 4096
 
 
@@ -26,7 +26,7 @@ class Light:
     """A record's features less the picture, and where the picture lies.
 
     Attributes:
-      features: key -> (kind of list, values), as `records.example.features` gives them.
+      features: key -> (kind of list, values), as `records.example_proto.read_features` gives them.
       data: the bytes that the picture lies in.
       start, end: the picture is data[start:end]; equal when there is none.
     """
@@ -59,16 +59,16 @@ def parse(record: bytes) -> Light:
     """The record's features; DataError when it is no example."""
     span = _picture(record)
     if span is None:
-        features = example.features(record)
-        kind, values = features.get(example.ENCODED, ("", ()))
+        features = example_proto.read_features(record)
+        kind, values = features.get(feature_keys.ENCODED, ("", ()))
         if kind != "bytes_list" or not values:
             return Light(features, b"", 0, 0)
-        del features[example.ENCODED]
+        del features[feature_keys.ENCODED]
         return Light(features, values[0], 0, len(values[0]))
     first, start, last = span
     _, inner = _read_varint(record, 1)
     rest = record[inner:first] + record[last:]
-    return Light(example.features(_header(len(rest)) + rest), record, start, last)
+    return Light(example_proto.read_features(_header(len(rest)) + rest), record, start, last)
 
 
 def _picture(record: bytes) -> tuple[int, int, int] | None:

@@ -15,35 +15,51 @@ from tfod_kit.checks import image_headers
 from tfod_kit.checks.fast_record_parser import Light, parse
 from tfod_kit.checks.findings import Findings, Place, name_of
 from tfod_kit.errors import DataError
-from tfod_kit.records import example, shards
+from tfod_kit.records import feature_keys, shards
 
 _TYPES = {
     **dict.fromkeys(
         (
-            *(example.ENCODED, example.FORMAT, example.FILENAME, example.SOURCE_ID),
-            *(example.SHA256, example.CLASS_TEXT),
+            *(
+                feature_keys.ENCODED,
+                feature_keys.FORMAT,
+                feature_keys.FILENAME,
+                feature_keys.SOURCE_ID,
+            ),
+            *(feature_keys.SHA256, feature_keys.CLASS_TEXT),
         ),
         "bytes_list",
     ),
     **dict.fromkeys(
         (
-            *(example.YMIN, example.XMIN, example.YMAX, example.XMAX, example.AREA),
-            *(example.MASK_WEIGHT, example.KEYPOINT_Y, example.KEYPOINT_X),
+            *(
+                feature_keys.YMIN,
+                feature_keys.XMIN,
+                feature_keys.YMAX,
+                feature_keys.XMAX,
+                feature_keys.AREA,
+            ),
+            *(feature_keys.MASK_WEIGHT, feature_keys.KEYPOINT_Y, feature_keys.KEYPOINT_X),
         ),
         "float_list",
     ),
     **dict.fromkeys(
         (
-            *(example.HEIGHT, example.WIDTH, example.CLASS_LABEL, example.IS_CROWD),
-            *(example.DIFFICULT, example.GROUP_OF, example.KEYPOINT_VISIBILITY),
+            *(
+                feature_keys.HEIGHT,
+                feature_keys.WIDTH,
+                feature_keys.CLASS_LABEL,
+                feature_keys.IS_CROWD,
+            ),
+            *(feature_keys.DIFFICULT, feature_keys.GROUP_OF, feature_keys.KEYPOINT_VISIBILITY),
         ),
         "int64_list",
     ),
 }
-_EDGES = (example.YMIN, example.XMIN, example.YMAX, example.XMAX)
+_EDGES = (feature_keys.YMIN, feature_keys.XMIN, feature_keys.YMAX, feature_keys.XMAX)
 _PER_OBJECT = (
-    *(example.IS_CROWD, example.DIFFICULT, example.TRUNCATED, example.GROUP_OF),
-    *(example.AREA, example.MASK_WEIGHT),
+    *(feature_keys.IS_CROWD, feature_keys.DIFFICULT, feature_keys.TRUNCATED, feature_keys.GROUP_OF),
+    *(feature_keys.AREA, feature_keys.MASK_WEIGHT),
 )
 _AHEAD = 2**28  # bytes of a file to be asked for before it is read
 _CONVERT = "Convert the data set anew with `tfod convert`."
@@ -184,13 +200,13 @@ def _look(
     except DataError as error:
         findings.error("not_example", error.problem, place, fix=error.fix or "")
         return
-    mask_kind = light.features.get(example.MASK, ("", ()))[0]
+    mask_kind = light.features.get(feature_keys.MASK, ("", ()))[0]
     values = _typed(light.features, place, findings)
     facts.record_file.append(len(facts.files) - 1)
     facts.record_index.append(index)
     facts.bytes_read += len(record)
     facts.prints.append(light.fingerprint())
-    source = _first(values, example.SOURCE_ID, b"")
+    source = _first(values, feature_keys.SOURCE_ID, b"")
     facts.source_ids.append(source.decode("utf-8", "replace"))
     facts.sizes.extend(_check_picture(light, values, place, findings))
     number = _take_objects(values, facts, place, findings)
@@ -228,10 +244,10 @@ def _check_picture(
     light: Light, values: _Values, place: Place, findings: Findings
 ) -> tuple[int, int]:
     """Checks the header; returns the size in px that counts: the header's, else the declared."""
-    declared = _first(values, example.WIDTH, 0), _first(values, example.HEIGHT, 0)
+    declared = _first(values, feature_keys.WIDTH, 0), _first(values, feature_keys.HEIGHT, 0)
     if light.start == light.end:
         findings.error(
-            "image_missing", f"There is no picture ({example.ENCODED}).", place, fix=_CONVERT
+            "image_missing", f"There is no picture ({feature_keys.ENCODED}).", place, fix=_CONVERT
         )
         return declared
     header = image_headers.read(light.data, light.start, light.end)
@@ -267,10 +283,10 @@ def _check_picture(
             _with(place, f"orientation {header.orientation}"),
             fix=f"{_CONVERT[:-1]}: it turns the pixels for good.",
         )
-    if _first(values, example.FORMAT, b"") == b"raw":
+    if _first(values, feature_keys.FORMAT, b"") == b"raw":
         findings.error(
             "format_raw",
-            f"{example.FORMAT} says 'raw', and the picture is encoded.",
+            f"{feature_keys.FORMAT} says 'raw', and the picture is encoded.",
             place,
             fix=_CONVERT,
         )
@@ -301,7 +317,7 @@ def _check_size(
 def _take_objects(values: _Values, facts: Facts, place: Place, findings: Findings) -> int:
     """Keeps the boxes and classes, where they are as many as each other; returns how many."""
     edges = [values.get(key, ()) for key in _EDGES]
-    texts, ids = values.get(example.CLASS_TEXT, ()), values.get(example.CLASS_LABEL, ())
+    texts, ids = values.get(feature_keys.CLASS_TEXT, ()), values.get(feature_keys.CLASS_LABEL, ())
     lengths = [len(each) for each in edges]
     number = min(lengths)
     named = texts or ids
@@ -325,7 +341,7 @@ def _take_objects(values: _Values, facts: Facts, place: Place, findings: Finding
             )
     record = len(facts.objects)
     facts.objects.append(number)
-    facts.keypoints.append(len(values.get(example.KEYPOINT_Y, ())))
+    facts.keypoints.append(len(values.get(feature_keys.KEYPOINT_Y, ())))
     if number:
         for kept, edge in zip(facts.edges, edges, strict=True):
             kept.extend(edge)
@@ -340,7 +356,7 @@ def _take_masks(
     values: _Values, kind: str, number: int, facts: Facts, place: Place, findings: Findings
 ) -> None:
     """Counts masks. PNGs are one an object; the older kind is one long list of numbers."""
-    found = values.get(example.MASK, ())
+    found = values.get(feature_keys.MASK, ())
     if not found:
         return
     facts.mask_kinds[kind] += 1

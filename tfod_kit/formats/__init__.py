@@ -32,7 +32,7 @@ from tfod_kit.formats.common import merging, writing
 from tfod_kit.formats.common.detection import detect
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.image_index import ImageIndex, root_of
-from tfod_kit.formats.common.writing import Written
+from tfod_kit.formats.common.writing import WrittenDataSet
 
 FORMATS: dict[str, Format] = {
     "voc": voc.FORMAT,
@@ -102,7 +102,7 @@ def write(
     max_side: int | None = None,
     masks: bool = True,
     workers: int = 1,
-) -> Written:
+) -> WrittenDataSet:
     """Writes pictures and annotations into a folder, which appears whole or not at all.
 
     Args:

@@ -1,14 +1,15 @@
 """What a format is: a name, a way to find its parts in a folder, and a way to read one."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.core.annotations import EmbeddedImage, ImageAnnotation, ImageRef, ObjectAnnotation
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.image_index import ImageIndex
 from tfod_kit.io.files import readable
+from tfod_kit.records.image_files import containing_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,10 @@ class Context:
     workers: int = 1
     masks: bool = True
 
-    def name(self, path: Path) -> str:
-        """The path as messages show it: relative to the root where it lies below."""
+    def name(self, path: ImageRef) -> str:
+        """The path as messages show it: relative to the root if it is below it."""
+        if isinstance(path, EmbeddedImage):
+            return readable(str(replace(path, file=Path(self.name(path.file)))))
         # By its text: pathlib takes ten times as long, and every object of a data set asks.
         root, text = self.root.as_posix(), path.as_posix()
         if root in (".", text):
@@ -103,9 +106,9 @@ class Output:
     classes: LabelMap
     findings: Findings
 
-    def name(self, path: Path) -> str:
-        """An image's path as annotations name it: relative to the folder."""
-        return path.relative_to(self.folder).as_posix()
+    def name(self, image: ImageRef) -> str:
+        """The path by which annotations refer to an image: relative to the folder."""
+        return containing_file(image).relative_to(self.folder).as_posix()
 
     def lose(self, detail: str, annotation: ImageAnnotation, item: ObjectAnnotation) -> None:
         """Counts a detail of an object that this format cannot hold."""

@@ -19,6 +19,7 @@ import msgspec
 from tfod_kit.core import boxes
 from tfod_kit.core.annotations import (
     Deferred,
+    FindingSink,
     ImageAnnotation,
     Keypoint,
     ObjectAnnotation,
@@ -221,7 +222,7 @@ def _images(
         if size is None:
             continue
         own = by_image.pop(record.id, ())
-        objects: Any = ()
+        objects: Sequence[ObjectAnnotation] = ()
         if own and defer:
             objects = _Plain(own, classes, size, file, context.masks, content.annotations)
         elif own:
@@ -292,7 +293,7 @@ class _Plain(Deferred):
     def content(self) -> bytes:
         return _encode((self.labels, self._items))
 
-    def made(self, findings: Findings | None = None) -> tuple[ObjectAnnotation, ...]:
+    def materialise(self, findings: FindingSink | None = None) -> tuple[ObjectAnnotation, ...]:
         taken = Findings("skip") if findings is None else findings
         items, classes, size, file = self._items, self._classes, self._size, self._file
         return tuple(_objects(items, classes, size, file, taken, self._masks))
@@ -314,7 +315,7 @@ def _objects(
     classes: Mapping[_Id, _Class],
     size: tuple[int, int],
     file: str,
-    findings: Findings,
+    findings: FindingSink,
     masks: bool,
 ) -> Iterator[ObjectAnnotation]:
     seen: dict[_Id, _Annotation] = {}
@@ -375,7 +376,7 @@ def _box(
     mask: Polygons | Rle | None,
     size: tuple[int, int],
     where: str,
-    findings: Findings,
+    findings: FindingSink,
 ) -> Box | None:
     width, height = size
     if bbox is not None and len(bbox) == 4:
@@ -388,7 +389,7 @@ def _box(
 
 
 def _mask(
-    segmentation: msgspec.Raw, size: tuple[int, int], where: str, findings: Findings
+    segmentation: msgspec.Raw, size: tuple[int, int], where: str, findings: FindingSink
 ) -> Polygons | Rle | None:
     """The mask, or None where there is none or it cannot be read."""
     text = memoryview(segmentation)
@@ -418,7 +419,7 @@ def _rle(stored: _RunLengths) -> Rle:
 
 
 def _keypoints(
-    item: _Annotation, kind: _Class, size: tuple[int, int], where: str, findings: Findings
+    item: _Annotation, kind: _Class, size: tuple[int, int], where: str, findings: FindingSink
 ) -> tuple[Keypoint, ...]:
     flat = item.keypoints
     if not flat:

@@ -30,7 +30,7 @@ def write(splits: Splits, output: Output) -> list[Path]:
             "images": [
                 {
                     "id": ids[a.source_id],
-                    "file_name": a.path.name,
+                    "file_name": a.image.name,
                     "width": a.width,
                     "height": a.height,
                 }

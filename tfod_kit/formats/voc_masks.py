@@ -101,7 +101,7 @@ def write(annotation: ImageAnnotation, output: Output) -> bool:
             pixels[own] = number
     if not pixels.any():
         return False
-    path = output.folder / FOLDER / f"{annotation.path.stem}.png"
+    path = output.folder / FOLDER / f"{annotation.image.stem}.png"
     path.parent.mkdir(exist_ok=True)
     _save(pixels, path)
     return True

@@ -22,11 +22,11 @@ def write(splits: Splits, output: Output) -> list[Path]:
     written = [output.folder / "Annotations"]
     for split, annotations in splits.items():
         for annotation in annotations:
-            path = written[0] / f"{annotation.path.stem}.xml"
+            path = written[0] / f"{annotation.image.stem}.xml"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(_xml(annotation, voc_masks.write(annotation, output)))
         listed = output.folder / "ImageSets" / "Main" / f"{split}.txt"
-        files.write_text(listed, "".join(f"{a.path.stem}\n" for a in annotations))
+        files.write_text(listed, "".join(f"{a.image.stem}\n" for a in annotations))
         written.append(listed)
     painted = output.folder / voc_masks.FOLDER
     return [*written, painted] if painted.exists() else written
@@ -37,7 +37,7 @@ def _xml(annotation: ImageAnnotation, painted: bool) -> bytes:
 
     root = etree.Element("annotation")
     _put(root, "folder", IMAGES)
-    _put(root, "filename", annotation.path.name)
+    _put(root, "filename", annotation.image.name)
     size = etree.SubElement(root, "size")
     _put(size, "width", annotation.width)
     _put(size, "height", annotation.height)

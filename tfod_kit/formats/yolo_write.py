@@ -27,7 +27,7 @@ def write(splits: Splits, output: Output) -> list[Path]:
                 f"{numbers[item.label]} {_row(item, annotation, points, output)}\n"
                 for item in annotation.objects
             ]
-            (folder / f"{annotation.path.stem}.txt").write_text("".join(rows), encoding="utf-8")
+            (folder / f"{annotation.image.stem}.txt").write_text("".join(rows), encoding="utf-8")
         written.append(folder)
     files.write_text(written[0], "".join(_yaml(splits, output, points)))
     return written

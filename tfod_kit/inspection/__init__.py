@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit import datasets
+from tfod_kit.core.annotations import ImageRef
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.datasets import Loaded, duplicates
 from tfod_kit.datasets.class_selection import Selection
@@ -121,7 +122,7 @@ def inspect(
     """Reads a data set and computes its figures; images are measured by their headers.
 
     Args:
-      sources, format, images_folder, selection, origin: as in `datasets.load`.
+      sources, format, images_folder, selection, origin: as in `datasets.LoadOptions`.
       label_map: made from the data unless told.
       on_error: "skip" counts what convert would stop at; "fix" and "fail" stop as it does.
       config: a model whose anchors are held against the boxes.
@@ -135,16 +136,15 @@ def inspect(
     """
     findings = Findings(on_error)
     paths = (sources,) if isinstance(sources, Path) else tuple(sources)
-    loaded = datasets.load(
-        paths,
+    options = datasets.LoadOptions(
         format=format,
         images_folder=images_folder,
-        given=label_map,
-        selection=selection,
-        findings=findings,
+        label_map=label_map,
+        selection=selection or Selection(),
         origin=origin,
         workers=workers,
     )
+    loaded = datasets.load(paths, options, findings=findings)
     measured = _measured(loaded, findings)
     exact = _same_bytes(measured)
     wanted = len(measured.images) <= NEAR_UP_TO if near is None else near
@@ -181,17 +181,19 @@ def _measured(loaded: Loaded, findings: Findings) -> Measured:
     return measured
 
 
-def _same_bytes(measured: Measured) -> list[list[Path]]:
+def _same_bytes(measured: Measured) -> list[list[ImageRef]]:
     """The groups of one content; a picture that stands in two splits is a group of its own."""
-    groups = duplicates.same_bytes(a.path for a in measured.images)
+    groups = duplicates.same_bytes(a.image for a in measured.images)
     grouped = {path for group in groups for path in group}
-    times = Counter(a.path for a in measured.images)
+    times = Counter(a.image for a in measured.images)
     return groups + [[path] for path, n in times.items() if n > 1 and path not in grouped]
 
 
-def _pairs(measured: Measured, exact: Sequence[Sequence[Path]]) -> list[tuple[Path, Path]]:
+def _pairs(
+    measured: Measured, exact: Sequence[Sequence[ImageRef]]
+) -> list[tuple[ImageRef, ImageRef]]:
     """The pairs that look the same, less those of the same bytes."""
-    paths = list(dict.fromkeys(a.path for a in measured.images))
+    paths = list(dict.fromkeys(a.image for a in measured.images))
     group = {path: number for number, members in enumerate(exact) for path in members}
     with progress("comparing", len(paths), "images") as bar:
         return [
@@ -201,11 +203,11 @@ def _pairs(measured: Measured, exact: Sequence[Sequence[Path]]) -> list[tuple[Pa
         ]
 
 
-def _doubles(measured: Measured, groups: Sequence[Sequence[Path]]) -> tuple[Double, ...]:
+def _doubles(measured: Measured, groups: Sequence[Sequence[ImageRef]]) -> tuple[Double, ...]:
     """The groups, and of each image all splits that it stands in; those that leak come first."""
-    places: dict[Path, list[int]] = {}
+    places: dict[ImageRef, list[int]] = {}
     for number, annotation in enumerate(measured.images):
-        places.setdefault(annotation.path, []).append(number)
+        places.setdefault(annotation.image, []).append(number)
     every = [[place for path in group for place in places[path]] for group in groups]
     found = [_double(measured, members) for members in every]
     return tuple(sorted(found, key=lambda double: not double.leak))
@@ -214,7 +216,7 @@ def _doubles(measured: Measured, groups: Sequence[Sequence[Path]]) -> tuple[Doub
 def _double(measured: Measured, members: Sequence[int]) -> Double:
     splits = tuple(measured.split_of(place) for place in members)
     images = [measured.images[place] for place in members]
-    ids, files = tuple(a.source_id for a in images), tuple(a.path.name for a in images)
+    ids, files = tuple(a.source_id for a in images), tuple(a.image.name for a in images)
     return Double(ids, files, splits, len(set(splits)) > 1)
 
 

@@ -95,7 +95,7 @@ def _example(measured: Measured, place: int) -> Example:
     ymin, xmin, ymax, xmax = (float(edge) for edge in measured.boxes[place])
     return Example(
         image=annotation.source_id,
-        file=annotation.path.name,
+        file=annotation.image.name,
         split=measured.split_of(image),
         object=int(place) - first,
         label=measured.classes[measured.label[place]],
