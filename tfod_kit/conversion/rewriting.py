@@ -33,7 +33,7 @@ def rewrite(
     link: bool = False,
     workers: int = 1,
 ) -> Report:
-    """Writes pictures and annotations in a format of formats.WRITTEN, whole or not at all.
+    """Writes pictures and annotations in one of FORMATS.writable, whole or not at all.
 
     The arguments are those of `convert`, but for:
       to: the format to write.
