@@ -16,7 +16,7 @@ from tfod_kit.core import boxes, labels
 from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.errors import ConfigError, DataError, UsageError
-from tfod_kit.formats import FORMATS, WRITTEN
+from tfod_kit.formats import FORMATS
 from tfod_kit.formats.base import DETAILS
 from tfod_kit.formats.common.findings import REASONS, Findings
 from tfod_kit.records.rasters import masks
@@ -129,7 +129,7 @@ def _near(ours: Iterable[ObjectAnnotation], theirs: Iterable[ObjectAnnotation]) 
             assert (point.visibility, point.name) == (expected.visibility, expected.name)
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_read_of_write_is_what_the_format_can_hold(name: str, tmp_path: Path) -> None:
     data = _data(tmp_path / "data")
     findings = Findings("fail")
@@ -146,7 +146,7 @@ def test_read_of_write_is_what_the_format_can_hold(name: str, tmp_path: Path) ->
             _near(again.objects, [_held(item, name) for item in annotation.objects])
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_what_a_format_cannot_hold_is_counted(name: str, tmp_path: Path) -> None:
     findings = Findings("fail")
     formats.write(name, _data(tmp_path / "data"), tmp_path / "out", findings=findings)
@@ -164,7 +164,7 @@ def test_every_detail_has_a_reason_code() -> None:
     assert set(DETAILS) == set(ObjectAnnotation.__slots__) - {"label", "box"}
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_auto_reads_back_what_was_written(name: str, tmp_path: Path) -> None:
     formats.write(name, _data(tmp_path / "data"), tmp_path / "out")
     findings = Findings()
@@ -172,7 +172,7 @@ def test_auto_reads_back_what_was_written(name: str, tmp_path: Path) -> None:
     assert findings.counts == {}
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_the_same_data_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
     for out in ("one", "two"):
         formats.write(name, _data(tmp_path / "data"), tmp_path / out)
@@ -183,7 +183,7 @@ def test_the_same_data_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
     assert one == two
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_a_failure_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
     data = _data(tmp_path / "data")
     data["val"][0].image.write_bytes(b"<html>")
@@ -315,7 +315,7 @@ def test_a_label_map_that_lacks_a_class(tmp_path: Path) -> None:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_a_full_disk_is_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

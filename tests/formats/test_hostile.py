@@ -176,9 +176,9 @@ def test_many_categories_take_no_time(tmp_path: Path) -> None:
     categories = [{"id": n, "name": f"c{n}"} for n in range(100_000)]
     coco(tmp_path / "a.json", [], [], categories)
     at = context(tmp_path)
-    (source,) = formats.coco.discover(tmp_path, at)
+    (source,) = formats.coco.FORMAT.discover(tmp_path, at)
     started = time.monotonic()
-    assert len(formats.coco.read(source, at).ids) == 100_000
+    assert len(formats.coco.FORMAT.read(source, at).ids) == 100_000
     assert time.monotonic() - started < 5
 
 

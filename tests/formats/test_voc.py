@@ -22,7 +22,8 @@ BOX = (4, 3, 20, 15)  # in 40x30: ymin 0.1, xmin 0.1, ymax 0.5, xmax 0.5
 def _read(root: Path, at: Context | None = None) -> dict[str, list[ImageAnnotation]]:
     at = at or context(root)
     return {
-        f"{source.split}": list(voc.read(source, at).images) for source in voc.discover(root, at)
+        f"{source.split}": list(voc.FORMAT.read(source, at).images)
+        for source in voc.FORMAT.discover(root, at)
     }
 
 
@@ -224,7 +225,7 @@ def test_a_list_that_names_what_is_not_annotated(tmp_path: Path) -> None:
 
 def test_other_xml_is_not_taken_for_voc(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text("<project/>")
-    assert voc.discover(tmp_path, context(tmp_path)) == ()
+    assert voc.FORMAT.discover(tmp_path, context(tmp_path)) == ()
 
 
 def test_segmentation_of_objects(tmp_path: Path) -> None:

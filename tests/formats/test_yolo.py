@@ -10,7 +10,7 @@ from tfod_kit.errors import DataError
 from tfod_kit.formats.base import Context
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.image_index import ImageIndex
-from tfod_kit.formats.yolo_data import load
+from tfod_kit.formats.yolo.declaration import load
 
 ROW = "0 0.3 0.3 0.4 0.4\n"
 BOX = ("cat", (4.0, 3.0, 20.0, 15.0))

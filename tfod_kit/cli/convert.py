@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tfod_kit.cli import shared
 from tfod_kit.conversion.beam import RUNNERS, Runner
 from tfod_kit.errors import UsageError
-from tfod_kit.formats import AUTO, FORMATS, WRITTEN
+from tfod_kit.formats import AUTO, FORMATS
 from tfod_kit.formats.common.findings import ON_ERROR
 from tfod_kit.records import shards
 
@@ -34,7 +34,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     add("--format", default=AUTO, metavar="FORMAT", help=f"{AUTO}, {', '.join(FORMATS)}")
     add(
         "--to",
-        choices=(TFRECORD, *WRITTEN),
+        choices=(TFRECORD, *FORMATS.writable),
         default=TFRECORD,
         help="what to write: records to train on, or annotations for other tools",
     )
@@ -163,7 +163,7 @@ def _convert(args: argparse.Namespace, split: "SplitOptions", out: Path) -> None
         raise UsageError(
             "Records hold their pictures; they cannot link to them.",
             where="--link",
-            fix=f"Leave it out, or name another format: --to {', '.join(WRITTEN)}.",
+            fix=f"Leave it out, or name another format: --to {', '.join(FORMATS.writable)}.",
         )
     if args.to != TFRECORD:
         print(_rewritten(args, split, out))

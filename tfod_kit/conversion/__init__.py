@@ -123,7 +123,7 @@ def _write(plan: Sequence[Shard], options: ConvertOptions) -> list[WrittenShard 
     else:
         bar = _progress(missing, ())
     if options.runner is None:
-        workers = worker_pool.useful(options.workers, images)
+        workers = worker_pool.worthwhile(options.workers, images)
         results = worker_pool.run(writing.write, missing, workers, bar)
     else:
         with bar as shown:
@@ -139,6 +139,6 @@ def _progress(plan: Sequence[Shard], finished: Sequence[Shard]) -> Iterator[Prog
     total, start = (sum(len(shard.annotations) for shard in part) for part in (plan, finished))
     with progress("converting", total, "images") as bar:
         if finished:
-            bar.say(f"Resuming: {len(finished)} of {len(plan)} record files are already written.")
+            bar.print(f"Resuming: {len(finished)} of {len(plan)} record files are already written.")
             bar.start_at(start)
         yield bar

@@ -22,8 +22,6 @@ from tfod_kit.prediction.tiles import Tiling
 if TYPE_CHECKING:
     from tfod_kit.detectors import Detector
 
-DATA_SETS = ("coco", "csv", "voc", "yolo")
-
 # Calls of the detector at the same time: where each call takes one picture alone, a second one
 # keeps the cores busy while the first hands over its results.
 _LANES = {"saved_model": 2}

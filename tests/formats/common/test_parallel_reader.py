@@ -23,7 +23,7 @@ from tfod_kit.core.annotations import (
     Rle,
 )
 from tfod_kit.core.boxes import Box
-from tfod_kit.formats import FORMATS, WRITTEN
+from tfod_kit.formats import FORMATS
 from tfod_kit.formats.common import parallel_reader, serialisation, writing
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -206,7 +206,7 @@ def test_deferred_objects_are_those_that_are_read_at_once(name: str) -> None:
     assert any(isinstance(a.objects, serialisation.Packed) for a in read[1])
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_what_is_written_does_not_depend_on_the_processes(name: str, tmp_path: Path) -> None:
     data = rich_samples.write(tmp_path)["voc"]
     for number in range(5):
@@ -241,7 +241,7 @@ def _tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_a_format_travels_to_processes_that_start_anew(name: str) -> None:
     assert pickle.loads(pickle.dumps(FORMATS[name])) == FORMATS[name]
 
