@@ -24,6 +24,7 @@ MAY_BE_HEAVY = (
 # From the top down; a module imports from its own layer or from one below.
 LAYERS = (
     ("cli", "__main__"),
+    ("doors",),
     ("benchmarking",),
     (
         "checks",

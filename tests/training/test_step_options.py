@@ -12,7 +12,9 @@ from small_records import write_records
 from tfod import ENVIRONMENT, small_model, tfod
 
 from tfod_kit import pipeline_config
-from tfod_kit.cli import train_levers
+from tfod_kit.doors import arguments
+from tfod_kit.doors.steps import StepArguments
+from tfod_kit.doors.steps import step_options as options_of
 from tfod_kit.errors import UsageError
 from tfod_kit.io import hardware
 from tfod_kit.training import batch_size, dataset, lr_finder, step_options
@@ -77,12 +79,12 @@ def test_the_learning_rate_follows_the_images_of_a_step(
 
 def test_options_become_levers() -> None:
     parser = argparse.ArgumentParser()
-    train_levers.register(parser)
+    arguments.add_to(parser, StepArguments)
     words = "--accumulate 4 --freeze a --freeze b --ema 0.9 --precision bfloat16 --cache memory"
-    assert train_levers.from_args(parser.parse_args(words.split())) == Levers(
+    assert options_of(arguments.parsed(StepArguments, parser.parse_args(words.split()))) == Levers(
         accumulate=4, freeze=("a", "b"), ema=0.9, precision="bfloat16", cache="memory"
     )
-    assert train_levers.from_args(parser.parse_args([])) == Levers()
+    assert options_of(arguments.parsed(StepArguments, parser.parse_args([]))) == Levers()
 
 
 @pytest.mark.parametrize(
@@ -101,9 +103,9 @@ def test_only_an_automatic_batch_size_is_looked_for(run: Path) -> None:
     ("words", "told"),
     [
         ("--ema 1", "not between 0 and 1"),
-        ("--freeze [", "no regular expression"),
+        ("--freeze [", "not a regular expression"),
         ("--clip_norm -1", "not 0 or more"),
-        ("--clip_value x", "no number"),
+        ("--clip_value x", "not a number"),
         ("--accumulate 0", "below 1"),
     ],
 )

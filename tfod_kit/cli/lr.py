@@ -1,14 +1,17 @@
 """`tfod lr RUN`: finds a learning rate by trying all of them for a hundred steps."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfod_kit.cli import train_levers
-from tfod_kit.cli.shared import config_path, count
+from tfod_kit.doors import arguments, steps, values
+from tfod_kit.doors.arguments import option, positional
+from tfod_kit.doors.shared import config_path
 from tfod_kit.drawing import plots
 from tfod_kit.errors import UsageError
 from tfod_kit.io import files
+from tfod_kit.io.progress import announce
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,33 +22,46 @@ PLOT = "learning_rate.png"
 _NEAR = 3.0  # times: within this the config's rate is as good as the one found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LrArguments(steps.StepArguments):
+    """The arguments of `tfod lr`; each is explained by its help."""
+
+    run: Path = positional("the run folder with pipeline.config", parse=Path)
+    lowest: float = option(1e-6, "the lowest rate", parse=values.positive, metavar="X", flag="from")
+    highest: float = option(1.0, "the highest rate", parse=values.positive, metavar="X", flag="to")
+    steps: int = option(
+        100, "steps from the lowest to the highest", parse=values.count, metavar="N"
+    )
+    out: Path | None = option(
+        None, f"the image to write (default: RUN/{PLOT})", parse=Path, metavar="FILE"
+    )
+
+
 def register(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=Path, help="the run folder with pipeline.config")
-    parser.add_argument("--from", dest="first", type=float, default=1e-6, help="the lowest rate")
-    parser.add_argument("--to", dest="last", type=float, default=1.0, help="the highest rate")
-    parser.add_argument("--steps", type=count, default=100, help="steps from the one to the other")
-    parser.add_argument("--out", type=Path, help=f"the picture to write (default: RUN/{PLOT})")
-    train_levers.register(parser)
+    """Adds the verb's arguments."""
+    arguments.add_to(parser, LrArguments)
 
 
 def run(args: argparse.Namespace) -> int:
-    path = config_path(args.run)
-    out = args.out or path.parent / PLOT
+    """Sweeps the rate, draws the loss over it, and prints the rate to take."""
+    options = arguments.parsed(LrArguments, args)
+    path = config_path(options.run)
+    out = options.out or path.parent / PLOT
     if out.is_dir():
-        raise UsageError("The picture's name is a folder's.", where=out, fix="Name a file.png.")
-    print("Sweeping the learning rate (loading TensorFlow takes some seconds)", flush=True)
+        raise UsageError("The image's name is a folder's.", where=out, fix="Name a file.png.")
+    announce("Sweeping the learning rate (loading TensorFlow takes some seconds)")
     from tfod_kit.training import lr_finder
 
     found = lr_finder.sweep(
         path,
-        first=args.first,
-        last=args.last,
-        steps=args.steps,
-        how=train_levers.from_args(args),
+        first=options.lowest,
+        last=options.highest,
+        steps=options.steps,
+        how=steps.step_options(options),
     )
     files.write_bytes(out, plots.png(_picture(found)))
-    print(_verdict(found, args.run))
-    print(f"Picture:     {out}")
+    print(_verdict(found, options.run))
+    print(f"Image:       {out}")
     return 0
 
 

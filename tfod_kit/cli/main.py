@@ -5,16 +5,17 @@ VERBS. Only the module of the verb asked for is imported, so that `tfod --help` 
 """
 
 import argparse
+import difflib
 import importlib
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
-
-from absl.flags import argparse_flags
+from typing import NoReturn
 
 from tfod_kit import __version__
-from tfod_kit.errors import TfodKitError, did_you_mean
+from tfod_kit.errors import TfodKitError, UsageError, did_you_mean
 
 VERBS = {
     "convert": "annotated images -> TFRecords, label map and report",
@@ -68,6 +69,27 @@ def _notes(error: BaseException) -> list[str]:
     return getattr(error, "__notes__", [])
 
 
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake as one message, as the verbs do."""
+
+    verb: str | None = None  # the one asked for, whose options are known
+
+    def error(self, message: str) -> NoReturn:
+        verb = self.prog.partition(" ")[2] or self.verb or "VERB"
+        unknown = re.match(r"unrecognized arguments: (--\w+)", message)
+        nearest = difflib.get_close_matches(unknown[1], self.known_options()) if unknown else []
+        suggestion = f"Did you mean {nearest[0]!r}? " if nearest else ""
+        raise UsageError(f"{message}.", fix=f"{suggestion}See `tfod {verb} --help`.")
+
+    def known_options(self) -> list[str]:
+        """The options of this parser and of the verb that was asked for."""
+        options = [option for action in self._actions for option in action.option_strings]
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction) and self.verb is not None:
+                options += action.choices[self.verb].known_options()
+        return options
+
+
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows each option's default where it has one."""
 
@@ -81,11 +103,10 @@ def _parser(arguments: list[str]) -> tuple[argparse.ArgumentParser, str | None]:
     """Builds the parser with the options of the one verb that was asked for."""
     asked = next((word for word in arguments if not word.startswith("-")), None)
     verb = asked if asked in VERBS else None
-    parser = argparse_flags.ArgumentParser(
+    parser = _Parser(
         prog="tfod",
         description="From annotated images to a trained, exported, measured detector.",
         epilog="'tfod VERB --help' explains a verb.",
-        inherited_absl_flags=None,
     )
     parser.add_argument("--version", action="version", version=f"tfod_kit {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
@@ -95,9 +116,9 @@ def _parser(arguments: list[str]) -> tuple[argparse.ArgumentParser, str | None]:
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.",
             formatter_class=_HelpFormatter,
-            inherited_absl_flags=None,
         )
         if name == verb:
+            parser.verb = name
             importlib.import_module(f"tfod_kit.cli.{name}").register(registered)
     return parser, verb
 

@@ -2,14 +2,17 @@
 
 import argparse
 import json
-import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tfod_kit.configuration import start
+from tfod_kit.doors import arguments
+from tfod_kit.doors.arguments import Group, option
+from tfod_kit.doors.configure import DownloadArguments, download_options
 from tfod_kit.errors import UsageError, did_you_mean
-from tfod_kit.zoo import cache, catalog, download
+from tfod_kit.zoo import catalog, download
 from tfod_kit.zoo.archives import Archive
 
 _ACTIONS = ("list", "download")
@@ -17,6 +20,14 @@ _SORTS = ("name", "family", "input", "speed", "map")
 _FAMILIES = ("SSD", "EfficientDet", "Faster R-CNN", "Mask R-CNN", "CenterNet")
 _HEADS = ("NAME", "FAMILY", "INPUT", "SPEED", "COCO mAP", "FINDS", "WEIGHTS")
 _RIGHT = {"INPUT", "SPEED", "COCO mAP"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsDownloadArguments(DownloadArguments):
+    """The options of `tfod models download`."""
+
+    archive: Path | None = option(None, "a local NAME.tar.gz", parse=Path, metavar="FILE")
+    again: bool = option(False, "download again, even if the archive is in the cache")
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -45,36 +56,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     listing.add_argument("--long", action="store_true", help="with every name and a word on each")
     listing.add_argument("--json", action="store_true", help="as JSON, for programs")
-    getting = parser.add_argument_group("download")
-    add_download_options(getting)
-    getting.add_argument("--archive", type=Path, metavar="FILE", help="a NAME.tar.gz at hand")
-    getting.add_argument("--again", action="store_true", help="anew, though the cache has it")
-
-
-def add_download_options(parser: Any) -> None:
-    """The options that `models download` and `configure --pretrained` share."""
-    parser.add_argument(
-        "--mirror",
-        metavar="ADDRESS",
-        help="where NAME.tar.gz lies instead of the zoo: an address or a folder "
-        f"(also: {cache.MIRROR})",
-    )
-    parser.add_argument("--sha256", metavar="HEX", help="what the archive's SHA-256 must be")
-    parser.add_argument(
-        "--offline",
-        action="store_true",
-        help=f"use what is in the cache, never the network (also: {cache.OFFLINE}=1)",
-    )
-
-
-def download_options(args: argparse.Namespace, **more: Any) -> download.DownloadOptions:
-    """What those options ask for."""
-    return download.DownloadOptions(
-        mirror=args.mirror or os.environ.get(cache.MIRROR) or None,
-        sha256=args.sha256,
-        offline=args.offline,
-        **more,
-    )
+    arguments.add_to(parser, ModelsDownloadArguments, group=Group("download"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -118,8 +100,9 @@ def _download(args: argparse.Namespace) -> int:
         )
     if args.archive is not None and len(args.names) > 1:
         raise UsageError("One archive is one model's.", fix="Name one model with --archive.")
+    options = arguments.parsed(ModelsDownloadArguments, args)
     for model, archive in [(catalog.find(name), start.published(name)) for name in args.names]:
-        got = download.obtain(archive, download_options(args, local=args.archive, again=args.again))
+        got = download.obtain(archive, download_options(options, options.archive, options.again))
         print(f"{'Downloaded' if got.fresh else 'In the cache already:'} {archive.name}")
         print(f"  from:    {got.source}")
         print(f"  sha256:  {got.sha256}")

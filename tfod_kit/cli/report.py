@@ -1,29 +1,17 @@
-"""`tfod report RUN`: one page with all there is to know of a run."""
+"""`tfod report RUN`: one page with all that is known of a run."""
 
 import argparse
-from pathlib import Path
 
-NAME = "report.html"
+from tfod_kit.doors import arguments, report
+from tfod_kit.doors.report import ReportArguments
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Adds the verb's options."""
-    parser.add_argument("run", type=Path, help="the folder that was trained in")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help=f"the page to write (default: RUN/{NAME})"
-    )
+    """Adds the verb's arguments."""
+    arguments.add_to(parser, ReportArguments)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the page, and says where."""
-    from tfod_kit import reports
-    from tfod_kit.io import files
-    from tfod_kit.reports import page
-
-    found = reports.read(args.run)
-    out = args.out or args.run / NAME
-    if out.is_dir():
-        out = out / NAME
-    files.write_text(out, page.html(found))
-    print(f"Open {out}")
+    """Writes the page, and prints where it is."""
+    print(report.run(arguments.parsed(ReportArguments, args)))
     return 0

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfod_kit.cli.shared import count, share
+from tfod_kit.doors.values import count, share
 from tfod_kit.errors import SetupError
 
 if TYPE_CHECKING:

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfod_kit.drawing import notebook
 from tfod_kit.evaluation import result_text
 from tfod_kit.runs.results import ClassMetrics, Results
+
+_SHOWN = 4  # images in a notebook
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,20 @@ class Evaluation:
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
+
+    def _repr_html_(self) -> str:
+        rows = [["metric", "value"]]
+        rows += [[name, f"{value:.3f}"] for name, value in self.metrics.items() if value >= 0]
+        classes = [["class", "AP", "AP@.50"]]
+        classes += [
+            [name, f"{row.ap:.3f}", f"{row.ap50:.3f}"] for name, row in self.classes.items()
+        ]
+        drawn = [image.drawn for image in self.results.worst if image.drawn][:_SHOWN]
+        images = [
+            notebook.image((self.document.parent / name).read_bytes(), name, Path(name).suffix[1:])
+            for name in drawn
+        ]
+        return notebook.page([notebook.table(rows), notebook.table(classes), *images])
 
     def _lines(self) -> Iterator[str]:
         yield from result_text.lines(self.results)

@@ -147,6 +147,11 @@ def progress(
         shown.finish()
 
 
+def announce(line: str) -> None:
+    """Prints what is about to happen, on stderr, before something that takes a while."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

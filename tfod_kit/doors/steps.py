@@ -1,0 +1,112 @@
+"""The options of training steps, which `tfod train` and `tfod lr` share."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from tfod_kit.doors import values
+from tfod_kit.doors.arguments import Group, option
+
+if TYPE_CHECKING:
+    from tfod_kit.training.step_options import Levers
+
+_STEPS = Group("steps", "how the gradients become a step")
+_SPEED = Group("speed and memory")
+_INPUT = Group("input")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepArguments:
+    """The options that affect each step of a training."""
+
+    batch_size: int | Literal["auto"] | None = option(
+        None,
+        "images at a time, or as many as fit the GPU (default: the config's); the learning rate "
+        "follows",
+        parse=values.auto_or_count,
+        metavar="N|auto",
+        group=_STEPS,
+    )
+    accumulate: int = option(
+        1,
+        "batches to a step: N times the images without their memory",
+        parse=values.count,
+        metavar="N",
+        group=_STEPS,
+    )
+    freeze: tuple[str, ...] = option(
+        (),
+        "do not train the variables whose name matches; repeatable",
+        parse=values.pattern,
+        repeat=True,
+        metavar="REGEX",
+        group=_STEPS,
+    )
+    ema: float | None = option(
+        None,
+        "average the weights, such as 0.999; the averages are measured and exported",
+        parse=values.decay,
+        metavar="DECAY",
+        group=_STEPS,
+    )
+    clip_norm: float | None = option(
+        None,
+        "the gradients' largest norm; 0 for no limit",
+        parse=values.not_negative,
+        metavar="X",
+        group=_STEPS,
+    )
+    clip_value: float | None = option(
+        None,
+        "the largest number in a gradient",
+        parse=values.not_negative,
+        metavar="X",
+        group=_STEPS,
+    )
+    seed: int | None = option(
+        None, "of everything that is random", parse=values.whole, metavar="N", group=_STEPS
+    )
+    deterministic: bool = option(
+        False,
+        "the same numbers every time, at the price of speed (seed 0 unless --seed)",
+        group=_STEPS,
+    )
+    precision: Literal["float32", "bfloat16", "float16"] = option(
+        "float32",
+        "what the network computes in; float16, with loss scaling, on a GPU",
+        choices=("float32", "bfloat16", "float16"),
+        group=_SPEED,
+    )
+    xla: bool = option(False, "compile the step with XLA", group=_SPEED)
+    input_workers: int | None = option(
+        None,
+        "threads that read and augment (default: one for each core)",
+        parse=values.count,
+        metavar="N",
+        group=_INPUT,
+    )
+    cache: str | None = option(
+        None,
+        "decode each image once: keep them in memory, or in files that begin with PATH",
+        metavar="memory|PATH",
+        group=_INPUT,
+    )
+
+
+def step_options(arguments: StepArguments) -> "Levers":
+    """What the training engine takes for these options."""
+    from tfod_kit.training.step_options import Levers
+
+    return Levers(
+        batch_size=arguments.batch_size,
+        accumulate=arguments.accumulate,
+        precision=arguments.precision,
+        xla=arguments.xla,
+        ema=arguments.ema,
+        freeze=arguments.freeze,
+        clip_norm=arguments.clip_norm,
+        clip_value=arguments.clip_value,
+        seed=arguments.seed,
+        deterministic=arguments.deterministic,
+        input_workers=arguments.input_workers,
+        cache=arguments.cache,
+    )
