@@ -36,7 +36,7 @@ def test_the_summary_names_counts_findings_and_files(
     [
         (["absent"], "The data set does not exist"),
         (["data", "--format", "yollo"], "There is no format 'yollo'"),
-        (["data", "--split", "0.5,0.6"], "no split ratios"),
+        (["data", "--split", "0.5,0.6"], "split ratios are invalid"),
         (["data", "--shards", "0"], "--shards takes a number"),
         (["data", "--workers", "many"], "--workers takes a number"),
         (["data", "--label_map", "coco2017"], "Did you mean 'coco_2017'"),
