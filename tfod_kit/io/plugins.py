@@ -1,4 +1,4 @@
-"""What other installed packages add: annotation formats, checks and export targets.
+"""Loads annotation formats, checks and export targets from other installed packages.
 
 A package adds one by an entry point, for example in its pyproject.toml:
 
@@ -38,7 +38,7 @@ def load(group: str, kind: type[_T]) -> dict[str, _T]:
         return {}
     from importlib.metadata import entry_points
 
-    found: dict[str, _T] = {}
+    loaded: dict[str, _T] = {}
     for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
         try:
             value = entry.load()
@@ -57,14 +57,14 @@ def load(group: str, kind: type[_T]) -> dict[str, _T]:
                 found=type(value).__name__,
                 fix=f"Update or uninstall the package {_package(entry)}.",
             )
-        if entry.name in found:
+        if entry.name in loaded:
             raise SetupError(
                 f"Two packages register the extension {entry.name!r}.",
                 where=f"entry point {entry.value} of {_package(entry)}",
                 fix="Uninstall one of the packages.",
             )
-        found[entry.name] = value
-    return found
+        loaded[entry.name] = value
+    return loaded
 
 
 def _is_registered(group: str) -> bool:
