@@ -26,7 +26,7 @@ from tfod import small_model, tfod
 from tfod_kit import checks, doctor, evaluation, pipeline_config
 from tfod_kit.compat import environment, protos
 from tfod_kit.configuration import Configured, Request, configure, edits
-from tfod_kit.configuration.dataset import Split
+from tfod_kit.configuration.dataset import SplitRecords
 from tfod_kit.conversion import convert
 from tfod_kit.core import labels
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
@@ -426,9 +426,9 @@ def test_31_a_batch_that_does_not_fit_is_estimated(folder: Path) -> None:
 
 
 def test_32_the_shuffle_buffer_fits_the_records() -> None:
-    large = Split(pattern="", shards=10, images=50_000, size=50_000 * 5 * 2**20)
+    large = SplitRecords(pattern="", shards=10, images=50_000, size=50_000 * 5 * 2**20)
     assert edits.shuffle_buffer(large) * 5 * 2**20 <= 256 * 2**20
-    small = Split(pattern="", shards=1, images=300, size=300 * 1000)
+    small = SplitRecords(pattern="", shards=1, images=300, size=300 * 1000)
     assert edits.shuffle_buffer(small) == 300
 
 
@@ -515,7 +515,7 @@ def test_39_an_export_that_detects_something_else_fails() -> None:
 
 
 def test_40_local_paths_for_a_tpu_and_too_few_shards(folder: Path) -> None:
-    report = checks.check(folder / "run", checks.Options(tpu=True, workers=8))
+    report = checks.check(folder / "run", checks.CheckOptions(tpu=True, workers=8))
     found = {each.code: each for each in report.findings}
     assert "File system scheme '[local]' not implemented" in found["path_not_on_gs"].reason
     assert found["shards_below_workers"].level == checks.Level.ERROR

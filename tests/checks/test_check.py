@@ -12,7 +12,7 @@ from samples import encoded
 from small_records import write_records
 
 from tfod_kit import checks, pipeline_config
-from tfod_kit.checks import Level, Options
+from tfod_kit.checks import CheckOptions, Level
 from tfod_kit.cli.main import main
 from tfod_kit.configuration import Request, configure
 from tfod_kit.errors import UsageError
@@ -40,8 +40,8 @@ def _configure(folder: Path, model: str, **request: object) -> None:
     configure(Request(folder / "records", folder / "run", model, overwrite=True, **request))
 
 
-def _found(folder: Path, code: str, options: Options | None = None) -> checks.Finding:
-    report = checks.check(folder / "run", options or Options())
+def _found(folder: Path, code: str, options: CheckOptions | None = None) -> checks.Finding:
+    report = checks.check(folder / "run", options or CheckOptions())
     return next(each for each in report.findings if each.code == code)
 
 
@@ -146,7 +146,7 @@ def test_damaged_pixels_need_decoding(folder: Path) -> None:
 
     rewrite(folder / "records" / TRAIN, damage)
     assert checks.check(folder / "run").ok
-    found = _found(folder, "image_damaged", Options(pixels=True))
+    found = _found(folder, "image_damaged", CheckOptions(pixels=True))
     assert (found.count, found.examples[0].record) == (1, 1)
 
 
@@ -331,9 +331,9 @@ def test_readers_with_different_label_maps(folder: Path) -> None:
 
 def test_workers_and_tpu(folder: Path) -> None:
     assert "files: 1, workers: 3" in str(
-        _found(folder, "shards_below_workers", Options(workers=3)).examples[0]
+        _found(folder, "shards_below_workers", CheckOptions(workers=3)).examples[0]
     )
-    found = _found(folder, "path_not_on_gs", Options(tpu=True))
+    found = _found(folder, "path_not_on_gs", CheckOptions(tpu=True))
     assert "[local]" in found.reason
     assert {place.file for place in found.examples} >= {"train input_path", "the run folder"}
 
@@ -374,14 +374,14 @@ def test_records_under_others_names(folder: Path) -> None:
 
 def test_swapped_paths_are_told(folder: Path) -> None:
     records = folder / "records"
-    report = checks.check(records, Options(label_map=records / TRAIN))
+    report = checks.check(records, CheckOptions(label_map=records / TRAIN))
     (found,) = [each for each in report.findings if each.code == "label_map_unusable"]
     assert "swapped" in found.fix
 
 
 def test_a_sample_reads_less_and_keeps_the_records_numbers(folder: Path) -> None:
     set_features(folder / "records" / TRAIN, only=20, CLASS_TEXT=[b"rot", b"blue"])
-    report = checks.check(folder / "run", Options(sample=6))
+    report = checks.check(folder / "run", CheckOptions(sample=6))
     assert report.splits["train"].records == 6
     (found,) = [each for each in report.findings if each.code == "class_unknown"]
     assert found.examples[0].record == 20

@@ -44,7 +44,7 @@ def _mutant(record: bytes, dice: random.Random) -> bytes:
 
 
 def test_mutants(mutants: Path) -> None:
-    report = checks.check(mutants, checks.Options(pixels=True))
+    report = checks.check(mutants, checks.CheckOptions(pixels=True))
     assert report.splits["train"].files == 1
     codes = {each.code for each in report.findings}
     assert {"not_example", "image_undecodable", "size_wrong", "image_missing"} <= codes
@@ -68,6 +68,6 @@ def test_a_picture_cut_at_every_place(tmp_path: Path, kind: str) -> None:
         return made
 
     shards.write(folder / TRAIN, cut())
-    report = checks.check(folder, checks.Options(pixels=True))
+    report = checks.check(folder, checks.CheckOptions(pixels=True))
     wrong = {"image_undecodable", "image_cut_short", "image_damaged"}
     assert sum(each.count for each in report.findings if each.code in wrong) >= len(whole) - 1

@@ -18,7 +18,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return next(iter(shards.read(folder / TRAIN)))
 
 
-def _same(record: bytes) -> fast_record_parser.Light:
+def _same(record: bytes) -> fast_record_parser.ParsedRecord:
     """Compares with a whole parse."""
     found = fast_record_parser.parse(record)
     whole = example.features(record)
@@ -71,13 +71,17 @@ def test_a_record_cut_at_any_place_is_an_error_or_parsed_as_protobuf_does(record
 def test_the_fingerprint_tells_pictures_apart() -> None:
     data = [encoded("PNG", 200, 200, seed=seed) for seed in (1, 2)]
     prints = [
-        fast_record_parser.Light({}, b"??" + each, 2, len(each) + 2).fingerprint() for each in data
+        fast_record_parser.ParsedRecord({}, b"??" + each, 2, len(each) + 2).fingerprint()
+        for each in data
     ]
     assert prints[0] != prints[1]
-    again = fast_record_parser.Light({}, data[0], 0, len(data[0])).fingerprint()
+    again = fast_record_parser.ParsedRecord({}, data[0], 0, len(data[0])).fingerprint()
     assert again == prints[0], "wherever it lies"
     flat = [bytes((b"B"[0], b"M"[0])) + bytes(20_000) for _ in range(2)]
     flat[1] = flat[1][:9000] + b"!" + flat[1][9001:]
     assert (
-        len({fast_record_parser.Light({}, each, 0, len(each)).fingerprint() for each in flat}) == 2
+        len(
+            {fast_record_parser.ParsedRecord({}, each, 0, len(each)).fingerprint() for each in flat}
+        )
+        == 2
     )

@@ -1,4 +1,4 @@
-"""Findings that only large data sets and other machines bring about."""
+"""CheckFindings that only large data sets and other machines bring about."""
 
 import shutil
 from collections import Counter
@@ -9,8 +9,8 @@ from small_records import write_records
 
 from tfod_kit import checks, pipeline_config
 from tfod_kit.checks import memory, settings, splits
-from tfod_kit.checks.findings import EXAMPLES, Finding, Findings, Level, Place, counts
-from tfod_kit.checks.inputs import Split
+from tfod_kit.checks.findings import EXAMPLES, CheckFindings, Finding, Level, Location, counts
+from tfod_kit.checks.inputs import RecordSplit
 from tfod_kit.configuration import Request, configure
 from tfod_kit.core import labels
 from tfod_kit.errors import ConfigError
@@ -61,8 +61,8 @@ def test_one_long_shard(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_some_classes_far_more_often_than_others() -> None:
-    findings = Findings()
-    split = Split("train", [])
+    findings = CheckFindings()
+    split = RecordSplit("train", [])
     classes = labels.from_names(["ant", "bee", "cat"])
     splits.check_balance(split, Counter(ant=9000, bee=50, cat=400), classes, findings)
     (found,) = findings.all()
@@ -73,11 +73,11 @@ def test_some_classes_far_more_often_than_others() -> None:
 
 
 def test_findings_are_grouped_ordered_and_keep_the_first_places() -> None:
-    findings = Findings()
+    findings = CheckFindings()
     findings.note("n", "A note.")
     for number in range(20):
-        findings.error("e", "An error.", Place("file", number), fix="Mend it.")
-    findings.error("e", "Another cause.", Place("file"), fix="Mend it.")
+        findings.error("e", "An error.", Location("file", number), fix="Mend it.")
+    findings.error("e", "Another cause.", Location("file"), fix="Mend it.")
     findings.refused("c", ConfigError("No.", expected="this", found="that", fix="Do."), "config")
     first, second, third, last = findings.all()
     assert (first.count, [place.record for place in first.examples]) == (20, [*range(EXAMPLES)])

@@ -114,7 +114,7 @@ def test_variables_are_compared_with_the_model(folder: Path) -> None:
     model = models.build(config, is_training=True)
     model.predict(*model.preprocess(tf.zeros((1, 192, 192, 3))))
     tf.train.Checkpoint(model=model).write(str(folder / "run" / "ckpt-100"))
-    options = checks.Options(variables=True)
+    options = checks.CheckOptions(variables=True)
     codes = [each.code for each in checks.check(folder / "run", options).findings]
     assert "variables_fit" in codes
 

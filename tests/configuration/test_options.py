@@ -360,7 +360,7 @@ def test_the_rate_stays_where_asked(planned):
 def test_large_images_are_decoded_fewer_at_once(mb, batch, expected):
     config = pipeline_config.load(catalog.find("fpnlite").base_config)
     config.train_config.batch_size = batch
-    split = dataset.Split("x", 1, 100, int(100 * mb * 1e6))
+    split = dataset.SplitRecords("x", 1, 100, int(100 * mb * 1e6))
     data = dataset.DataSet(Path(), Path(), labels.from_names("a"), {"train": split})
     notes = edits.set_memory(config, data)
     reader = config.train_input_reader

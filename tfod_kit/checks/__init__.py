@@ -13,10 +13,10 @@ from typing import Any
 
 from tfod_kit import pipeline_config
 from tfod_kit.checks import checkpoint, inputs, memory, objects, settings, splits, variables
-from tfod_kit.checks.findings import Finding, Findings, Level, Place, counts
-from tfod_kit.checks.inputs import TRAIN, Target
+from tfod_kit.checks.findings import CheckFindings, Finding, Level, Location, counts
+from tfod_kit.checks.inputs import TRAIN, CheckTarget
 from tfod_kit.checks.pixels import PixelCheck
-from tfod_kit.checks.scan import Facts, scan
+from tfod_kit.checks.scan import SplitFacts, scan
 from tfod_kit.errors import DataError
 from tfod_kit.io import hardware
 from tfod_kit.pipeline_config import anchors
@@ -27,7 +27,7 @@ _PATIENCE_S = 0.3  # for the lengths of all records
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CheckOptions:
     """How to check.
 
     Attributes:
@@ -48,7 +48,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """What was found, and in what.
 
     Attributes:
@@ -58,7 +58,7 @@ class Report:
     """
 
     findings: list[Finding]
-    splits: Mapping[str, "Held"]
+    splits: Mapping[str, "SplitSummary"]
     model: str = ""
 
     @property
@@ -68,7 +68,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class SplitSummary:
     """What was looked at in a split: files, records, objects, bytes; objects by class name."""
 
     files: int
@@ -80,9 +80,9 @@ class Held:
 
 def check(
     path: str | Path,
-    options: Options = Options(),
+    options: CheckOptions = CheckOptions(),
     advance: Callable[[int], None] = lambda size: None,
-) -> Report:
+) -> CheckReport:
     """Checks a run, a config, or records alone.
 
     Args:
@@ -93,7 +93,7 @@ def check(
     Raises:
       UsageError: there is nothing of the kind.
     """
-    findings = Findings()
+    findings = CheckFindings()
     found = inputs.find(str(path), findings, options.label_map)
     facts = {}
     with PixelCheck(findings) as pixels:
@@ -109,7 +109,7 @@ def check(
     classes = _judge_records(found, facts, findings, whole=options.sample is None)
     if found.config is not None:
         _judge_config(found, facts, options, findings)
-    return Report(findings.all(), _held(facts, classes), _model(found))
+    return CheckReport(findings.all(), _held(facts, classes), _model(found))
 
 
 def quick(config_path: Path) -> list[Finding]:
@@ -117,7 +117,7 @@ def quick(config_path: Path) -> list[Finding]:
 
     Raises nothing; what cannot be read is a finding.
     """
-    findings = Findings()
+    findings = CheckFindings()
     found = inputs.of_config(config_path, findings)
     if found.config is None:
         return findings.all()
@@ -138,7 +138,7 @@ def quick(config_path: Path) -> list[Finding]:
     return findings.all()
 
 
-def _whole(split: inputs.Split, until: float, findings: Findings) -> list[Path]:
+def _whole(split: inputs.RecordSplit, until: float, findings: CheckFindings) -> list[Path]:
     """The split's files less those that are empty or cut short, as their lengths alone tell.
 
     On a large set that takes longer than one wants to wait; from the time `until`, on the
@@ -155,7 +155,7 @@ def _whole(split: inputs.Split, until: float, findings: Findings) -> list[Path]:
     return whole
 
 
-def _every(split: inputs.Split, sample: int | None) -> int:
+def _every(split: inputs.RecordSplit, sample: int | None) -> int:
     if sample is None:
         return 1
     total = 0
@@ -168,7 +168,7 @@ def _every(split: inputs.Split, sample: int | None) -> int:
 
 
 def _judge_records(
-    found: Target, facts: Mapping[str, Facts], findings: Findings, *, whole: bool
+    found: CheckTarget, facts: Mapping[str, SplitFacts], findings: CheckFindings, *, whole: bool
 ) -> dict[str, Mapping[str, int]]:
     tallies = {}
     scale = _scale(found)
@@ -190,7 +190,10 @@ def _judge_records(
 
 
 def _judge_config(
-    found: Target, facts: Mapping[str, Facts], options: Options, findings: Findings
+    found: CheckTarget,
+    facts: Mapping[str, SplitFacts],
+    options: CheckOptions,
+    findings: CheckFindings,
 ) -> None:
     errors = pipeline_config.validate(found.config)
     for error in errors:
@@ -214,19 +217,19 @@ def _judge_config(
         variables.check(found, findings)
 
 
-def _scale(found: Target) -> Callable[[Any], Any] | None:
+def _scale(found: CheckTarget) -> Callable[[Any], Any] | None:
     if _model(found) == "":
         return None
     return lambda sizes: anchors.input_sizes(found.config, sizes)
 
 
-def _num_classes(found: Target) -> int | None:
+def _num_classes(found: CheckTarget) -> int | None:
     if _model(found) == "":
         return None
     return int(pipeline_config.model_of(found.config).num_classes)
 
 
-def _model(found: Target) -> str:
+def _model(found: CheckTarget) -> str:
     """The config's feature extractor; "" where there is no model to speak of."""
     chosen = found.config.model.WhichOneof("model") if found.config is not None else None
     if chosen not in ("ssd", "faster_rcnn", "center_net"):
@@ -234,9 +237,11 @@ def _model(found: Target) -> str:
     return str(pipeline_config.model_of(found.config).feature_extractor.type) or chosen
 
 
-def _held(facts: Mapping[str, Facts], classes: Mapping[str, Mapping[str, int]]) -> dict[str, Held]:
+def _held(
+    facts: Mapping[str, SplitFacts], classes: Mapping[str, Mapping[str, int]]
+) -> dict[str, SplitSummary]:
     return {
-        name: Held(
+        name: SplitSummary(
             files=len(held.files),
             records=held.records,
             objects=len(held.owner),
@@ -247,4 +252,4 @@ def _held(facts: Mapping[str, Facts], classes: Mapping[str, Mapping[str, int]]) 
     }
 
 
-__all__ = ["Finding", "Level", "Options", "Place", "Report", "check", "quick"]
+__all__ = ["CheckOptions", "CheckReport", "Finding", "Level", "Location", "check", "quick"]

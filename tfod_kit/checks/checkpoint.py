@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit import pipeline_config
-from tfod_kit.checks.findings import Findings, Place
-from tfod_kit.checks.inputs import Target
+from tfod_kit.checks.findings import CheckFindings, Location
+from tfod_kit.checks.inputs import CheckTarget
 from tfod_kit.compat import protos
 from tfod_kit.configuration import CONFIG
 from tfod_kit.configuration.start import checkpoint_type
@@ -18,7 +18,7 @@ _BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "bool": 1, "float1
 _FITTING = {"detection": ("detection", "full", "fine_tune"), "classification": ("classification",)}
 
 
-def check(target: Target, findings: Findings) -> None:
+def check(target: CheckTarget, findings: CheckFindings) -> None:
     """Looks at fine_tune_checkpoint and at the run's own checkpoints."""
     settings = target.config.train_config
     own = checkpoints.latest(target.folder) if target.folder is not None else None
@@ -29,7 +29,7 @@ def check(target: Target, findings: Findings) -> None:
         _check_prefix(Path(prefix), target, settings, findings)
 
 
-def _check_resume(target: Target, own: Path, settings: Any, findings: Findings) -> None:
+def _check_resume(target: CheckTarget, own: Path, settings: Any, findings: CheckFindings) -> None:
     if fault := _fault(own):
         # Training passes over it for the one before (engine/train.py), so it is no error.
         findings.warning(
@@ -44,7 +44,7 @@ def _check_resume(target: Target, own: Path, settings: Any, findings: Findings) 
         findings.warning(
             "already_trained",
             "The run folder's checkpoint is at the last step: `tfod train` has nothing to do.",
-            Place(str(own), found=f"step {step:,} of {settings.num_steps:,}"),
+            Location(str(own), found=f"step {step:,} of {settings.num_steps:,}"),
             fix="Raise the steps, or configure a new run folder.",
         )
     else:
@@ -52,12 +52,12 @@ def _check_resume(target: Target, own: Path, settings: Any, findings: Findings) 
         findings.note(
             "resumes",
             f"The run folder holds a checkpoint: training goes on from it{ignored}.",
-            Place(str(own), found=f"step {step:,}"),
+            Location(str(own), found=f"step {step:,}"),
             fix="To start anew, configure a new run folder.",
         )
 
 
-def _check_whole(prefix: Path, findings: Findings) -> None:
+def _check_whole(prefix: Path, findings: CheckFindings) -> None:
     """Whether a checkpoint to start from can be read to its end."""
     if fault := _fault(prefix):
         findings.error(
@@ -68,21 +68,23 @@ def _check_whole(prefix: Path, findings: Findings) -> None:
         )
 
 
-def _fault(prefix: Path) -> Place | None:
+def _fault(prefix: Path) -> Location | None:
     """Where an index is none, or the data files are smaller than the variables that it lists."""
     try:
         variables = checkpoint_index.read(prefix)
     except TfodKitError as error:
-        return Place(str(error.where), found=str(error.found))
+        return Location(str(error.where), found=str(error.found))
     needed = sum(math.prod(each.shape) * _BYTES.get(each.dtype, 0) for each in variables.values())
     there = sum(path.stat().st_size for path in prefix.parent.glob(f"{prefix.name}.data-*"))
     if there >= needed:
         return None
-    return Place(str(prefix), found=f"{there:,} bytes, at least {needed:,} belong there")
+    return Location(str(prefix), found=f"{there:,} bytes, at least {needed:,} belong there")
 
 
-def _check_prefix(prefix: Path, target: Target, settings: Any, findings: Findings) -> None:
-    where = Place("train_config.fine_tune_checkpoint", found=str(prefix))
+def _check_prefix(
+    prefix: Path, target: CheckTarget, settings: Any, findings: CheckFindings
+) -> None:
+    where = Location("train_config.fine_tune_checkpoint", found=str(prefix))
     try:
         checkpoints.resolve(prefix)
         holds = checkpoint_type(prefix)
@@ -111,7 +113,9 @@ def _check_prefix(prefix: Path, target: Target, settings: Any, findings: Finding
     _check_same_model(prefix, target, where, findings)
 
 
-def _check_same_model(prefix: Path, target: Target, where: Place, findings: Findings) -> None:
+def _check_same_model(
+    prefix: Path, target: CheckTarget, where: Location, findings: CheckFindings
+) -> None:
     """A zoo archive and a run folder hold the config that the checkpoint was trained with."""
     beside = next((each / CONFIG for each in prefix.parents[:2] if (each / CONFIG).is_file()), None)
     if beside is None or beside == target.config_path:

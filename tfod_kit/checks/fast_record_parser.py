@@ -22,7 +22,7 @@ _SPOT = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Light:
+class ParsedRecord:
     """A record's features less the picture, and where the picture lies.
 
     Attributes:
@@ -55,20 +55,20 @@ class Light:
         return size << 32 | google_crc32c.value(seen)
 
 
-def parse(record: bytes) -> Light:
+def parse(record: bytes) -> ParsedRecord:
     """The record's features; DataError when it is no example."""
     span = _picture(record)
     if span is None:
         features = example.features(record)
         kind, values = features.get(example.ENCODED, ("", ()))
         if kind != "bytes_list" or not values:
-            return Light(features, b"", 0, 0)
+            return ParsedRecord(features, b"", 0, 0)
         del features[example.ENCODED]
-        return Light(features, values[0], 0, len(values[0]))
+        return ParsedRecord(features, values[0], 0, len(values[0]))
     first, start, last = span
     _, inner = _read_varint(record, 1)
     rest = record[inner:first] + record[last:]
-    return Light(example.features(_header(len(rest)) + rest), record, start, last)
+    return ParsedRecord(example.features(_header(len(rest)) + rest), record, start, last)
 
 
 def _picture(record: bytes) -> tuple[int, int, int] | None:

@@ -25,7 +25,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """Where something was seen.
 
     Attributes:
@@ -61,24 +61,26 @@ class Finding:
     reason: str
     fix: str = ""
     count: int = 1
-    examples: tuple[Place, ...] = ()
+    examples: tuple[Location, ...] = ()
 
 
-class Findings:
+class CheckFindings:
     """Collects findings, one for each cause however often it is seen."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], Finding] = {}
 
-    def error(self, code: str, reason: str, *places: Place, fix: str, count: int = 0) -> None:
+    def error(self, code: str, reason: str, *places: Location, fix: str, count: int = 0) -> None:
         """Adds what will fail; `count` where there were more than the places."""
         self._add(Finding(Level.ERROR, code, reason, fix, count or len(places) or 1, places))
 
-    def warning(self, code: str, reason: str, *places: Place, fix: str, count: int = 0) -> None:
+    def warning(self, code: str, reason: str, *places: Location, fix: str, count: int = 0) -> None:
         """Adds what has a drawback."""
         self._add(Finding(Level.WARNING, code, reason, fix, count or len(places) or 1, places))
 
-    def note(self, code: str, reason: str, *places: Place, fix: str = "", count: int = 0) -> None:
+    def note(
+        self, code: str, reason: str, *places: Location, fix: str = "", count: int = 0
+    ) -> None:
         """Adds what is worth knowing."""
         self._add(Finding(Level.NOTE, code, reason, fix, count or len(places) or 1, places))
 
@@ -90,7 +92,7 @@ class Findings:
             expected = f"expected {expected}"
         found = f"found {error.found}" if error.found is not None else ""
         said = "; ".join(filter(None, (found, expected)))
-        self.error(code, error.problem, Place(str(place), found=said), fix=error.fix or "")
+        self.error(code, error.problem, Location(str(place), found=said), fix=error.fix or "")
 
     def all(self) -> list[Finding]:
         """What was found: errors first, then warnings, then notes."""

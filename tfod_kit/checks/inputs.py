@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit import pipeline_config
-from tfod_kit.checks.findings import Findings
+from tfod_kit.checks.findings import CheckFindings
 from tfod_kit.configuration import CONFIG
 from tfod_kit.configuration.dataset import LABEL_MAP
 from tfod_kit.core import labels
@@ -23,7 +23,7 @@ _RECORDS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class RecordSplit:
     """Records that are used together.
 
     Attributes:
@@ -41,7 +41,7 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class CheckTarget:
     """What is checked jointly.
 
     Attributes:
@@ -51,12 +51,12 @@ class Target:
     """
 
     folder: Path | None
-    splits: Sequence[Split] = field(default_factory=tuple)
+    splits: Sequence[RecordSplit] = field(default_factory=tuple)
     config: Any = None
     config_path: Path | None = None
 
 
-def find(path: str, findings: Findings, label_map: Path | None = None) -> Target:
+def find(path: str, findings: CheckFindings, label_map: Path | None = None) -> CheckTarget:
     """The target that a path means.
 
     Args:
@@ -76,37 +76,37 @@ def find(path: str, findings: Findings, label_map: Path | None = None) -> Target
         found = _records(given)
         if not found:
             raise _nothing(given)
-        return Target(given, _splits(found, given, findings, label_map))
+        return CheckTarget(given, _splits(found, given, findings, label_map))
     if not shards_exist(path):
         raise _nothing(given)
     paths = shards.match(path)
-    return Target(
+    return CheckTarget(
         paths[0].parent, _splits({given.name: paths}, paths[0].parent, findings, label_map)
     )
 
 
-def of_config(path: Path, findings: Findings) -> Target:
+def of_config(path: Path, findings: CheckFindings) -> CheckTarget:
     """The target of a config; what it names and cannot be opened is left out of the splits."""
     try:
         config = pipeline_config.load(path)
     except ConfigError as error:
         findings.refused("config_unreadable", error, path)
-        return Target(path.parent, config_path=path)
+        return CheckTarget(path.parent, config_path=path)
     readers = [(TRAIN, config.train_input_reader)]
     names = ["val", *(f"eval {place}" for place in range(2, len(config.eval_input_reader) + 1))]
     readers += zip(names, config.eval_input_reader, strict=False)
     maps = _maps([reader.label_map_path for _, reader in readers])
     splits = [
-        Split(
+        RecordSplit(
             name=name,
-            paths=_paths(reader),
+            paths=pipeline_config.record_files(reader, skip_missing=True),
             label_map=maps.get(reader.label_map_path),
             label_map_path=reader.label_map_path,
             reader=reader,
         )
         for name, reader in readers
     ]
-    return Target(path.parent, splits, config, path)
+    return CheckTarget(path.parent, splits, config, path)
 
 
 def _records(folder: Path) -> dict[str, list[Path]]:
@@ -129,11 +129,6 @@ def shards_exist(pattern: str) -> bool:
         return False
 
 
-def _paths(reader: Any) -> list[Path]:
-    patterns = [path for path in reader.tf_record_input_reader.input_path if shards_exist(path)]
-    return [path for pattern in patterns for path in shards.match(pattern)]
-
-
 def _maps(paths: Sequence[str]) -> dict[str, LabelMap]:
     """The label maps that can be read; pipeline_config.validate reports the others."""
     maps = {}
@@ -146,8 +141,8 @@ def _maps(paths: Sequence[str]) -> dict[str, LabelMap]:
 
 
 def _splits(
-    found: dict[str, list[Path]], folder: Path, findings: Findings, label_map: Path | None
-) -> list[Split]:
+    found: dict[str, list[Path]], folder: Path, findings: CheckFindings, label_map: Path | None
+) -> list[RecordSplit]:
     path = label_map or folder / LABEL_MAP
     known = None
     if label_map is None and not path.is_file():
@@ -162,7 +157,7 @@ def _splits(
         except TfodKitError as error:
             findings.refused("label_map_unusable", error, path)
     ordered = sorted(found, key=lambda name: TRAIN not in name)
-    return [Split(name, found[name], known, str(path)) for name in ordered]
+    return [RecordSplit(name, found[name], known, str(path)) for name in ordered]
 
 
 def _nothing(path: Path) -> UsageError:

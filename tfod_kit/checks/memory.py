@@ -1,9 +1,9 @@
 """How much memory a training will take: estimates, and said to be such."""
 
 from tfod_kit import pipeline_config
-from tfod_kit.checks.findings import Findings, Place
-from tfod_kit.checks.inputs import Target
-from tfod_kit.checks.scan import Facts
+from tfod_kit.checks.findings import CheckFindings, Location
+from tfod_kit.checks.inputs import CheckTarget
+from tfod_kit.checks.scan import SplitFacts
 from tfod_kit.pipeline_config import anchors
 
 _GIB = 2**30
@@ -34,7 +34,11 @@ def needed(config: pipeline_config.PipelineConfig) -> int:
 
 
 def check(
-    target: Target, train: Facts | None, host: int | None, device: int | None, findings: Findings
+    target: CheckTarget,
+    train: SplitFacts | None,
+    host: int | None,
+    device: int | None,
+    findings: CheckFindings,
 ) -> None:
     """Compares the estimates with the machine.
 
@@ -54,7 +58,7 @@ def check(
             "memory_device",
             "A training step may not fit the memory (an estimate, right to a factor of two): "
             "'ResourceExhaustedError', or 'Killed'.",
-            Place(
+            Location(
                 "train_config.batch_size",
                 found=f"{batch} takes about {estimate / _GIB:.1f} GiB, and there are "
                 f"{limit / _GIB:.1f} GiB",
@@ -70,7 +74,7 @@ def check(
         findings.warning(
             "memory_host",
             "The shuffle buffer holds much of the machine's memory: it may end with 'Killed'.",
-            Place(
+            Location(
                 "train_input_reader.shuffle_buffer_size",
                 found=f"{held:,} records of {weight / max(held, 1) / 2**20:.2g} MiB are "
                 f"{weight / _GIB:.1f} GiB",

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from tfod_kit.checks.findings import EXAMPLES, Findings, Place
-from tfod_kit.checks.scan import Facts
+from tfod_kit.checks.findings import EXAMPLES, CheckFindings, Location
+from tfod_kit.checks.scan import SplitFacts
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import did_you_mean
 
@@ -32,7 +32,9 @@ _WRONG = {
 }
 
 
-def check_boxes(facts: Facts, scale: Callable[[Any], Any] | None, findings: Findings) -> None:
+def check_boxes(
+    facts: SplitFacts, scale: Callable[[Any], Any] | None, findings: CheckFindings
+) -> None:
     """Looks at every box.
 
     Args:
@@ -57,9 +59,11 @@ def check_boxes(facts: Facts, scale: Callable[[Any], Any] | None, findings: Find
         finite & ~pixels & ((usable.min(axis=1) < -_SLACK) | (usable.max(axis=1) > 1 + _SLACK))
     )
 
-    def found(mask: Any, limit: int = EXAMPLES) -> tuple[Place, ...]:
+    def found(mask: Any, limit: int = EXAMPLES) -> tuple[Location, ...]:
         return tuple(
-            facts.place(facts.owner[at], f"box {np.round(boxes[at], 4).tolist()} (ymin, xmin, ...)")
+            facts.location(
+                facts.owner[at], f"box {np.round(boxes[at], 4).tolist()} (ymin, xmin, ...)"
+            )
             for at in np.flatnonzero(mask)[:limit]
         )
 
@@ -86,13 +90,13 @@ def check_boxes(facts: Facts, scale: Callable[[Any], Any] | None, findings: Find
 
 
 def _check_tiny(
-    facts: Facts,
+    facts: SplitFacts,
     width: Any,
     height: Any,
     usable: Any,
     scale: Callable[[Any], Any],
-    found: Callable[[Any], tuple[Place, ...]],
-    findings: Findings,
+    found: Callable[[Any], tuple[Location, ...]],
+    findings: CheckFindings,
 ) -> None:
     import numpy as np
 
@@ -117,7 +121,7 @@ def _check_tiny(
 
 
 def check_classes(
-    facts: Facts, label_map: LabelMap | None, num_classes: int | None, findings: Findings
+    facts: SplitFacts, label_map: LabelMap | None, num_classes: int | None, findings: CheckFindings
 ) -> Counter[str]:
     """Looks at every object's class; returns how many objects each class of the map has.
 
@@ -179,22 +183,26 @@ def _shown(text: bytes | None, number: int | None) -> str:
     return text.decode("utf-8", "replace") if text is not None else f"id {number}"
 
 
-def _places(facts: Facts, wanted: Iterable[_Class]) -> Mapping[_Class, list[Place]]:
+def _places(facts: SplitFacts, wanted: Iterable[_Class]) -> Mapping[_Class, list[Location]]:
     """The first objects of each class that is wanted."""
-    found: dict[_Class, list[Place]] = {pair: [] for pair in wanted}
+    found: dict[_Class, list[Location]] = {pair: [] for pair in wanted}
     if found:
         for at, pair in enumerate(zip(facts.texts, facts.ids, strict=True)):
             if pair in found and len(found[pair]) < EXAMPLES:
-                found[pair].append(facts.place(facts.owner[at]))
+                found[pair].append(facts.location(facts.owner[at]))
     return found
 
 
-def _all_with(places: Iterable[Place], found: str) -> list[Place]:
-    return [Place(place.file, place.record, found) for place in places]
+def _all_with(places: Iterable[Location], found: str) -> list[Location]:
+    return [Location(place.file, place.record, found) for place in places]
 
 
 def _unknown(
-    pair: _Class, names: Mapping[str, int], places: list[Place], count: int, findings: Findings
+    pair: _Class,
+    names: Mapping[str, int],
+    places: list[Location],
+    count: int,
+    findings: CheckFindings,
 ) -> None:
     text, number = pair
     if text is None:
@@ -216,7 +224,9 @@ def _unknown(
     )
 
 
-def _differs(pair: _Class, known: int, places: list[Place], count: int, findings: Findings) -> None:
+def _differs(
+    pair: _Class, known: int, places: list[Location], count: int, findings: CheckFindings
+) -> None:
     said = f"{_shown(*pair)!r} has the id {pair[1]}, and {known} in the map"
     findings.warning(
         "class_id_differs",

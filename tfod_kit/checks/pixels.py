@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from tfod_kit.checks.findings import Findings, Place
+from tfod_kit.checks.findings import CheckFindings, Location
 from tfod_kit.io import hardware
 from tfod_kit.records import images
 
@@ -22,9 +22,9 @@ class PixelCheck:
       findings: takes what does not decode.
     """
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: CheckFindings) -> None:
         self._findings = findings
-        self._waiting: deque[tuple[Place, Future[str]]] = deque()
+        self._waiting: deque[tuple[Location, Future[str]]] = deque()
         # Threads, since the decoders let go of Python's lock.
         self._pool = ThreadPoolExecutor(hardware.cores())
 
@@ -41,7 +41,7 @@ class PixelCheck:
             self._collect()
         self._pool.shutdown(cancel_futures=True)
 
-    def see(self, encoded: bytes, place: Place) -> None:
+    def see(self, encoded: bytes, place: Location) -> None:
         """Has a picture decoded; waits where too many are under way."""
         self._waiting.append((place, self._pool.submit(_problem, encoded)))
         if len(self._waiting) > _AHEAD:
@@ -54,7 +54,7 @@ class PixelCheck:
             self._findings.error(
                 "image_damaged",
                 "The picture does not decode.",
-                Place(place.file, place.record, problem),
+                Location(place.file, place.record, problem),
                 fix="Replace the file, and convert the data set anew.",
             )
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tfod_kit.checks import image_headers
-from tfod_kit.checks.fast_record_parser import Light, parse
-from tfod_kit.checks.findings import Findings, Place, name_of
+from tfod_kit.checks.fast_record_parser import ParsedRecord, parse
+from tfod_kit.checks.findings import CheckFindings, Location, name_of
 from tfod_kit.errors import DataError
 from tfod_kit.records import example, shards
 
@@ -54,7 +54,7 @@ _Values: TypeAlias = dict[str, Sequence[Any]]
 
 # The arrays' types stand in quotes, since Python 3.11 cannot subscript array.
 @dataclass(slots=True)
-class Facts:
+class SplitFacts:
     """What a split holds; parallel lists for records and for objects.
 
     Attributes:
@@ -104,20 +104,20 @@ class Facts:
     def records(self) -> int:
         return len(self.source_ids)
 
-    def place(self, record: int, found: str = "") -> Place:
+    def location(self, record: int, found: str = "") -> Location:
         """Where a record stands."""
-        return Place(self.files[self.record_file[record]], self.record_index[record], found)
+        return Location(self.files[self.record_file[record]], self.record_index[record], found)
 
 
 def scan(
     paths: Iterable[Path],
-    findings: Findings,
+    findings: CheckFindings,
     *,
     every: int = 1,
     at_most: int | None = None,
-    seen: Callable[[bytes, Place], None] | None = None,
+    seen: Callable[[bytes, Location], None] | None = None,
     advance: Callable[[int], None] = lambda size: None,
-) -> Facts:
+) -> SplitFacts:
     """Reads the records of a split.
 
     Args:
@@ -128,7 +128,7 @@ def scan(
       seen: if given, is given each encoded picture, and its place.
       advance: is given the bytes of each record that was read.
     """
-    facts = Facts()
+    facts = SplitFacts()
     files = list(paths)
     whole = every == 1 and at_most is None
     for number, path in enumerate(files):
@@ -158,7 +158,7 @@ def _ask_for(paths: Iterable[Path]) -> None:
             continue  # reading it will say what is wrong
 
 
-def _unreadable(error: DataError, path: Path, facts: Facts, findings: Findings) -> None:
+def _unreadable(error: DataError, path: Path, facts: SplitFacts, findings: CheckFindings) -> None:
     """A file that cannot be read on: upstream names neither it nor the record."""
     code = "file_empty" if "empty" in error.problem else "file_damaged"
     where = str(error.where).replace(str(path), facts.files[-1])
@@ -166,7 +166,7 @@ def _unreadable(error: DataError, path: Path, facts: Facts, findings: Findings) 
     record = int(index) if index.isdigit() else None
     found = f"{error.found}; what follows in the file was not checked"
     findings.error(
-        code, error.problem, Place(place, record, found if record else str(error.found)),
+        code, error.problem, Location(place, record, found if record else str(error.found)),
         fix=error.fix or "",
     )  # fmt: skip
 
@@ -174,11 +174,11 @@ def _unreadable(error: DataError, path: Path, facts: Facts, findings: Findings) 
 def _look(
     record: bytes,
     index: int,
-    facts: Facts,
-    findings: Findings,
-    seen: Callable[[bytes, Place], None] | None,
+    facts: SplitFacts,
+    findings: CheckFindings,
+    seen: Callable[[bytes, Location], None] | None,
 ) -> None:
-    place = Place(facts.files[-1], index)
+    place = Location(facts.files[-1], index)
     try:
         light = parse(record)
     except DataError as error:
@@ -200,7 +200,7 @@ def _look(
 
 
 def _typed(
-    features: dict[str, tuple[str, Sequence[Any]]], place: Place, findings: Findings
+    features: dict[str, tuple[str, Sequence[Any]]], place: Location, findings: CheckFindings
 ) -> _Values:
     """The values by key, less those in the wrong kind of list, which upstream cannot read."""
     values = {}
@@ -225,7 +225,7 @@ def _first(values: _Values, key: str, absent: Any) -> Any:
 
 
 def _check_picture(
-    light: Light, values: _Values, place: Place, findings: Findings
+    light: ParsedRecord, values: _Values, place: Location, findings: CheckFindings
 ) -> tuple[int, int]:
     """Checks the header; returns the size in px that counts: the header's, else the declared."""
     declared = _first(values, example.WIDTH, 0), _first(values, example.HEIGHT, 0)
@@ -279,7 +279,7 @@ def _check_picture(
 
 
 def _check_size(
-    real: tuple[int, int], declared: tuple[int, int], place: Place, findings: Findings
+    real: tuple[int, int], declared: tuple[int, int], place: Location, findings: CheckFindings
 ) -> None:
     if not all(declared):
         findings.warning(
@@ -298,7 +298,9 @@ def _check_size(
         )
 
 
-def _take_objects(values: _Values, facts: Facts, place: Place, findings: Findings) -> int:
+def _take_objects(
+    values: _Values, facts: SplitFacts, place: Location, findings: CheckFindings
+) -> int:
     """Keeps the boxes and classes, where they are as many as each other; returns how many."""
     edges = [values.get(key, ()) for key in _EDGES]
     texts, ids = values.get(example.CLASS_TEXT, ()), values.get(example.CLASS_LABEL, ())
@@ -337,7 +339,12 @@ def _take_objects(values: _Values, facts: Facts, place: Place, findings: Finding
 
 
 def _take_masks(
-    values: _Values, kind: str, number: int, facts: Facts, place: Place, findings: Findings
+    values: _Values,
+    kind: str,
+    number: int,
+    facts: SplitFacts,
+    place: Location,
+    findings: CheckFindings,
 ) -> None:
     """Counts masks. PNGs are one an object; the older kind is one long list of numbers."""
     found = values.get(example.MASK, ())
@@ -356,8 +363,8 @@ def _take_masks(
         )
 
 
-def _with(place: Place, found: str) -> Place:
-    return Place(place.file, place.record, found)
+def _with(place: Location, found: str) -> Location:
+    return Location(place.file, place.record, found)
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from tfod_kit import pipeline_config
-from tfod_kit.checks.findings import Findings, Place
-from tfod_kit.checks.inputs import TRAIN, Split, Target
-from tfod_kit.checks.scan import Facts
+from tfod_kit.checks.findings import CheckFindings, Location
+from tfod_kit.checks.inputs import TRAIN, CheckTarget, RecordSplit
+from tfod_kit.checks.scan import SplitFacts
 from tfod_kit.compat import protos
 from tfod_kit.pipeline_config import anchors
 
@@ -18,7 +18,9 @@ _HIGH_ADAM_RATE = 0.01
 _LONG_FILE = 2**28  # bytes of one shard that could well be two
 
 
-def check_room(target: Target, facts: Mapping[str, Facts], findings: Findings) -> None:
+def check_room(
+    target: CheckTarget, facts: Mapping[str, SplitFacts], findings: CheckFindings
+) -> None:
     """Room for the objects of the fullest picture."""
     training = target.config.train_config
     for split in target.splits:
@@ -32,12 +34,14 @@ def check_room(target: Target, facts: Mapping[str, Facts], findings: Findings) -
                 "too_many_objects",
                 f"A picture has more objects than max_number_of_boxes, "
                 f"{settings.max_number_of_boxes}: the rest is cut off without a word.",
-                held.place(held.objects.index(most), f"{most} objects"),
+                held.location(held.objects.index(most), f"{most} objects"),
                 fix=f"Set max_number_of_boxes to {most} (`tfod configure` does).",
             )
 
 
-def check_batch(target: Target, facts: Mapping[str, Facts], findings: Findings) -> None:
+def check_batch(
+    target: CheckTarget, facts: Mapping[str, SplitFacts], findings: CheckFindings
+) -> None:
     """The batch against the number of pictures."""
     training = target.config.train_config
     train = facts.get(TRAIN)
@@ -50,7 +54,9 @@ def check_batch(target: Target, facts: Mapping[str, Facts], findings: Findings) 
         )
 
 
-def check_contents(target: Target, facts: Mapping[str, Facts], findings: Findings) -> None:
+def check_contents(
+    target: CheckTarget, facts: Mapping[str, SplitFacts], findings: CheckFindings
+) -> None:
     """Masks and keypoints: where the config wants them, the records have them, and in its form."""
     kinds = protos.load("input_reader").InstanceMaskType
     for split in target.splits:
@@ -64,19 +70,21 @@ def check_contents(target: Target, facts: Mapping[str, Facts], findings: Finding
             findings.note(
                 "masks_unused",
                 "The records hold masks, and this config does not read them.",
-                Place(split.name),
+                Location(split.name),
                 fix="A model that learns masks: tfod configure mask_rcnn.",
             )
         if split.reader.num_keypoints:
             _check_keypoints(split, held, findings)
 
 
-def _check_masks(split: Split, held: Facts, wanted: str, findings: Findings) -> None:
+def _check_masks(
+    split: RecordSplit, held: SplitFacts, wanted: str, findings: CheckFindings
+) -> None:
     if not held.with_masks:
         findings.error(
             "masks_missing",
             "The config reads masks, and the records have none.",
-            Place(split.name),
+            Location(split.name),
             fix="Convert annotations with masks (COCO's segmentation), or take a model for boxes.",
         )
     elif set(held.mask_kinds) != {wanted}:
@@ -85,18 +93,18 @@ def _check_masks(split: Split, held: Facts, wanted: str, findings: Findings) -> 
             "mask_type_wrong",
             "The records hold masks in another form than the config's mask_type: training stops "
             "with 'Data types don't match'.",
-            Place(split.name, found=", ".join(held.mask_kinds)),
+            Location(split.name, found=", ".join(held.mask_kinds)),
             fix=f"Set mask_type: {right} in the input reader (`tfod configure` does).",
         )
 
 
-def _check_keypoints(split: Split, held: Facts, findings: Findings) -> None:
+def _check_keypoints(split: RecordSplit, held: SplitFacts, findings: CheckFindings) -> None:
     each = split.reader.num_keypoints
     if not any(held.keypoints):
         findings.error(
             "keypoints_missing",
             "The config reads keypoints, and the records have none.",
-            Place(split.name, found=f"num_keypoints {each}"),
+            Location(split.name, found=f"num_keypoints {each}"),
             fix="Convert annotations with keypoints (COCO's), or take a model without them.",
         )
         return
@@ -113,7 +121,7 @@ def _check_keypoints(split: Split, held: Facts, findings: Findings) -> None:
             f"Records hold another number of keypoints than num_keypoints, {each}, for each "
             "object: training stops.",
             *(
-                held.place(at, f"{held.keypoints[at]} for {held.objects[at]} objects")
+                held.location(at, f"{held.keypoints[at]} for {held.objects[at]} objects")
                 for at in wrong[:5]
             ),
             fix="Set num_keypoints to what the data set has, or convert anew.",
@@ -121,7 +129,7 @@ def _check_keypoints(split: Split, held: Facts, findings: Findings) -> None:
         )
 
 
-def check_anchors(target: Target, held: Facts, findings: Findings) -> None:
+def check_anchors(target: CheckTarget, held: SplitFacts, findings: CheckFindings) -> None:
     """How many boxes have no anchor that fits: they are learned badly or not at all."""
     import numpy as np
 
@@ -159,7 +167,7 @@ def check_anchors(target: Target, held: Facts, findings: Findings) -> None:
     )
 
 
-def check_classes(target: Target, findings: Findings) -> None:
+def check_classes(target: CheckTarget, findings: CheckFindings) -> None:
     """num_classes above the map's, and readers with different maps."""
     maps = {
         split.label_map_path: split.label_map
@@ -172,25 +180,25 @@ def check_classes(target: Target, findings: Findings) -> None:
             findings.note(
                 "num_classes_above_map",
                 "The model has more classes than the label map: the others are never learned.",
-                Place(path, found=f"{label_map.num_classes}, and num_classes {present}"),
+                Location(path, found=f"{label_map.num_classes}, and num_classes {present}"),
                 fix=f"Set num_classes to {label_map.num_classes}.",
             )
         if label_map.num_classes > len(label_map):
             findings.note(
                 "label_map_gaps",
                 "The label map's ids have gaps: num_classes is its highest id.",
-                Place(path, found=f"{len(label_map)} classes, ids to {label_map.num_classes}"),
+                Location(path, found=f"{len(label_map)} classes, ids to {label_map.num_classes}"),
             )
     if len({tuple(each.ids.items()) for each in maps.values()}) > 1:
         findings.error(
             "label_maps_differ",
             "The training and the evaluation use different label maps: classes are confused.",
-            *(Place(path) for path in maps),
+            *(Location(path) for path in maps),
             fix="Name the same label map in each input reader.",
         )
 
 
-def check_course(target: Target, findings: Findings) -> None:
+def check_course(target: CheckTarget, findings: CheckFindings) -> None:
     """The learning rate: its course against num_steps, and its height."""
     training = target.config.train_config
     chosen = training.optimizer.WhichOneof("optimizer")
@@ -226,7 +234,7 @@ def check_course(target: Target, findings: Findings) -> None:
         )
 
 
-def check_files(target: Target, workers: int, tpu: bool, findings: Findings) -> None:
+def check_files(target: CheckTarget, workers: int, tpu: bool, findings: CheckFindings) -> None:
     """Enough shards for the readers and workers; paths that the device can open."""
     for split in target.splits:
         sizes = [path.stat().st_size for path in split.paths if path.is_file()]
@@ -235,7 +243,7 @@ def check_files(target: Target, workers: int, tpu: bool, findings: Findings) -> 
                 "shards_below_workers",
                 "There are fewer record files than workers: the others get no data and stop with "
                 "'End of sequence', the rest with 'Socket closed'.",
-                Place(split.name, found=f"files: {len(sizes)}, workers: {workers}"),
+                Location(split.name, found=f"files: {len(sizes)}, workers: {workers}"),
                 fix=f"Convert with --shards {workers} or more.",
             )
         readers = split.reader.num_readers if split.reader.HasField("num_readers") else 0
@@ -243,23 +251,23 @@ def check_files(target: Target, workers: int, tpu: bool, findings: Findings) -> 
             findings.note(
                 "readers_above_shards",
                 "num_readers is above the number of record files: the others have none.",
-                Place(split.name, found=f"readers: {readers}, files: {len(sizes)}"),
+                Location(split.name, found=f"readers: {readers}, files: {len(sizes)}"),
                 fix="Set num_readers to the number of files, or convert with more --shards.",
             )
         if split.name == TRAIN and len(sizes) == 1 and sizes[0] > _LONG_FILE:
             findings.note(
                 "one_long_shard",
                 "The training set is one large file: it is read by one reader, in one order.",
-                Place(split.name, found=f"{sizes[0] / 2**20:,.0f} MiB"),
+                Location(split.name, found=f"{sizes[0] / 2**20:,.0f} MiB"),
                 fix="Convert with more --shards.",
             )
     if tpu:
         _check_remote(target, findings)
 
 
-def _check_remote(target: Target, findings: Findings) -> None:
+def _check_remote(target: CheckTarget, findings: CheckFindings) -> None:
     local = [
-        Place(where, found=path)
+        Location(where, found=path)
         for where, path in _device_paths(target)
         if path and not path.startswith("gs://")
     ]
@@ -273,7 +281,7 @@ def _check_remote(target: Target, findings: Findings) -> None:
         )
 
 
-def _device_paths(target: Target) -> Iterator[tuple[str, str]]:
+def _device_paths(target: CheckTarget) -> Iterator[tuple[str, str]]:
     yield "train_config.fine_tune_checkpoint", target.config.train_config.fine_tune_checkpoint
     for split in target.splits:
         for path in split.reader.tf_record_input_reader.input_path:
@@ -282,5 +290,5 @@ def _device_paths(target: Target) -> Iterator[tuple[str, str]]:
         yield "the run folder", str(target.folder)
 
 
-def _at(target: Target, found: str) -> Place:
-    return Place(target.config_path.name if target.config_path else "the config", found=found)
+def _at(target: CheckTarget, found: str) -> Location:
+    return Location(target.config_path.name if target.config_path else "the config", found=found)

@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tfod_kit.checks.findings import EXAMPLES, Findings, Place, name_of
-from tfod_kit.checks.inputs import TRAIN, Split
-from tfod_kit.checks.scan import Facts
+from tfod_kit.checks.findings import EXAMPLES, CheckFindings, Location, name_of
+from tfod_kit.checks.inputs import TRAIN, RecordSplit
+from tfod_kit.checks.scan import SplitFacts
 from tfod_kit.core.labels import LabelMap
 
 _FEW = 20  # objects of a class: below, it is a matter of luck what is learned
@@ -15,7 +15,7 @@ _SHOWN = 8
 _CONVERT = "Convert the data set anew with `tfod convert`."
 
 
-def check_files(split: Split, findings: Findings) -> None:
+def check_files(split: RecordSplit, findings: CheckFindings) -> None:
     """Whether all shards are there that the names promise."""
     named = [(path, re.search(r"-\d{5}-of-(\d{5})", path.name)) for path in split.paths]
     for total in sorted({found[1] for _, found in named if found}):
@@ -24,12 +24,12 @@ def check_files(split: Split, findings: Findings) -> None:
             findings.error(
                 "shards_missing",
                 "Shards are missing: the names promise more than there are.",
-                Place(name_of(files[0]), found=f"{len(files)} of {int(total)}"),
+                Location(name_of(files[0]), found=f"{len(files)} of {int(total)}"),
                 fix="Copy them all, or convert the data set anew.",
             )
 
 
-def check_sources(split: Split, facts: Facts, findings: Findings) -> None:
+def check_sources(split: RecordSplit, facts: SplitFacts, findings: CheckFindings) -> None:
     """image/source_id: present and unique, since evaluation joins by it."""
     evaluated = TRAIN not in split.name
     add = findings.error if evaluated else findings.warning
@@ -38,7 +38,7 @@ def check_sources(split: Split, facts: Facts, findings: Findings) -> None:
         add(
             "source_id_missing",
             "Records without image/source_id: to the evaluation they are one picture.",
-            *(facts.place(at) for at in absent[:EXAMPLES]),
+            *(facts.location(at) for at in absent[:EXAMPLES]),
             fix=_CONVERT,
             count=len(absent),
         )
@@ -53,7 +53,7 @@ def check_sources(split: Split, facts: Facts, findings: Findings) -> None:
             "Records of one split share an image/source_id: the evaluation counts them as one "
             "picture ('Image with id ... already added').",
             *(
-                facts.place(at, f"{facts.source_ids[at]!r}, as {_of(facts, first, at)}")
+                facts.location(at, f"{facts.source_ids[at]!r}, as {_of(facts, first, at)}")
                 for at in repeated[:EXAMPLES]
             ),
             fix=f"{_CONVERT[:-1]}: it makes them unique.",
@@ -61,11 +61,11 @@ def check_sources(split: Split, facts: Facts, findings: Findings) -> None:
         )
 
 
-def _of(facts: Facts, first: Mapping[str, int], at: int) -> Place:
-    return facts.place(first[facts.source_ids[at]])
+def _of(facts: SplitFacts, first: Mapping[str, int], at: int) -> Location:
+    return facts.location(first[facts.source_ids[at]])
 
 
-def check_pictures(facts: Mapping[str, Facts], findings: Findings) -> None:
+def check_pictures(facts: Mapping[str, SplitFacts], findings: CheckFindings) -> None:
     """The same picture twice in a split, or in two of them: leakage."""
     seen: dict[int, tuple[str, int]] = {}
     repeats: dict[tuple[str, str], list[tuple[int, int]]] = {}
@@ -90,16 +90,20 @@ def check_pictures(facts: Mapping[str, Facts], findings: Findings) -> None:
                 "leakage",
                 f"Pictures of {name} are in {split} too: the figures will look too good.",
                 *_pairs(facts[split], facts[name], pairs),
-                fix="Split anew, so that copies stay together.",
+                fix="RecordSplit anew, so that copies stay together.",
                 count=len(pairs),
             )
 
 
-def _pairs(first: Facts, second: Facts, pairs: Sequence[tuple[int, int]]) -> list[Place]:
-    return [second.place(at, f"as {first.place(other)}") for other, at in pairs[:EXAMPLES]]
+def _pairs(
+    first: SplitFacts, second: SplitFacts, pairs: Sequence[tuple[int, int]]
+) -> list[Location]:
+    return [second.location(at, f"as {first.location(other)}") for other, at in pairs[:EXAMPLES]]
 
 
-def check_contents(splits: Sequence[Split], facts: Mapping[str, Facts], findings: Findings) -> None:
+def check_contents(
+    splits: Sequence[RecordSplit], facts: Mapping[str, SplitFacts], findings: CheckFindings
+) -> None:
     """Empty splits, splits without objects, evaluation on the training set."""
     for split in splits:
         held = facts[split.name]
@@ -109,14 +113,14 @@ def check_contents(splits: Sequence[Split], facts: Mapping[str, Facts], findings
             findings.error(
                 "split_empty",
                 "A split holds no readable record.",
-                Place(split.name),
+                Location(split.name),
                 fix=_CONVERT,
             )
         elif not held.owner:
             findings.error(
                 "no_objects",
                 "No picture of a split has an object: there is nothing to learn or measure.",
-                Place(split.name, found=f"{held.records:,} pictures"),
+                Location(split.name, found=f"{held.records:,} pictures"),
                 fix="Check the annotations' folder and the class names, and convert anew.",
             )
     names = [split.name for split in splits]
@@ -124,7 +128,7 @@ def check_contents(splits: Sequence[Split], facts: Mapping[str, Facts], findings
         _check_evaluation(splits, names, findings)
 
 
-def _check_remote(split: Split, findings: Findings) -> None:
+def _check_remote(split: RecordSplit, findings: CheckFindings) -> None:
     """Says that records in a bucket were not looked at; absent files are the config's findings."""
     patterns = split.reader.tf_record_input_reader.input_path if split.reader is not None else ()
     for pattern in patterns:
@@ -132,12 +136,14 @@ def _check_remote(split: Split, findings: Findings) -> None:
             findings.note(
                 "records_remote",
                 "Records that are not on this machine were not looked at.",
-                Place(split.name, found=pattern),
+                Location(split.name, found=pattern),
                 fix="Check them where they are written: tfod check RECORDS.",
             )
 
 
-def _check_evaluation(splits: Sequence[Split], names: Sequence[str], findings: Findings) -> None:
+def _check_evaluation(
+    splits: Sequence[RecordSplit], names: Sequence[str], findings: CheckFindings
+) -> None:
     if len(names) == 1:
         findings.warning(
             "no_evaluation",
@@ -151,13 +157,13 @@ def _check_evaluation(splits: Sequence[Split], names: Sequence[str], findings: F
             findings.warning(
                 "evaluates_training_set",
                 "The evaluation reads the training set: its figures will look too good.",
-                Place(split.name),
+                Location(split.name),
                 fix="Convert with a split, such as --split 0.8,0.2.",
             )
 
 
 def check_balance(
-    split: Split, tally: Counter[str], label_map: LabelMap, findings: Findings
+    split: RecordSplit, tally: Counter[str], label_map: LabelMap, findings: CheckFindings
 ) -> None:
     """Classes without objects, with few, and with far fewer than others."""
     absent = [name for name in label_map if not tally[name]]
@@ -166,7 +172,7 @@ def check_balance(
         findings.warning(
             "class_without_objects",
             "Classes of the label map have no objects to learn from.",
-            Place(split.name, found=_some(absent)),
+            Location(split.name, found=_some(absent)),
             fix="Annotate some, or leave the classes out of the label map.",
         )
     elif absent:
@@ -174,7 +180,7 @@ def check_balance(
             "class_not_measured",
             "Classes have no objects to evaluate on: their AP will read -1, which means 'nothing "
             "to measure'.",
-            Place(split.name, found=_some(absent)),
+            Location(split.name, found=_some(absent)),
         )
     if split.name != TRAIN:
         return
@@ -182,7 +188,7 @@ def check_balance(
         findings.note(
             "class_rare",
             f"Classes have fewer than {_FEW} objects to learn from.",
-            Place(split.name, found=_some(few)),
+            Location(split.name, found=_some(few)),
             fix="Annotate more of them.",
         )
     present = [count for count in tally.values() if count]
@@ -191,7 +197,7 @@ def check_balance(
         findings.note(
             "class_imbalance",
             f"Some classes have over {_UNEVEN} times the objects of others.",
-            Place(split.name, found=f"{most} {high:,}, {least} {low:,}"),
+            Location(split.name, found=f"{most} {high:,}, {least} {low:,}"),
             fix="Annotate more of the rare ones, or repeat their pictures.",
         )
 

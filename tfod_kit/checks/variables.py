@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfod_kit.checks.findings import Findings, Place
-from tfod_kit.checks.inputs import Target
+from tfod_kit.checks.findings import CheckFindings, Location
+from tfod_kit.checks.inputs import CheckTarget
 from tfod_kit.errors import TfodKitError
 from tfod_kit.pipeline_config import anchors
 from tfod_kit.runs import checkpoints
@@ -16,7 +16,7 @@ _FIX = "Take a checkpoint of this very model, or configure the model that the ch
 _SHOWN = 5
 
 
-def check(target: Target, findings: Findings) -> None:
+def check(target: CheckTarget, findings: CheckFindings) -> None:
     """Builds the model, and compares each of its variables with what training will start from."""
     own = checkpoints.latest(target.folder) if target.folder is not None else None
     settings = target.config.train_config
@@ -35,7 +35,7 @@ def check(target: Target, findings: Findings) -> None:
             "variables_missing",
             "Variables of the model are not in the checkpoint: they would start from random "
             "values.",
-            *(Place(where, found=name) for name in list(restored.missing)[:_SHOWN]),
+            *(Location(where, found=name) for name in list(restored.missing)[:_SHOWN]),
             fix=_FIX,
             count=len(restored.missing),
         )
@@ -44,7 +44,7 @@ def check(target: Target, findings: Findings) -> None:
             "variables_of_other_shape",
             "Variables have another shape in the checkpoint.",
             *(
-                Place(where, found=f"{name}: {theirs} there, {mine} in the model")
+                Location(where, found=f"{name}: {theirs} there, {mine} in the model")
                 for name, (mine, theirs) in list(restored.other_shape.items())[:_SHOWN]
             ),
             fix=_FIX,
@@ -55,11 +55,11 @@ def check(target: Target, findings: Findings) -> None:
         findings.note(
             "variables_fit",
             "The checkpoint fits the model.",
-            Place(where, found=f"{len(restored.matched)} variables are restored{anew}"),
+            Location(where, found=f"{len(restored.matched)} variables are restored{anew}"),
         )
 
 
-def _restored(target: Target, prefix: Path, kind: str) -> "Restored":
+def _restored(target: CheckTarget, prefix: Path, kind: str) -> "Restored":
     from tfod_kit.engine import model as models
     from tfod_kit.engine import restore, runtime
 

@@ -45,7 +45,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Returns 0 where nothing is an error, and 1 otherwise."""
-    options = checks.Options(
+    options = checks.CheckOptions(
         sample=args.sample,
         pixels=args.pixels,
         label_map=args.label_map,
@@ -84,7 +84,7 @@ class _Progress:
             self._bar.advance(self._read // _MIB - self._bar.done)
 
 
-def _document(report: checks.Report) -> dict[str, object]:
+def _document(report: checks.CheckReport) -> dict[str, object]:
     return {
         "ok": report.ok,
         "model": report.model,
@@ -93,7 +93,7 @@ def _document(report: checks.Report) -> dict[str, object]:
     }
 
 
-def _print(report: checks.Report, *, sampled: bool) -> None:
+def _print(report: checks.CheckReport, *, sampled: bool) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from tfod_kit import pipeline_config
 from tfod_kit.cli import models
 from tfod_kit.cli.shared import count, positive
 from tfod_kit.configuration import Configured, Request, augment, configure
-from tfod_kit.configuration.dataset import Split
+from tfod_kit.configuration.dataset import SplitRecords
 from tfod_kit.errors import UsageError
 from tfod_kit.zoo import catalog
 
@@ -218,6 +218,6 @@ def _rows(result: Configured) -> list[tuple[str, str]]:
     ]
 
 
-def _images(split: Split) -> str:
+def _images(split: SplitRecords) -> str:
     files = "file" if split.shards == 1 else "files"
     return f"{split.images:,} images in {split.shards} {files}"

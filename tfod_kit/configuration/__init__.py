@@ -161,7 +161,7 @@ def _without_keypoints(config: PipelineConfig, request: Request) -> list[str]:
     ]
 
 
-def _start(request: Request) -> start.Start:
+def _start(request: Request) -> start.StartingPoint:
     given = [
         option
         for option, value in (
@@ -186,7 +186,7 @@ def _start(request: Request) -> start.Start:
 
 
 def _set_course(
-    config: PipelineConfig, base: start.Start, request: Request, images: int
+    config: PipelineConfig, base: start.StartingPoint, request: Request, images: int
 ) -> list[str]:
     """Batch size, steps and learning rate, which hang together."""
     notes = []
@@ -208,7 +208,7 @@ def _set_course(
     return notes
 
 
-def _set_start(config: PipelineConfig, base: start.Start, request: Request) -> list[str]:
+def _set_start(config: PipelineConfig, base: start.StartingPoint, request: Request) -> list[str]:
     prefix = start.checkpoint(base, request.checkpoint)
     if prefix is None and base.better and request.checkpoint is None:
         notes = [

@@ -18,7 +18,7 @@ REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class SplitRecords:
     """The records of one split.
 
     Attributes:
@@ -45,7 +45,7 @@ class DataSet:
     folder: Path
     label_map_path: Path
     label_map: LabelMap
-    splits: Mapping[str, Split]
+    splits: Mapping[str, SplitRecords]
 
     @property
     def most_objects(self) -> int | None:
@@ -84,7 +84,7 @@ def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 resolve() would follow links
 
 
-def _split(name: str, paths: list[Path], report: Mapping[str, Any]) -> Split:
+def _split(name: str, paths: list[Path], report: Mapping[str, Any]) -> SplitRecords:
     total = int(paths[0].stem.rsplit("-", 1)[1])
     wanted = [paths[0].with_name(shards.name(name, index, total)) for index in range(total)]
     if wanted != paths:
@@ -109,7 +109,7 @@ def _split(name: str, paths: list[Path], report: Mapping[str, Any]) -> Split:
         facts = {}  # a report of other records
     folder = glob.escape(absolute(paths[0].parent).as_posix())
     images = facts.get("images") or sum(map(shards.count, paths))
-    return Split(
+    return SplitRecords(
         pattern=f"{folder}/{shards.pattern(name, total)}",
         shards=total,
         images=images,

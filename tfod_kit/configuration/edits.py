@@ -10,7 +10,7 @@ from typing import Any
 
 from tfod_kit import pipeline_config
 from tfod_kit.compat import protos
-from tfod_kit.configuration.dataset import DataSet, Split
+from tfod_kit.configuration.dataset import DataSet, SplitRecords
 from tfod_kit.errors import UsageError, did_you_mean
 from tfod_kit.pipeline_config import PipelineConfig
 
@@ -80,7 +80,7 @@ def set_readers(config: PipelineConfig, data: DataSet) -> list[str]:
     return notes
 
 
-def shuffle_buffer(split: Split) -> int:
+def shuffle_buffer(split: SplitRecords) -> int:
     """How many images to hold for shuffling: all, if they are few and small enough."""
     room = _SHUFFLED_BYTES * split.images // max(split.size, 1)
     return max(min(split.images, _SHUFFLED_IMAGES, room), 1)
@@ -142,7 +142,7 @@ def set_negatives(config: PipelineConfig) -> list[str]:
     return ["Images without objects would teach nothing: min_negatives_per_image is set to 3."]
 
 
-def _set_reader(reader: Any, data: DataSet, split: Split) -> None:
+def _set_reader(reader: Any, data: DataSet, split: SplitRecords) -> None:
     reader.label_map_path = data.label_map_path.as_posix()
     reader.tf_record_input_reader.input_path[:] = [split.pattern]
     reader.ClearField("sample_from_datasets_weights")

@@ -20,7 +20,7 @@ _STEPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartingPoint:
     """The config that a run's own is made from.
 
     Attributes:
@@ -41,7 +41,7 @@ class Start:
     better: str | None = None
 
 
-def from_model(name: str) -> Start:
+def from_model(name: str) -> StartingPoint:
     """A model of the catalogue with its base config. Raises UsageError for an unknown one."""
     model = catalog.find(name)
     if model.base is None:
@@ -51,7 +51,9 @@ def from_model(name: str) -> Start:
         )
     config = base_config(model)
     training = config.train_config
-    return Start(config, model.base, training.batch_size, training.num_steps, better=model.archive)
+    return StartingPoint(
+        config, model.base, training.batch_size, training.num_steps, better=model.archive
+    )
 
 
 def base_config(model: catalog.Model) -> PipelineConfig:
@@ -62,7 +64,7 @@ def base_config(model: catalog.Model) -> PipelineConfig:
     return config
 
 
-def from_zoo(name: str | None, options: download.DownloadOptions) -> Start:
+def from_zoo(name: str | None, options: download.DownloadOptions) -> StartingPoint:
     """A model with the zoo's weights for it, from the cache or downloaded now.
 
     Raises:
@@ -101,16 +103,16 @@ def unpacked(archive: Path, options: download.DownloadOptions) -> Path:
     return download.obtain(known, replace(options, local=archive)).folder
 
 
-def from_file(path: Path) -> Start:
+def from_file(path: Path) -> StartingPoint:
     """The user's own base config, whose figures count. Raises ConfigError if it is none."""
     config, dropped = pipeline_config.load_foreign(path)
     training = config.train_config
-    return Start(
+    return StartingPoint(
         config, str(path), training.batch_size, training.num_steps or _STEPS, dropped=tuple(dropped)
     )
 
 
-def from_archive(folder: Path) -> Start:
+def from_archive(folder: Path) -> StartingPoint:
     """An unpacked zoo archive: pipeline.config and checkpoint/ckpt-0.*.
 
     Its batch sizes are for eight TPU cores and its steps for the whole of COCO, so both come from
@@ -137,7 +139,7 @@ def from_archive(folder: Path) -> Start:
     batch_size = (
         training.batch_size if training else _BATCH_SIZES[pipeline_config.architecture(config)]
     )
-    return Start(
+    return StartingPoint(
         config,
         f"{folder.name}/pipeline.config",
         batch_size=min(batch_size, config.train_config.batch_size),
@@ -147,7 +149,7 @@ def from_archive(folder: Path) -> Start:
     )
 
 
-def refuse_other_model(start: Start, name: str) -> None:
+def refuse_other_model(start: StartingPoint, name: str) -> None:
     """Raises UsageError when the archive does not hold the model that was named."""
     model = catalog.find(name)
     if model.base is None or (start.archive and start.archive.name == model.archive):
@@ -164,7 +166,7 @@ def refuse_other_model(start: Start, name: str) -> None:
         )
 
 
-def checkpoint(start: Start, asked: str | None) -> Path | None:
+def checkpoint(start: StartingPoint, asked: str | None) -> Path | None:
     """The prefix of the checkpoint to start from; None to start from random weights.
 
     Args:

@@ -28,7 +28,7 @@ NEAR_UP_TO = 20_000  # images; each is decoded once to compare looks, at some hu
 
 
 @dataclass(frozen=True, slots=True)
-class Double:
+class DuplicateGroup:
     """Pictures that are the same.
 
     Attributes:
@@ -75,8 +75,8 @@ class Inspection:
     boxes: Mapping[str, BoxFigures]
     details: Mapping[str, int]
     suspicious: Mapping[str, Suspicion]
-    same_bytes: tuple[Double, ...]
-    look_alike: tuple[Double, ...] | None
+    same_bytes: tuple[DuplicateGroup, ...]
+    look_alike: tuple[DuplicateGroup, ...] | None
     anchors: Fit | None
     findings: Mapping[str, Mapping[str, Any]]
     measured: Measured
@@ -90,7 +90,7 @@ class Inspection:
         return sum(split.objects for split in self.splits.values())
 
     @property
-    def leaks(self) -> tuple[Double, ...]:
+    def leaks(self) -> tuple[DuplicateGroup, ...]:
         """The doubles that stand in several splits."""
         return tuple(d for d in (*self.same_bytes, *(self.look_alike or ())) if d.leak)
 
@@ -201,7 +201,7 @@ def _pairs(measured: Measured, exact: Sequence[Sequence[Path]]) -> list[tuple[Pa
         ]
 
 
-def _doubles(measured: Measured, groups: Sequence[Sequence[Path]]) -> tuple[Double, ...]:
+def _doubles(measured: Measured, groups: Sequence[Sequence[Path]]) -> tuple[DuplicateGroup, ...]:
     """The groups, and of each image all splits that it stands in; those that leak come first."""
     places: dict[Path, list[int]] = {}
     for number, annotation in enumerate(measured.images):
@@ -211,11 +211,11 @@ def _doubles(measured: Measured, groups: Sequence[Sequence[Path]]) -> tuple[Doub
     return tuple(sorted(found, key=lambda double: not double.leak))
 
 
-def _double(measured: Measured, members: Sequence[int]) -> Double:
+def _double(measured: Measured, members: Sequence[int]) -> DuplicateGroup:
     splits = tuple(measured.split_of(place) for place in members)
     images = [measured.images[place] for place in members]
     ids, files = tuple(a.source_id for a in images), tuple(a.path.name for a in images)
-    return Double(ids, files, splits, len(set(splits)) > 1)
+    return DuplicateGroup(ids, files, splits, len(set(splits)) > 1)
 
 
 def _plain(value: Any) -> Any:

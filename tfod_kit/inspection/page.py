@@ -6,7 +6,7 @@ from tfod_kit import __version__
 from tfod_kit.drawing import plots
 from tfod_kit.drawing.html_page import Page
 from tfod_kit.formats import FORMATS
-from tfod_kit.inspection import Double, Inspection, sheet
+from tfod_kit.inspection import DuplicateGroup, Inspection, sheet
 from tfod_kit.inspection.fit import MATCHED_IOU
 from tfod_kit.inspection.suspicious import Suspicion
 
@@ -264,7 +264,7 @@ def _doubles(page: Page, inspection: Inspection) -> None:
             page.pictures(_members(inspection, double))
 
 
-def _members(inspection: Inspection, double: Double) -> list[tuple[bytes, str]]:
+def _members(inspection: Inspection, double: DuplicateGroup) -> list[tuple[bytes, str]]:
     measured = inspection.measured
     wanted = dict.fromkeys(zip(double.images, double.splits, strict=True))
     places = {(a.source_id, measured.split_of(n)): n for n, a in enumerate(measured.images)}

@@ -26,7 +26,7 @@ EXAMPLES = 12  # of each kind
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class SuspiciousBox:
     """One suspicious box.
 
     Attributes:
@@ -54,7 +54,7 @@ class Suspicion:
 
     text: str
     count: int
-    examples: tuple[Example, ...]
+    examples: tuple[SuspiciousBox, ...]
 
 
 def find(measured: Measured) -> dict[str, Suspicion]:
@@ -88,12 +88,12 @@ def counts(found: Mapping[str, Suspicion]) -> dict[str, int]:
     return {kind: suspicion.count for kind, suspicion in found.items()}
 
 
-def _example(measured: Measured, place: int) -> Example:
+def _example(measured: Measured, place: int) -> SuspiciousBox:
     image = int(measured.owner[place])
     annotation = measured.images[image]
     first = int(np.searchsorted(measured.owner, image))
     ymin, xmin, ymax, xmax = (float(edge) for edge in measured.boxes[place])
-    return Example(
+    return SuspiciousBox(
         image=annotation.source_id,
         file=annotation.path.name,
         split=measured.split_of(image),

@@ -6,6 +6,8 @@ time (see compat/protos.py), so type checkers know it only as `PipelineConfig`.
 
 from tfod_kit.pipeline_config.differences import Change, as_tree, differences
 from tfod_kit.pipeline_config.fields import get_field, set_field
+from tfod_kit.pipeline_config.messages import DetectionModel, InputReader, PipelineConfig
+from tfod_kit.pipeline_config.records import is_remote, record_files, record_patterns
 from tfod_kit.pipeline_config.schedule import (
     learning_rate,
     rescale_schedule,
@@ -14,7 +16,6 @@ from tfod_kit.pipeline_config.schedule import (
 )
 from tfod_kit.pipeline_config.text import (
     FILE_NAME,
-    PipelineConfig,
     copy_of,
     dumps,
     label_map_path,
@@ -28,6 +29,8 @@ from tfod_kit.pipeline_config.validation import architecture, check, model_of, v
 __all__ = [
     "FILE_NAME",
     "Change",
+    "DetectionModel",
+    "InputReader",
     "PipelineConfig",
     "architecture",
     "as_tree",
@@ -36,12 +39,15 @@ __all__ = [
     "differences",
     "dumps",
     "get_field",
+    "is_remote",
     "label_map_path",
     "learning_rate",
     "load",
     "load_foreign",
     "loads",
     "model_of",
+    "record_files",
+    "record_patterns",
     "rescale_schedule",
     "save",
     "scale_learning_rate",

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from tfod_kit.errors import UsageError, did_you_mean
-from tfod_kit.pipeline_config.text import PipelineConfig
+from tfod_kit.pipeline_config.messages import PipelineConfig
 
 _STEP = re.compile(r"(\w+)(?:\[(\d+)\])?$")
 

@@ -7,7 +7,7 @@ of zero (upstream's cosine gives 0 past `total_steps`). So the course always fol
 from typing import Any
 
 from tfod_kit.errors import ConfigError
-from tfod_kit.pipeline_config.text import PipelineConfig
+from tfod_kit.pipeline_config.messages import PipelineConfig
 
 _PEAKS = ("learning_rate_base", "initial_learning_rate", "learning_rate")
 _OTHER_RATES = ("warmup_learning_rate", "burnin_learning_rate", "min_learning_rate")

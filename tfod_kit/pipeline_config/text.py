@@ -2,15 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from tfod_kit.compat import protos
 from tfod_kit.core import labels
 from tfod_kit.errors import ConfigError, did_you_mean
 from tfod_kit.io import files
+from tfod_kit.pipeline_config.messages import PipelineConfig
 from tfod_kit.pipeline_config.windows import repair_paths
-
-PipelineConfig: TypeAlias = Any
 
 _NO_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "(\w+)"')
 _NEVER_PUBLISHED = ("random_imgaug",)

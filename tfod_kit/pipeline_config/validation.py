@@ -9,7 +9,8 @@ from tfod_kit.core import labels
 from tfod_kit.errors import ConfigError
 from tfod_kit.pipeline_config.extractors import EXTRACTORS, tf2_equivalent
 from tfod_kit.pipeline_config.input_sizes import input_sizes
-from tfod_kit.pipeline_config.text import PipelineConfig
+from tfod_kit.pipeline_config.messages import DetectionModel, PipelineConfig
+from tfod_kit.pipeline_config.records import is_remote
 
 PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
 
@@ -32,9 +33,10 @@ def architecture(config: PipelineConfig) -> str:
     return chosen
 
 
-def model_of(config: PipelineConfig) -> Any:
+def model_of(config: PipelineConfig) -> DetectionModel:
     """The message of the one model that is set. Raises as `architecture`."""
-    return getattr(config.model, architecture(config))
+    model: DetectionModel = getattr(config.model, architecture(config))
+    return model
 
 
 def check(config: PipelineConfig, *, where: object = None) -> None:
@@ -114,7 +116,7 @@ def _classes(config: PipelineConfig) -> Iterator[ConfigError]:
         )
     for where, reader in _named_readers(config):
         path = reader.label_map_path
-        if _is_remote(path) or PLACEHOLDER in path:
+        if is_remote(path) or PLACEHOLDER in path:
             continue
         if not path:
             yield ConfigError(
@@ -156,7 +158,7 @@ def _readers(config: PipelineConfig) -> Iterator[ConfigError]:
                 fix="Name them, or let `tfod configure` write the config.",
             )
         for path in paths:
-            if not _is_remote(path) and PLACEHOLDER not in path and not glob.glob(path):  # noqa: PTH207 absolute
+            if not is_remote(path) and PLACEHOLDER not in path and not glob.glob(path):  # noqa: PTH207 absolute
                 yield ConfigError(
                     "The records do not exist.",
                     where=f"{where}.tf_record_input_reader.input_path",
@@ -171,7 +173,7 @@ def _checkpoint(config: PipelineConfig) -> Iterator[ConfigError]:
     if not prefix or PLACEHOLDER in prefix:
         return
     where = "train_config.fine_tune_checkpoint"
-    if not _is_remote(prefix) and not Path(f"{prefix}.index").is_file():
+    if not is_remote(prefix) and not Path(f"{prefix}.index").is_file():
         yield ConfigError(
             "The checkpoint to start from does not exist.",
             where=where,
@@ -276,7 +278,3 @@ def _named_readers(config: PipelineConfig) -> Iterator[tuple[str, Any]]:
     yield "train_input_reader", config.train_input_reader
     for place, reader in enumerate(config.eval_input_reader):
         yield f"eval_input_reader[{place}]", reader
-
-
-def _is_remote(path: str) -> bool:
-    return "://" in path
