@@ -1,4 +1,4 @@
-"""Records with wrong bytes, checksums right: check says what it finds and never fails itself."""
+"""Records with altered bytes and correct checksums: check reports findings and never fails."""
 
 import random
 from pathlib import Path
@@ -17,7 +17,7 @@ _RECORDS = 1500
 
 @pytest.fixture(scope="module")
 def mutants(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Records of which each has some bytes changed, cut out or put in."""
+    """Records of which each has some bytes changed, removed or inserted."""
     folder = write_records(tmp_path_factory.mktemp("fuzz") / "records", train=3, val=1)
     sound = list(shards.read(folder / TRAIN))
     dice = random.Random(_SEED)
@@ -28,17 +28,17 @@ def mutants(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _mutant(record: bytes, dice: random.Random) -> bytes:
     data = bytearray(record)
     for _ in range(dice.randint(1, 6)):
-        # The features' names and values lie at the begin and the end, the picture between them.
-        place = dice.choice((dice.randrange(len(data)), dice.randrange(min(len(data), 200))))
+        # The features' names and values are at both ends, with the image between them.
+        offset = dice.choice((dice.randrange(len(data)), dice.randrange(min(len(data), 200))))
         match dice.randrange(4):
             case 0:
-                data[place] = dice.randrange(256)
+                data[offset] = dice.randrange(256)
             case 1:
-                del data[place : place + dice.randint(1, 40)]
+                del data[offset : offset + dice.randint(1, 40)]
             case 2:
-                data[place:place] = dice.randbytes(dice.randint(1, 9))
+                data[offset:offset] = dice.randbytes(dice.randint(1, 9))
             case _:
-                data[place] ^= 1 << dice.randrange(8)
+                data[offset] ^= 1 << dice.randrange(8)
         data = data or bytearray(b"?")
     return bytes(data)
 
@@ -48,8 +48,8 @@ def test_mutants(mutants: Path) -> None:
     assert report.splits["train"].files == 1
     codes = {each.code for each in report.findings}
     assert {"not_example", "image_undecodable", "size_wrong", "image_missing"} <= codes
-    refused = next(each.count for each in report.findings if each.code == "not_example")
-    assert refused + report.splits["train"].records == _RECORDS
+    unparsable = next(each.count for each in report.findings if each.code == "not_example")
+    assert unparsable + report.splits["train"].records == _RECORDS
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])

@@ -6,7 +6,7 @@ time (see compat/protos.py), so type checkers know it only as `PipelineConfig`.
 
 from tfod_kit.pipeline_config.differences import Change, as_tree, differences
 from tfod_kit.pipeline_config.fields import get_field, set_field
-from tfod_kit.pipeline_config.messages import DetectionModel, InputReader, PipelineConfig
+from tfod_kit.pipeline_config.messages import DetectionModel, InputReader, PipelineConfig, Schedule
 from tfod_kit.pipeline_config.records import is_remote, record_files, record_patterns
 from tfod_kit.pipeline_config.schedule import (
     learning_rate,
@@ -32,6 +32,7 @@ __all__ = [
     "DetectionModel",
     "InputReader",
     "PipelineConfig",
+    "Schedule",
     "architecture",
     "as_tree",
     "check",

@@ -56,6 +56,10 @@ class InputReader(_OpenMessage):
     mask_type: int
 
 
+class Schedule(_OpenMessage):
+    """A learning-rate schedule; which fields it has depends on its kind."""
+
+
 class Optimizer(_OpenMessage):
     """`train_config.optimizer`: one of upstream's optimizers, each with a learning rate."""
 
