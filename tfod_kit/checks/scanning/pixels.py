@@ -1,7 +1,6 @@
 """Decodes images completely, on all cores, while the records are read."""
 
 import io
-
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
