@@ -51,7 +51,7 @@ RECORDS = [
 )
 def test_a_broken_record(folder: Path, code: str, level: str, text: str, changes: dict) -> None:
     set_features(folder / "records" / TRAIN, **changes)
-    found = find(folder, code)
+    found = find(folder / "run", code)
     assert found.level == level
     assert found.count == 1
     assert found.fix
@@ -63,7 +63,7 @@ def test_a_broken_record(folder: Path, code: str, level: str, text: str, changes
 
 def test_bytes_that_are_not_an_example_message(folder: Path) -> None:
     rewrite(folder / "records" / TRAIN, lambda record: b"\xff not a message")
-    assert find(folder, "not_example").examples[0].record == 1
+    assert find(folder / "run", "not_example").examples[0].record == 1
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_damaged_file_is_reported_with_its_location(
 ) -> None:
     path = folder / "records" / TRAIN
     path.write_bytes(damage(path.read_bytes()))
-    found = find(folder, code)
+    found = find(folder / "run", code)
     assert found.level == Level.ERROR
     assert TRAIN in str(found.examples[0])
     assert text in str(found.examples[0])
@@ -95,23 +95,23 @@ def test_damaged_pixels_are_found_by_decoding(folder: Path) -> None:
 
     rewrite(folder / "records" / TRAIN, damage)
     assert checks.check(folder / "run").ok
-    found = find(folder, "image_damaged", CheckOptions(pixels=True))
+    found = find(folder / "run", "image_damaged", CheckOptions(pixels=True))
     assert (found.count, found.examples[0].record) == (1, 1)
 
 
 def test_one_cause_is_one_finding(folder: Path) -> None:
     set_features(folder / "records" / TRAIN, only=None, CLASS_TEXT=[b"rot", b"blue"])
-    found = find(folder, "class_unknown")
+    found = find(folder / "run", "class_unknown")
     assert found.count == 24
     assert "'rot'" in found.reason
     set_features(folder / "records" / TRAIN, only=None, YMAX=[1.05, 0.99])
-    found = find(folder, "box_outside")
+    found = find(folder / "run", "box_outside")
     assert (found.count, len(found.examples)) == (24, 5)
 
 
 def test_a_class_in_another_case_suggests_the_nearest_name(folder: Path) -> None:
     set_features(folder / "records" / TRAIN, CLASS_TEXT=[b"Red ", b"blue"])
-    assert "Did you mean 'red'?" in find(folder, "class_unknown").fix
+    assert "Did you mean 'red'?" in find(folder / "run", "class_unknown").fix
 
 
 def test_a_display_name_is_accepted_as_a_class_name(folder: Path) -> None:
@@ -123,18 +123,18 @@ def test_a_display_name_is_accepted_as_a_class_name(folder: Path) -> None:
 
 
 def test_class_ids_above_num_classes(folder: Path) -> None:
-    edit(folder, model__ssd__num_classes="1")
-    found = find(folder, "class_above_num_classes")
+    edit(folder / "run", model__ssd__num_classes="1")
+    found = find(folder / "run", "class_above_num_classes")
     assert "'blue' has the id 2" in str(found.examples[0])
     assert found.count == 30
 
 
 def test_tiny_boxes_depend_on_the_models_input(folder: Path) -> None:
     set_features(folder / "records" / TRAIN, only=None, YMIN=[0.5, 0.1], YMAX=[0.509, 0.9])
-    found = find(folder, "box_tiny")
+    found = find(folder / "run", "box_tiny")
     assert (found.level, found.count) == (Level.WARNING, 24)
     size = "model__ssd__image_resizer__fixed_shape_resizer__height"
-    edit(folder, **{size: "640"})
+    edit(folder / "run", **{size: "640"})
     assert "box_tiny" not in {each.code for each in checks.check(folder / "run").findings}
 
 
@@ -144,14 +144,14 @@ def test_the_same_image_twice_in_a_split_and_in_both_splits(folder: Path) -> Non
     image = value(first, example.ENCODED)
     set_features(records / TRAIN, only=1, ENCODED=image)
     set_features(records / VAL, only=3, ENCODED=image)
-    assert find(folder, "picture_repeated").examples[0].record == 1
-    leak = find(folder, "leakage")
+    assert find(folder / "run", "picture_repeated").examples[0].record == 1
+    leak = find(folder / "run", "leakage")
     assert (Path(leak.examples[0].file).name, leak.examples[0].record) == (VAL, 3)
 
 
 def test_repeated_source_ids_are_an_error_in_evaluation(folder: Path) -> None:
     set_features(folder / "records" / VAL, only=None, SOURCE_ID=[b"0"])
-    found = find(folder, "source_id_repeated")
+    found = find(folder / "run", "source_id_repeated")
     assert (found.level, found.count) == (Level.ERROR, 5)
 
 
@@ -160,22 +160,22 @@ def test_a_split_without_objects(folder: Path) -> None:
     extra = dict.fromkeys(("IS_CROWD", "DIFFICULT", "TRUNCATED", "GROUP_OF", "AREA"))
     masks = dict.fromkeys(("MASK", "MASK_WEIGHT"))
     set_features(folder / "records" / TRAIN, only=None, **none, **extra, **masks)
-    assert find(folder, "no_objects").examples[0].file == "train"
+    assert find(folder / "run", "no_objects").examples[0].file == "train"
 
 
 def test_classes_without_objects_and_with_few(folder: Path) -> None:
     label_map = folder / "records" / "label_map.pbtxt"
     label_map.write_text(label_map.read_text() + "item { id: 3 name: 'green' }")
-    edit(folder, model__ssd__num_classes="3")
-    assert "green" in str(find(folder, "class_without_objects").examples[0])
-    assert "green" in str(find(folder, "class_not_measured").examples[0])
+    edit(folder / "run", model__ssd__num_classes="3")
+    assert "green" in str(find(folder / "run", "class_without_objects").examples[0])
+    assert "green" in str(find(folder / "run", "class_not_measured").examples[0])
     set_features(folder / "records" / TRAIN, only=None, CLASS_TEXT=[b"red", b"red"])
     set_features(folder / "records" / TRAIN, only=0, CLASS_TEXT=[b"red", b"blue"])
-    assert "blue 1" in str(find(folder, "class_rare").examples[0])
+    assert "blue 1" in str(find(folder / "run", "class_rare").examples[0])
 
 
 def test_a_missing_shard(folder: Path) -> None:
     (folder / "records" / TRAIN).rename(folder / "records" / "train-00000-of-00002.tfrecord")
     path = folder / "run" / "pipeline.config"
     path.write_text(path.read_text().replace("train-?????-of-00001", "train-?????-of-00002"))
-    assert "1 of 2" in str(find(folder, "shards_missing").examples[0])
+    assert "1 of 2" in str(find(folder / "run", "shards_missing").examples[0])

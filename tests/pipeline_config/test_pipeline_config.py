@@ -190,9 +190,9 @@ def test_set_field_takes_messages():
     [
         ("train_config.num_step", "1", "num_steps"),
         ("trian_config.num_steps", "1", "train_config"),
-        ("train_config.num_steps.x", "1", "holds a value"),
-        ("train_config.num_steps", "-1", "whole number from 0"),
-        ("train_config.num_steps", "1.5", "whole number"),
+        ("train_config.num_steps.x", "1", "is a value"),
+        ("train_config.num_steps", "-1", "integer of 0 or more"),
+        ("train_config.num_steps", "1.5", "an integer"),
         ("train_config.use_bfloat16", "maybe", "true or false"),
         ("train_config.fine_tune_checkpoint_version", "V9", "V1, V2"),
         ("train_config[0].num_steps", "1", "only one"),
@@ -379,7 +379,7 @@ def test_validate_finds_sizes_that_a_bifpn_cannot_halve(valid):
     valid.model.ssd.image_resizer.fixed_shape_resizer.height = 512
     valid.model.ssd.image_resizer.fixed_shape_resizer.width = 500
     (finding,) = pipeline_config.validate(valid)
-    assert finding.fix == "Take 512."
+    assert finding.fix == "Use 512."
 
 
 def test_remote_paths_are_not_looked_at(valid):

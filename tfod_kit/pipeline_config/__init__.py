@@ -1,7 +1,7 @@
 """pipeline.config: load, edit, validate, compare and save it, without TensorFlow.
 
-A config is upstream's own `TrainEvalPipelineConfig` message. Its class comes into being at run
-time (see compat/protos.py), so type checkers know it only as `PipelineConfig`.
+A config is upstream's own `TrainEvalPipelineConfig` message. Its class is built at run time (see
+compat/protos.py); messages.py declares its fields for type checkers.
 """
 
 from tfod_kit.pipeline_config.differences import Change, as_tree, differences
