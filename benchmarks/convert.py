@@ -44,17 +44,18 @@ PLAN = """
 import sys
 from pathlib import Path
 from tfod_kit import conversion, datasets
+from tfod_kit.conversion import ConvertOptions, planning
 from tfod_kit.formats.common.findings import Findings
 
 def plan(source):
-    findings = Findings()
-    loaded = datasets.load(source, findings=findings, deferring=True)
-    groups, _ = conversion._groups(loaded, None, 0, findings)
-    return conversion._plan(groups, Path("out"), loaded.classes, None, 0, "fix", None, True)
+    findings, options = Findings(), ConvertOptions()
+    loaded = datasets.load(source, options.for_loading(), findings=findings)
+    groups, _ = planning.assign(loaded, options, findings)
+    return planning.plan(groups, loaded, Path("out"), options)
 
-with conversion._uncollected() as out_of_sight:
+with conversion._collector_paused() as resume:
     shards = plan(Path(sys.argv[1]))
-    out_of_sight()
+    resume()
     print(sum(len(shard.annotations) for shard in shards), "images,", len(shards), "record files")
 del shards
 """

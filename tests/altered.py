@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfod_kit.records import example, example_proto, shards
+from tfod_kit.records import example_proto, feature_keys, shards
 
 TRAIN = "train-00000-of-00001.tfrecord"
 VAL = "val-00000-of-00001.tfrecord"
@@ -28,7 +28,7 @@ def with_features(record: bytes, changes: dict[str, Sequence[Any] | None]) -> by
 
 
 def value(record: bytes, key: str) -> list[Any]:
-    return list(example.features(record)[key][1])
+    return list(example_proto.read_features(record)[key][1])
 
 
 def rewrite(path: Path, change: Callable[[bytes], bytes], *, only: int | None = 1) -> None:
@@ -42,6 +42,6 @@ def rewrite(path: Path, change: Callable[[bytes], bytes], *, only: int | None = 
 
 
 def set_features(path: Path, only: int | None = 1, **changes: Sequence[Any] | None) -> None:
-    """Replaces features, named by the constants of records/example.py: YMIN=[0.5, 0.5]."""
-    by_key = {getattr(example, name): values for name, values in changes.items()}
+    """Replaces features, named by the constants of records/feature_keys.py: YMIN=[0.5, 0.5]."""
+    by_key = {getattr(feature_keys, name): values for name, values in changes.items()}
     rewrite(path, lambda record: with_features(record, by_key), only=only)

@@ -8,7 +8,7 @@ from checked_run import edit, find
 
 from tfod_kit import checks, pipeline_config
 from tfod_kit.checks import CheckOptions, Level
-from tfod_kit.records import example
+from tfod_kit.records import feature_keys
 
 CONFIGS = [
     ("readers_above_shards", "note", {"train_input_reader__num_readers": "8"}),
@@ -49,7 +49,7 @@ def test_a_config_that_does_not_fit(folder: Path, code: str, level: str, fields:
 
 @pytest.mark.parametrize("what", ["masks", "keypoints"])
 def test_what_the_config_reads_and_the_records_lack(folder: Path, what: str) -> None:
-    keys = [name for name in vars(example) if name.startswith(("MASK", "KEYPOINT"))]
+    keys = [name for name in vars(feature_keys) if name.startswith(("MASK", "KEYPOINT"))]
     for name in (TRAIN, VAL):
         set_features(folder / "records" / name, only=None, **dict.fromkeys(keys))
     setting = {"masks": ("load_instance_masks", "true"), "keypoints": ("num_keypoints", "3")}

@@ -9,7 +9,7 @@ from samples import encoded
 from small_records import write_records
 
 from tfod_kit import checks
-from tfod_kit.records import example, example_proto, shards
+from tfod_kit.records import example_proto, feature_keys, shards
 
 _SEED = 20
 _RECORDS = 1500
@@ -58,7 +58,7 @@ def test_a_picture_cut_at_every_place(tmp_path: Path, kind: str) -> None:
     folder = write_records(tmp_path / "records", train=1, val=0)
     (record,) = shards.read(folder / TRAIN)
     message = example_proto.kind("Example").FromString(record)
-    value = message.features.feature[example.ENCODED].bytes_list.value
+    value = message.features.feature[feature_keys.ENCODED].bytes_list.value
 
     def cut() -> list[bytes]:
         made = []

@@ -10,7 +10,7 @@ from samples import encoded
 
 from tfod_kit import checks
 from tfod_kit.checks import CheckOptions, Level
-from tfod_kit.records import example, shards
+from tfod_kit.records import feature_keys, shards
 
 # Code, level, what the first location contains, and how the second training record is broken.
 RECORDS = [
@@ -91,7 +91,7 @@ def test_damaged_pixels_are_found_by_decoding(folder: Path) -> None:
     def damage(record: bytes) -> bytes:
         image = bytearray(encoded("PNG", 128, 128))
         image[60:70] = bytes(10)
-        return with_features(record, {example.ENCODED: [bytes(image)]})
+        return with_features(record, {feature_keys.ENCODED: [bytes(image)]})
 
     rewrite(folder / "records" / TRAIN, damage)
     assert checks.check(folder / "run").ok
@@ -141,7 +141,7 @@ def test_tiny_boxes_depend_on_the_models_input(folder: Path) -> None:
 def test_the_same_image_twice_in_a_split_and_in_both_splits(folder: Path) -> None:
     records = folder / "records"
     (first, *_) = shards.read(records / TRAIN)
-    image = value(first, example.ENCODED)
+    image = value(first, feature_keys.ENCODED)
     set_features(records / TRAIN, only=1, ENCODED=image)
     set_features(records / VAL, only=3, ENCODED=image)
     assert find(folder / "run", "picture_repeated").examples[0].record == 1

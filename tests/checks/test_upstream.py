@@ -7,31 +7,31 @@ from altered import TRAIN, with_features
 from samples import encoded
 from small_records import write_records
 
-from tfod_kit.records import example, shards
+from tfod_kit.records import feature_keys, shards
 
 pytestmark = pytest.mark.slow
 
-BOXES = (example.YMIN, example.XMIN, example.YMAX, example.XMAX)
+BOXES = (feature_keys.YMIN, feature_keys.XMIN, feature_keys.YMAX, feature_keys.XMAX)
 STOPS = {
-    "image_undecodable: HTML": {example.ENCODED: [b"<html>"]},
-    "image_undecodable: WebP": {example.ENCODED: [encoded("WEBP", 128, 128)]},
-    "image_undecodable: GIF": {example.ENCODED: [encoded("GIF", 128, 128)]},
-    "image_undecodable: TIFF": {example.ENCODED: [encoded("TIFF", 128, 128)]},
-    "image_cut_short: JPEG": {example.ENCODED: [encoded("JPEG", 128, 128)[:-70]]},
-    "image_cut_short: PNG": {example.ENCODED: [encoded("PNG", 128, 128)[:-70]]},
-    "image_missing": {example.ENCODED: None},
-    "format_raw": {example.FORMAT: [b"raw"]},
-    "type_wrong": {example.CLASS_LABEL: [1.0, 2.0]},
-    "lengths_differ: edges": {example.YMIN: [0.0]},
-    "box_inverted": {example.YMIN: [0.6, 0.6], example.YMAX: [0.2, 0.8]},
+    "image_undecodable: HTML": {feature_keys.ENCODED: [b"<html>"]},
+    "image_undecodable: WebP": {feature_keys.ENCODED: [encoded("WEBP", 128, 128)]},
+    "image_undecodable: GIF": {feature_keys.ENCODED: [encoded("GIF", 128, 128)]},
+    "image_undecodable: TIFF": {feature_keys.ENCODED: [encoded("TIFF", 128, 128)]},
+    "image_cut_short: JPEG": {feature_keys.ENCODED: [encoded("JPEG", 128, 128)[:-70]]},
+    "image_cut_short: PNG": {feature_keys.ENCODED: [encoded("PNG", 128, 128)[:-70]]},
+    "image_missing": {feature_keys.ENCODED: None},
+    "format_raw": {feature_keys.FORMAT: [b"raw"]},
+    "type_wrong": {feature_keys.CLASS_LABEL: [1.0, 2.0]},
+    "lengths_differ: edges": {feature_keys.YMIN: [0.0]},
+    "box_inverted": {feature_keys.YMIN: [0.6, 0.6], feature_keys.YMAX: [0.2, 0.8]},
 }
 PASSES = {
     "sound": {},
-    "image_cmyk": {example.ENCODED: [encoded("JPEG", 128, 128, mode="CMYK")]},
-    "image_turned": {example.ENCODED: [encoded("JPEG", 128, 128, orientation=6)]},
-    "BMP": {example.ENCODED: [encoded("BMP", 128, 128)]},
-    "data after the image": {example.ENCODED: [encoded("JPEG", 128, 128) + bytes(5000)]},
-    "source_id_missing": {example.SOURCE_ID: None},
+    "image_cmyk": {feature_keys.ENCODED: [encoded("JPEG", 128, 128, mode="CMYK")]},
+    "image_turned": {feature_keys.ENCODED: [encoded("JPEG", 128, 128, orientation=6)]},
+    "BMP": {feature_keys.ENCODED: [encoded("BMP", 128, 128)]},
+    "data after the image": {feature_keys.ENCODED: [encoded("JPEG", 128, 128) + bytes(5000)]},
+    "source_id_missing": {feature_keys.SOURCE_ID: None},
 }
 
 
@@ -83,5 +83,5 @@ def test_what_is_not_an_error_does_not_stop_upstream(name: str, record: bytes, r
 
 
 def test_an_unknown_class_silently_becomes_minus_1(record: bytes, read) -> None:
-    _, _, classes = read(with_features(record, {example.CLASS_TEXT: [b"Red", b"blue"]}))
+    _, _, classes = read(with_features(record, {feature_keys.CLASS_TEXT: [b"Red", b"blue"]}))
     assert classes.numpy().tolist() == [-1, 2]

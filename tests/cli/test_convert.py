@@ -10,7 +10,7 @@ from samples import voc, voc_xml
 
 from tfod_kit import formats
 from tfod_kit.cli.main import main
-from tfod_kit.formats import WRITTEN
+from tfod_kit.formats import FORMATS
 
 
 def _tfod(*words: object) -> int:
@@ -34,7 +34,7 @@ def test_the_summary_names_counts_findings_and_files(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["absent"], "The data set is not there"),
+        (["absent"], "The data set does not exist"),
         (["data", "--format", "yollo"], "There is no format 'yollo'"),
         (["data", "--split", "0.5,0.6"], "no split ratios"),
         (["data", "--shards", "0"], "--shards takes a number"),
@@ -86,7 +86,7 @@ def test_demo_then_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert (tmp_path / "records" / "label_map.pbtxt").is_file()
 
 
-@pytest.mark.parametrize("to", WRITTEN)
+@pytest.mark.parametrize("to", FORMATS.writable)
 def test_another_format_and_back_to_the_same_boxes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str
 ) -> None:
@@ -98,7 +98,7 @@ def test_another_format_and_back_to_the_same_boxes(
         if line.startswith("Wrote "):
             assert Path(line.removeprefix("Wrote ")).exists()
     original, again = (
-        {a.path.name: [(item.label, item.box) for item in a.objects] for a in formats.read(folder)}
+        {a.image.name: [(item.label, item.box) for item in a.objects] for a in formats.read(folder)}
         for folder in (data, tmp_path / to)
     )
     assert again.keys() == original.keys()
@@ -123,8 +123,8 @@ def test_records_go_back_to_annotations(tmp_path: Path) -> None:
     [
         (["--to", "coco", "--shards", "3"], "are for records"),
         (["--link"], "they cannot link"),
-        (["--to", "coco", "--out", "data"], "holds the data set itself"),
-        (["--to", "coco", "--out", "."], "holds the data set itself"),
+        (["--to", "coco", "--out", "data"], "contains the data set itself"),
+        (["--to", "coco", "--out", "."], "contains the data set itself"),
     ],
 )
 def test_mistakes_with_to(
@@ -142,7 +142,9 @@ def test_mistakes_with_to(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are text")
-@pytest.mark.parametrize("verb", [["convert"], *(["convert", "--to", to] for to in WRITTEN)])
+@pytest.mark.parametrize(
+    "verb", [["convert"], *(["convert", "--to", to] for to in FORMATS.writable)]
+)
 def test_a_name_that_is_no_utf_8(tmp_path: Path, verb: list[str]) -> None:
     """As unpacked of an archive from Windows: "é" is one byte, and no UTF-8."""
     data = voc(tmp_path / "data", 4)
@@ -161,7 +163,7 @@ def test_a_name_that_is_no_utf_8(tmp_path: Path, verb: list[str]) -> None:
     assert len({a.source_id for a in read}) == 4
     for annotation in read:
         annotation.source_id.encode()
-        annotation.path.name.encode()
+        annotation.image.name.encode()
     os.truncate(data / f"{name}.jpg", 100)  # so that it is spoken of
     command = [sys.executable, "-m", "tfod_kit", *verb, str(data), "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, env=strict)

@@ -94,7 +94,7 @@ def test_the_body_runs_inside_the_context(module_file: Path) -> None:
 def test_mends_what_was_imported_before(module_file: Path) -> None:
     module = importlib.import_module(NAME)
     finder = PatchFinder([_patch()])
-    finder.mend_imported()
+    finder.apply_to_imported()
     assert module.size == "mended"
     assert _status(finder) == APPLIED
 

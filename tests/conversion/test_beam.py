@@ -12,7 +12,7 @@ import pytest
 import rich_samples
 from samples import picture, voc, voc_xml
 
-from tfod_kit.conversion import beam, convert
+from tfod_kit.conversion import ConvertOptions, beam, convert
 from tfod_kit.conversion.beam import Runner
 from tfod_kit.errors import DataError, SetupError, UsageError
 from tfod_kit.exports import environment
@@ -33,14 +33,14 @@ def _content(folder: Path) -> dict[str, bytes]:
 
 def test_a_runner_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Did you mean 'direct'"):
-        convert(voc(tmp_path / "data"), tmp_path / "out", runner=Runner("dirct"))
+        convert(voc(tmp_path / "data"), tmp_path / "out", ConvertOptions(runner=Runner("dirct")))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
 
 
 @pytest.mark.skipif(find_spec("apache_beam") is not None, reason="apache-beam is installed")
 def test_without_beam_it_says_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"pip install 'tfod_kit\[beam\]'"):
-        convert(voc(tmp_path / "data"), tmp_path / "out", runner=Runner("direct"))
+        convert(voc(tmp_path / "data"), tmp_path / "out", ConvertOptions(runner=Runner("direct")))
 
 
 def test_a_task_and_its_result_travel_as_files(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_the_records_are_byte_for_byte_those_of_one_process(
         picture(data / f"b{number}.png")
         xml = voc_xml(f"b{number}.png", [("cat", (4, 3, 20, 15)), ("dog", (1, 2, 50, 15))])
         (data / f"b{number}.xml").write_text(xml)
-    convert(data, tmp_path / "one", num_shards=4)
+    convert(data, tmp_path / "one", ConvertOptions(shards=4))
     done = _convert(python, data, tmp_path / "many", way)
     assert done.returncode == 0, done.stderr
     assert _content(tmp_path / "many") == _content(tmp_path / "one")

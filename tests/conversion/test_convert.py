@@ -12,8 +12,9 @@ import pytest
 from samples import SHARED, coco, picture, voc, voc_xml
 
 from tfod_kit import demo
-from tfod_kit.conversion import convert
+from tfod_kit.conversion import ConvertOptions, convert
 from tfod_kit.core import labels
+from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import DataError, UsageError
 from tfod_kit.io import worker_pool
 from tfod_kit.records import example, shards
@@ -65,10 +66,10 @@ def test_the_same_seed_gives_the_same_bytes_for_any_workers(
     monkeypatch.setattr(worker_pool, "FORK_FROM", 1)
     monkeypatch.setattr(worker_pool, "SPAWN_FROM", 1)
     for name, workers in (("one", 1), ("two", 2)):
-        convert(data, tmp_path / name, num_shards=3, workers=workers)
+        convert(data, tmp_path / name, ConvertOptions(shards=3, workers=workers))
     moved = shutil.copytree(data, tmp_path / "elsewhere" / "data")
-    convert(moved, tmp_path / "moved", num_shards=3)
-    convert(data, tmp_path / "other", num_shards=3, seed=1)
+    convert(moved, tmp_path / "moved", ConvertOptions(shards=3))
+    convert(data, tmp_path / "other", ConvertOptions(shards=3, seed=1))
     assert _content(tmp_path / "one") == _content(tmp_path / "two")
     assert _content(tmp_path / "one") == _content(tmp_path / "moved")
     assert _content(tmp_path / "one") != _content(tmp_path / "other")
@@ -82,7 +83,7 @@ def test_an_error_in_a_worker_is_the_users_message(
     monkeypatch.setattr(worker_pool, "FORK_FROM", 1)
     monkeypatch.setattr(worker_pool, "SPAWN_FROM", 1)
     with pytest.raises(DataError, match="HTML") as caught:
-        convert(data, tmp_path / "out", num_shards=3, workers=2)
+        convert(data, tmp_path / "out", ConvertOptions(shards=3, workers=2))
     assert str(caught.value.where).endswith("7.jpg")
     assert not (tmp_path / "out").exists()
 
@@ -96,7 +97,7 @@ def test_an_image_that_is_none_stops_or_is_left_out(tmp_path: Path, damage: str 
     with pytest.raises(DataError):
         convert(data, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    report = convert(data, tmp_path / "out", on_error="skip")
+    report = convert(data, tmp_path / "out", ConvertOptions(on_error="skip"))
     assert report.images == 9
     (code,) = report.findings.keys() - {"image_of_same_bytes"}
     assert code == ("image_missing" if damage is None else "image_unusable")
@@ -108,13 +109,13 @@ def test_no_empty_record_file_is_written(tmp_path: Path) -> None:
     for number in range(3):
         (data / f"{number}.jpg").write_text("<html>")
     with pytest.raises(DataError, match="waits for ever on an empty one"):
-        convert(data, tmp_path / "out", on_error="skip")
+        convert(data, tmp_path / "out", ConvertOptions(on_error="skip"))
     for number in range(3):
         (data / f"{number}.xml").write_text("<annotation>")
     with pytest.raises(DataError, match="No object has a class"):
-        convert(data, tmp_path / "out", on_error="skip")
+        convert(data, tmp_path / "out", ConvertOptions(on_error="skip"))
     with pytest.raises(DataError, match="3 annotation_unreadable"):
-        convert(data, tmp_path / "out", on_error="skip", label_map="coco_2017")
+        convert(data, tmp_path / "out", ConvertOptions(on_error="skip", label_map="coco_2017"))
     assert not (tmp_path / "out").exists()
 
 
@@ -124,7 +125,7 @@ def test_an_xml_cut_in_half_stops_or_is_left_out(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"3\.xml:"):
         convert(data, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    report = convert(data, tmp_path / "out", on_error="skip")
+    report = convert(data, tmp_path / "out", ConvertOptions(on_error="skip"))
     assert report.images == 9
     assert report.findings["annotation_unreadable"]["count"] == 1
 
@@ -134,28 +135,30 @@ def test_a_class_that_the_given_map_lacks(tmp_path: Path) -> None:
     label_map = tmp_path / "map.pbtxt"
     labels.save(labels.from_names(["Cat", "dog"]), label_map)
     with pytest.raises(DataError) as caught:
-        convert(data, tmp_path / "out", label_map=label_map)
+        convert(data, tmp_path / "out", ConvertOptions(label_map=label_map))
     assert caught.value.found == "'cat'"
     assert caught.value.where == "1.jpg"
     assert "Did you mean 'Cat'?" in str(caught.value.fix)
-    report = convert(data, tmp_path / "out", label_map=label_map, on_error="skip")
+    report = convert(data, tmp_path / "out", ConvertOptions(label_map=label_map, on_error="skip"))
     assert report.findings["class_unknown"]["count"] == 5
     assert report.images == 10
     assert report.objects == 4
 
 
 def test_a_standard_map_by_name(tmp_path: Path) -> None:
-    report = convert(voc(tmp_path / "data"), tmp_path / "out", label_map="coco_2017")
+    report = convert(
+        voc(tmp_path / "data"), tmp_path / "out", ConvertOptions(label_map="coco_2017")
+    )
     assert report.label_map["cat"] == 17
     with pytest.raises(UsageError, match="coco_2017"):
-        convert(tmp_path / "data", tmp_path / "out2", label_map="coco2017")
+        convert(tmp_path / "data", tmp_path / "out2", ConvertOptions(label_map="coco2017"))
 
 
 def test_fail_stops_at_what_could_be_repaired(tmp_path: Path) -> None:
     data = voc(tmp_path / "data")
     (data / "3.xml").write_text(voc_xml("3.jpg", [("cat", (4, 3, 50, 15))]))
     with pytest.raises(DataError, match="--on_error fix"):
-        convert(data, tmp_path / "out", on_error="fail")
+        convert(data, tmp_path / "out", ConvertOptions(on_error="fail"))
     assert convert(data, tmp_path / "out").findings["box_clipped"]["count"] == 1
 
 
@@ -182,7 +185,7 @@ def test_a_folder_with_other_things_is_not_replaced(tmp_path: Path, name: str) -
 def test_the_data_set_itself_is_not_replaced(tmp_path: Path) -> None:
     data = voc(tmp_path / "data")
     for out in (data, tmp_path):
-        with pytest.raises(UsageError, match="holds the data set itself"):
+        with pytest.raises(UsageError, match="contains the data set itself"):
             convert(data, out)
     assert len(list(data.iterdir())) == 20
 
@@ -197,9 +200,9 @@ def test_wrong_paths_and_empty_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.jpg"):
         convert(tmp_path / "images", tmp_path / "out")
     with pytest.raises(UsageError, match="Did you mean 'voc'"):
-        convert(tmp_path / "empty", tmp_path / "out", format="vocc")
+        convert(tmp_path / "empty", tmp_path / "out", ConvertOptions(format="vocc"))
     with pytest.raises(UsageError, match="image folder"):
-        convert(tmp_path / "images", tmp_path / "out", images_folder=tmp_path / "absent")
+        convert(tmp_path / "images", tmp_path / "out", ConvertOptions(images=tmp_path / "absent"))
     assert not (tmp_path / "out").exists()
 
 
@@ -270,7 +273,7 @@ def test_ids_stay_unique_where_splits_share_them(tmp_path: Path) -> None:
 def test_images_of_one_name_in_one_split(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         voc(tmp_path / "data" / folder, 2)
-    convert(tmp_path / "data", tmp_path / "out", split={"train": 1.0})
+    convert(tmp_path / "data", tmp_path / "out", ConvertOptions(split=SplitOptions({"train": 1.0})))
     ids = {a.source_id for a in _records(tmp_path / "out", "train")}
     assert ids == {"a/0.jpg", "a/1.jpg", "b/0.jpg", "b/1.jpg"}
 
@@ -289,7 +292,11 @@ def test_ids_from_0_move_up_and_are_noted(tmp_path: Path) -> None:
 def test_a_given_split_overrides_the_data_sets_own(tmp_path: Path) -> None:
     demo.write(tmp_path / "data", images=20)
     own = convert(tmp_path / "data", tmp_path / "own")
-    given = convert(tmp_path / "data", tmp_path / "given", split={"train": 0.5, "val": 0.5})
+    given = convert(
+        tmp_path / "data",
+        tmp_path / "given",
+        ConvertOptions(split=SplitOptions({"train": 0.5, "val": 0.5})),
+    )
     assert own.split == "the data set's own"
     assert {name: part.images for name, part in given.splits.items()} == {"train": 10, "val": 10}
 
@@ -299,10 +306,10 @@ def test_voc_and_coco_of_one_data_set_give_one_result(tmp_path: Path) -> None:
     demo.write(data, images=12)
     boxes = {}
     for name in ("voc", "coco"):
-        report = convert(data, tmp_path / name, format=name)
+        report = convert(data, tmp_path / name, ConvertOptions(format=name))
         assert dict(report.label_map) == {"circle": 1, "square": 2, "star": 3, "triangle": 4}
         boxes[name] = {
-            a.path.name: [(item.label, item.box) for item in a.objects]
+            a.image.name: [(item.label, item.box) for item in a.objects]
             for split in report.splits
             for a in _records(tmp_path / name, split)
         }

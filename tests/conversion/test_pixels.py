@@ -10,8 +10,9 @@ from pycocotools import mask as coco_mask
 from samples import coco
 
 from tfod_kit.cli.main import main
-from tfod_kit.conversion import convert
+from tfod_kit.conversion import ConvertOptions, convert
 from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import DataError
 from tfod_kit.records import example, images, shards
 from tfod_kit.records.rasters import masks
@@ -106,7 +107,11 @@ def test_annotations_of_what_is_seen_follow_every_orientation(
     exif[ORIENTATION] = orientation
     quality = {} if name.endswith(("png", "tiff")) else {"quality": 95}
     data = _data_set(tmp_path / "data", name, stored, exif=exif, **quality)
-    report = convert(data, tmp_path / "out", max_side=max_side, split={"train": 1.0})
+    report = convert(
+        data,
+        tmp_path / "out",
+        ConvertOptions(max_side=max_side, split=SplitOptions({"train": 1.0})),
+    )
     assert ("exif_turned" in report.findings) == (orientation > 1)
     assert images.size(data / name) == SIZE
     assert max(_record(tmp_path / "out")[1].width, _record(tmp_path / "out")[1].height) == (
@@ -124,7 +129,11 @@ def test_annotations_of_what_is_stored_keep_it(
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     data = _data_set(tmp_path / "data", name, _scene(), exif=exif)
-    report = convert(data, tmp_path / "out", max_side=max_side, split={"train": 1.0})
+    report = convert(
+        data,
+        tmp_path / "out",
+        ConvertOptions(max_side=max_side, split=SplitOptions({"train": 1.0})),
+    )
     assert "exif_removed" in report.findings
     _assert_follows(tmp_path / "out")
     stored = Image.open(io.BytesIO(_record(tmp_path / "out")[1].data))
@@ -150,7 +159,11 @@ def test_every_colour_model_ends_as_one_that_tensorflow_reads(
     tmp_path: Path, name: str, mode: str, stored: str, max_side: int | None
 ) -> None:
     data = _data_set(tmp_path / "data", name, _scene(mode))
-    convert(data, tmp_path / "out", max_side=max_side, split={"train": 1.0})
+    convert(
+        data,
+        tmp_path / "out",
+        ConvertOptions(max_side=max_side, split=SplitOptions({"train": 1.0})),
+    )
     _, image = _record(tmp_path / "out")
     assert image.format == stored
     decoded = Image.open(io.BytesIO(image.data))
@@ -162,7 +175,9 @@ def test_every_colour_model_ends_as_one_that_tensorflow_reads(
 
 def test_what_is_small_enough_passes_byte_for_byte(tmp_path: Path) -> None:
     data = _data_set(tmp_path / "data", "a.jpg", _scene())
-    report = convert(data, tmp_path / "out", max_side=160, split={"train": 1.0})
+    report = convert(
+        data, tmp_path / "out", ConvertOptions(max_side=160, split=SplitOptions({"train": 1.0}))
+    )
     assert _record(tmp_path / "out")[1].data == (data / "a.jpg").read_bytes()
     assert "image_shrunk" not in report.findings
 
@@ -188,7 +203,7 @@ def test_run_lengths_are_shrunk_too(tmp_path: Path) -> None:
     start, end = text.index('"segmentation": ') + 16, text.index(', "keypoints"')
     runs = f'{{"counts": "{packed}", "size": [120, 160]}}'.replace("\\", "\\\\")
     (data / "train.json").write_text(text[:start] + runs + text[end:])
-    convert(data, tmp_path / "out", max_side=80, split={"train": 1.0})
+    convert(data, tmp_path / "out", ConvertOptions(max_side=80, split=SplitOptions({"train": 1.0})))
     _assert_follows(tmp_path / "out")
 
 
@@ -211,7 +226,7 @@ def test_sizes_beyond_the_limits_are_refused(
         with monkeypatch.context() as patched:
             patched.setattr(images, limit, 1000)
             with pytest.raises(DataError, match=said):
-                convert(data, tmp_path / "out", split={"train": 1.0})
+                convert(data, tmp_path / "out", ConvertOptions(split=SplitOptions({"train": 1.0})))
     assert not (tmp_path / "out").exists()
 
 
@@ -220,6 +235,6 @@ def test_sources_stay_as_they_were(tmp_path: Path) -> None:
     exif[ORIENTATION] = 6
     data = _data_set(tmp_path / "data", "a.jpg", _scene().rotate(90, expand=True), exif=exif)
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in data.iterdir()}
-    convert(data, tmp_path / "out", max_side=50, split={"train": 1.0})
+    convert(data, tmp_path / "out", ConvertOptions(max_side=50, split=SplitOptions({"train": 1.0})))
     after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in data.iterdir()}
     assert after == before

@@ -14,15 +14,16 @@ import pytest
 from samples import picture, voc, voc_xml
 
 from tfod_kit.cli.main import main
-from tfod_kit.conversion import convert, rewriting
+from tfod_kit.conversion import ConvertOptions, convert, rewriting
 from tfod_kit.datasets.splits import shares
+from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import DataError, UsageError
 from tfod_kit.io import resumable_output
 
 # Slow enough to be killed in the middle: each image takes a few milliseconds more.
 SLOW = """
 import sys, time
-from tfod_kit.conversion import convert
+from tfod_kit.conversion import ConvertOptions, convert
 from tfod_kit.io import worker_pool
 from tfod_kit.records import images
 from pathlib import Path
@@ -33,7 +34,7 @@ def slow(*a, **k):
     time.sleep(0.008)
     return load(*a, **k)
 images.load = slow
-convert(Path(sys.argv[1]), Path(sys.argv[2]), num_shards=4, workers=int(sys.argv[3]))
+convert(Path(sys.argv[1]), Path(sys.argv[2]), ConvertOptions(shards=4, workers=int(sys.argv[3])))
 """
 
 
@@ -53,7 +54,7 @@ def _digest(folder: Path) -> str:
 def test_killed_at_random_moments_it_gives_the_same_bytes(tmp_path: Path, workers: int) -> None:
     data, out = voc(tmp_path / "data", 60), tmp_path / "out"
     before = _digest(data)
-    convert(data, tmp_path / "whole", num_shards=4)
+    convert(data, tmp_path / "whole", ConvertOptions(shards=4))
     whole = _content(tmp_path / "whole")
     started = tmp_path / "started"
     dice = random.Random(workers)
@@ -75,7 +76,7 @@ def test_killed_at_random_moments_it_gives_the_same_bytes(tmp_path: Path, worker
             os.killpg(process.pid, signal.SIGKILL)
             said = process.communicate()[1]
             killed += process.returncode == -signal.SIGKILL
-        went_on += "Going on:" in said
+        went_on += "Resuming:" in said
         assert "Traceback" not in said
         if out.exists():
             break
@@ -146,17 +147,17 @@ def test_what_was_finished_is_kept_and_said(
     assert "the same command goes on from there" in said
     picture(last)
     assert main([*words, "--split", "1"]) == 0
-    assert f"Going on: {kept} of 4 record files were finished before" in capsys.readouterr().err
-    convert(data, tmp_path / "whole", num_shards=4, split={"train": 1.0})
+    assert f"Resuming: {kept} of 4 record files are already written" in capsys.readouterr().err
+    convert(data, tmp_path / "whole", ConvertOptions(shards=4, split=SplitOptions({"train": 1.0})))
     assert _content(tmp_path / "out") == _content(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("change", ["image", "annotation", "option", "shard", "note"])
 def test_what_was_made_from_something_else_is_written_anew(tmp_path: Path, change: str) -> None:
     data, out = voc(tmp_path / "data", 12), tmp_path / "out"
-    options: dict = {"num_shards": 2, "split": {"train": 1.0}}
-    assert convert(data, out, shard_range=(0, 1), **options).unfinished == 0
-    first = resumable_output.folder_of(out) / "train-00000-of-00002.tfrecord"
+    options: dict = {"shards": 2, "split": SplitOptions({"train": 1.0})}
+    assert convert(data, out, ConvertOptions(shard_range=(0, 1), **options)).unfinished == 0
+    first = resumable_output.partial_folder(out) / "train-00000-of-00002.tfrecord"
     stale = first.read_bytes()
     for number in range(12) if change == "image" else ():
         picture(data / f"{number}.jpg", quality=30)
@@ -169,8 +170,8 @@ def test_what_was_made_from_something_else_is_written_anew(tmp_path: Path, chang
         first.write_bytes(stale[:-7])
     if change == "note":
         first.with_name(first.name + ".done.json").write_bytes(b"{")
-    convert(data, out, **options)
-    convert(data, tmp_path / "anew", **options)
+    convert(data, out, ConvertOptions(**options))
+    convert(data, tmp_path / "anew", ConvertOptions(**options))
     assert _content(out) == _content(tmp_path / "anew")
     same = (out / first.name).read_bytes() == stale
     assert same == (change in ("shard", "note"))
@@ -178,10 +179,10 @@ def test_what_was_made_from_something_else_is_written_anew(tmp_path: Path, chang
 
 def test_files_of_another_plan_are_removed(tmp_path: Path) -> None:
     data, out = voc(tmp_path / "data", 12), tmp_path / "out"
-    convert(data, out, num_shards=3, shard_range=(0, 2))
-    (resumable_output.folder_of(out) / ".train-00001.tfrecord.x.tmp").write_bytes(b"half")
-    convert(data, out, num_shards=2)
-    convert(data, tmp_path / "whole", num_shards=2)
+    convert(data, out, ConvertOptions(shards=3, shard_range=(0, 2)))
+    (resumable_output.partial_folder(out) / ".train-00001.tfrecord.x.tmp").write_bytes(b"half")
+    convert(data, out, ConvertOptions(shards=2))
+    convert(data, tmp_path / "whole", ConvertOptions(shards=2))
     assert _content(out) == _content(tmp_path / "whole")
 
 
@@ -198,10 +199,14 @@ def test_jobs_write_parts_and_the_plain_command_finishes(
     assert "the same command without --shard_range" in said
     # The third job never came: finishing writes its part too.
     assert main(words) == 0
-    assert "Going on: 4 of 6" in capsys.readouterr().err
-    convert(data, tmp_path / "whole", num_shards=2, split={"train": 0.5, "val": 0.3, "test": 0.2})
+    assert "Resuming: 4 of 6" in capsys.readouterr().err
+    convert(
+        data,
+        tmp_path / "whole",
+        ConvertOptions(shards=2, split=SplitOptions({"train": 0.5, "val": 0.3, "test": 0.2})),
+    )
     assert _content(out) == _content(tmp_path / "whole")
-    assert not resumable_output.folder_of(out).exists()
+    assert not resumable_output.partial_folder(out).exists()
 
 
 @pytest.mark.parametrize("part", ["3/3", "1/0", "-1/2", "1", "a/b", "1/2/3"])
@@ -233,7 +238,7 @@ rewriting.rewrite(Path(sys.argv[1]), Path(sys.argv[2]), "coco")
     process.kill()
     process.wait()
     started.unlink()
-    left = resumable_output.folder_of(out)
+    left = resumable_output.partial_folder(out)
     assert left.is_dir()
     (left / "half.jpg").write_bytes(b"half")
     rewriting.rewrite(data, out, "coco")
@@ -250,13 +255,13 @@ rewriting.rewrite(Path(sys.argv[1]), Path(sys.argv[2]), "coco")
 def test_two_runs_do_not_write_one_output(tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     data, out = voc(tmp_path / "data", 4), tmp_path / "out"
-    with resumable_output.opened(out):
+    with resumable_output.locked(out):
         with pytest.raises(UsageError, match="Another conversion is writing"):
             convert(data, out)
         with pytest.raises(UsageError, match="Another conversion is writing"):
-            convert(data, out, shard_range=(0, 2))
-    with resumable_output.opened(out, shared=True):
-        convert(data, out, shard_range=(0, 2))
+            convert(data, out, ConvertOptions(shard_range=(0, 2)))
+    with resumable_output.locked(out, shared=True):
+        convert(data, out, ConvertOptions(shard_range=(0, 2)))
     convert(data, out)
     assert out.is_dir()
 

@@ -76,9 +76,9 @@ def test_only_files_of_one_size_that_end_alike_are_read_whole(
         if content is not None:
             (tmp_path / name).write_bytes(content)
     read: list[str] = []
-    whole = duplicates.embedded.read
+    whole = duplicates.image_files.read
     monkeypatch.setattr(
-        duplicates.embedded, "read", lambda path: read.append(path.name) or whole(path)
+        duplicates.image_files, "read", lambda path: read.append(path.name) or whole(path)
     )
     assert duplicates.same_bytes(sorted(tmp_path.iterdir())) == []
     assert read == ["b", "c"]

@@ -4,9 +4,10 @@ import pytest
 from samples import coco, picture, voc
 
 from tfod_kit import datasets
-from tfod_kit.conversion import convert
+from tfod_kit.conversion import ConvertOptions, convert
 from tfod_kit.core import labels
 from tfod_kit.datasets.class_selection import Selection
+from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import DataError, UsageError
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.records import example, shards
@@ -21,7 +22,8 @@ def _coco(folder: Path, name: str = "a.jpg", **more: object) -> Path:
 
 def _load(*sources: Path, **options: object) -> tuple[datasets.Loaded, Findings]:
     findings = Findings()
-    return datasets.load(sources, findings=findings, **options), findings  # type: ignore[arg-type]
+    chosen = datasets.LoadOptions(**options)  # type: ignore[arg-type]
+    return datasets.load(sources, chosen, findings=findings), findings
 
 
 def test_sources_of_different_formats_become_one_data_set(tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_formats_one_for_all_or_one_each(tmp_path: Path) -> None:
     assert _load(*sources, format="voc, coco")[0].formats == ("voc", "coco")
     with pytest.raises(DataError, match="No annotations"):
         _load(*sources, format="voc")
-    with pytest.raises(UsageError, match="as many formats as sources"):
+    with pytest.raises(UsageError, match="number of formats is not the number"):
         _load(*sources, format="voc,coco,voc")
     with pytest.raises(UsageError, match="named twice"):
         _load(sources[0], sources[0])
@@ -84,7 +86,7 @@ def test_formats_one_for_all_or_one_each(tmp_path: Path) -> None:
 def test_a_selection_comes_before_the_label_map_is_looked_at(tmp_path: Path) -> None:
     given = labels.from_names(["hound"])
     chosen = Selection(include=("dog",), rename={"dog": "hound"})
-    loaded, _ = _load(voc(tmp_path / "v", 4), given=given, selection=chosen)
+    loaded, _ = _load(voc(tmp_path / "v", 4), label_map=given, selection=chosen)
     assert loaded.classes is given
     assert [len(a.objects) for _, part in loaded.parts for a in part] == [0, 0, 1, 0]
 
@@ -107,19 +109,27 @@ def test_names_are_below_each_source_and_tell_sources_apart(tmp_path: Path) -> N
 def test_in_records_the_id_is_the_name(tmp_path: Path) -> None:
     for camera in "ab":
         voc(tmp_path / "data" / camera, 3)
-    convert(tmp_path / "data", tmp_path / "records", split={"train": 1.0})
+    convert(
+        tmp_path / "data", tmp_path / "records", ConvertOptions(split=SplitOptions({"train": 1.0}))
+    )
     loaded, _ = _load(tmp_path / "records")
     names = {loaded.name(a) for _, part in loaded.parts for a in part}
     assert names == {f"{camera}/{number}.jpg" for camera in "ab" for number in range(3)}
 
 
 def test_convert_merges_records_with_a_folder(tmp_path: Path) -> None:
-    convert(voc(tmp_path / "v", 6), tmp_path / "records", split={"train": 1.0})
+    convert(
+        voc(tmp_path / "v", 6),
+        tmp_path / "records",
+        ConvertOptions(split=SplitOptions({"train": 1.0})),
+    )
     report = convert(
         [tmp_path / "records", _coco(tmp_path / "c")],
         tmp_path / "out",
-        split={"train": 0.5, "val": 0.5},
-        selection=Selection(rename={"dog": "hound"}),
+        ConvertOptions(
+            split=SplitOptions({"train": 0.5, "val": 0.5}),
+            selection=Selection(rename={"dog": "hound"}),
+        ),
     )
     assert report.images == 7
     # The records call the dog 2, the COCO file calls it 3.

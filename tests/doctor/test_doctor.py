@@ -12,11 +12,11 @@ import pytest
 from tfod_kit import doctor
 from tfod_kit.cli.main import main
 from tfod_kit.compat import PATCHES, environment
-from tfod_kit.doctor import ERROR, OK, WARNING, Finding
+from tfod_kit.doctor import ERROR, OK, WARNING, Diagnosis
 from tfod_kit.io import hardware
 
 
-def _row(findings: Iterable[Finding], name: str) -> Finding:
+def _row(findings: Iterable[Diagnosis], name: str) -> Diagnosis:
     return next(finding for finding in findings if finding.name == name)
 
 
@@ -224,7 +224,7 @@ def test_a_patch_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None
     ],
 )
 def test_verdict(levels: list[str], verdict: str) -> None:
-    assert doctor.verdict([Finding("", "", level) for level in levels]) == verdict
+    assert doctor.verdict([Diagnosis("", "", level) for level in levels]) == verdict
 
 
 def test_the_verb_prints_rows_and_a_verdict(

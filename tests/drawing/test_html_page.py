@@ -43,8 +43,8 @@ def test_every_part_closes_its_tags_and_escapes_its_text() -> None:
     page.tiles({NASTY: NASTY}, warn=[NASTY])
     page.table([NASTY], [[NASTY]])
     page.table([NASTY], [[NASTY]], text=True)
-    page.pictures([(b"\xff\xd8\xff", NASTY)])
-    page.picture(b"\x89PNG", NASTY)
+    page.images([(b"\xff\xd8\xff", NASTY)])
+    page.image(b"\x89PNG", NASTY)
     page.code(NASTY)
     page.details(NASTY, NASTY)
     reader = _read(page)
@@ -55,7 +55,7 @@ def test_every_part_closes_its_tags_and_escapes_its_text() -> None:
 
 def test_nothing_comes_from_elsewhere() -> None:
     page = Page("cats")
-    page.pictures([(b"\xff\xd8\xff", ""), (b"\x89PNG", "")])
+    page.images([(b"\xff\xd8\xff", ""), (b"\x89PNG", "")])
     page.charts(["<svg><text>cat</text></svg>"])
     reader = _read(page)
     sources = [a["src"] for tag, a in reader.tags if tag == "img"]

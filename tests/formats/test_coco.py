@@ -19,6 +19,7 @@ from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.formats import coco
 from tfod_kit.formats.base import Context, Part
+from tfod_kit.formats.coco import objects as coco_objects
 from tfod_kit.formats.common import reading
 from tfod_kit.formats.common.findings import Findings
 
@@ -28,8 +29,8 @@ ITEM = {"id": 1, "image_id": 7, "category_id": 3, "bbox": [4, 3, 16, 12]}
 
 def _part(root: Path, at: Context | None = None) -> Part:
     at = at or context(root)
-    (source,) = coco.discover(root, at)
-    return coco.read(source, at)
+    (source,) = coco.FORMAT.discover(root, at)
+    return coco.FORMAT.read(source, at)
 
 
 def _one(root: Path, item: dict, at: Context | None = None) -> ObjectAnnotation:
@@ -201,17 +202,18 @@ def test_layouts(tmp_path: Path, files: list[tuple[str, str]], splits: dict) -> 
     coco_file(tmp_path / "annotations" / "captions_train.json", [IMAGE], [])
     at = context(tmp_path)
     read: dict[str | None, list[ImageAnnotation]] = {
-        source.split: list(coco.read(source, at).images) for source in coco.discover(tmp_path, at)
+        source.split: list(coco.FORMAT.read(source, at).images)
+        for source in coco.FORMAT.discover(tmp_path, at)
     }
     assert {split: len(images) for split, images in read.items()} == splits
-    assert {a.path for part in read.values() for a in part} == {tmp_path / f[0] for f in files}
+    assert {a.image for part in read.values() for a in part} == {tmp_path / f[0] for f in files}
 
 
 @pytest.mark.parametrize("name", ["C:\\data\\a.jpg", "/home/me/a.jpg", "../images/a.jpg", "A.JPG"])
 def test_file_names_of_other_machines(tmp_path: Path, name: str) -> None:
     picture(tmp_path / "a.jpg")
     coco_file(tmp_path / "a.json", [IMAGE | {"file_name": name}], [])
-    assert [a.path for a in _part(tmp_path).images] == [tmp_path / "a.jpg"]
+    assert [a.image for a in _part(tmp_path).images] == [tmp_path / "a.jpg"]
 
 
 def test_an_image_listed_twice(tmp_path: Path) -> None:
@@ -224,7 +226,7 @@ def test_an_image_listed_twice(tmp_path: Path) -> None:
 def test_other_json_is_not_taken_for_coco(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"shapes": []}')
     (tmp_path / "empty.json").write_text("")
-    assert coco.discover(tmp_path, context(tmp_path)) == ()
+    assert coco.FORMAT.discover(tmp_path, context(tmp_path)) == ()
 
 
 def test_the_richest_file(tmp_path: Path) -> None:
@@ -277,7 +279,7 @@ def test_images_of_one_stem_are_told_apart(tmp_path: Path) -> None:
         picture(tmp_path / name)
     images = [IMAGE, IMAGE | {"id": 8, "file_name": "a.png"}]
     coco_file(tmp_path / "a.json", images, [])
-    assert [a.path.name for a in _part(tmp_path).images] == ["a.jpg", "a.png"]
+    assert [a.image.name for a in _part(tmp_path).images] == ["a.jpg", "a.png"]
 
 
 def test_keypoints_that_are_no_triples_cost_themselves_alone(tmp_path: Path) -> None:
@@ -305,11 +307,11 @@ def test_deferred_objects_are_those_that_are_read_at_once(tmp_path: Path) -> Non
     assert isinstance(objects, Deferred)
     assert isinstance(at_once.objects, tuple)
     assert annotation.labels == at_once.labels == ["dog", "cat"]
-    assert objects.made() == at_once.objects
+    assert objects.materialise() == at_once.objects
     assert (annotation, len(objects), objects[1]) == (at_once, 2, at_once.objects[1])
     assert pickle.loads(pickle.dumps(annotation)) == at_once
     findings = Findings()
-    objects.made(findings)
+    objects.materialise(findings)
     assert findings.counts == {"mask_ignored": 1}
     other = _deferred(tmp_path, [items[0], items[1] | {"area": 5}]).objects
     assert isinstance(other, Deferred)
@@ -330,7 +332,7 @@ def test_deferred_objects_are_those_that_are_read_at_once(tmp_path: Path) -> Non
 def test_what_may_be_wrong_is_looked_at_while_planning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict
 ) -> None:
-    monkeypatch.setattr(coco, "_AT_ONCE", 1)
+    monkeypatch.setattr(coco_objects, "_CHUNK", 1)
     at = replace(context(tmp_path, "skip"), deferring=True)
     picture(tmp_path / "a.jpg")
     coco_file(tmp_path / "a.json", [IMAGE], [ITEM, ITEM | {"id": 2} | changed])

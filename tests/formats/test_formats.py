@@ -16,7 +16,7 @@ from tfod_kit.core import boxes, labels
 from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.errors import ConfigError, DataError, UsageError
-from tfod_kit.formats import FORMATS, WRITTEN
+from tfod_kit.formats import FORMATS
 from tfod_kit.formats.base import DETAILS
 from tfod_kit.formats.common.findings import REASONS, Findings
 from tfod_kit.records.rasters import masks
@@ -129,7 +129,7 @@ def _near(ours: Iterable[ObjectAnnotation], theirs: Iterable[ObjectAnnotation]) 
             assert (point.visibility, point.name) == (expected.visibility, expected.name)
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_read_of_write_is_what_the_format_can_hold(name: str, tmp_path: Path) -> None:
     data = _data(tmp_path / "data")
     findings = Findings("fail")
@@ -137,16 +137,16 @@ def test_read_of_write_is_what_the_format_can_hold(name: str, tmp_path: Path) ->
     assert done.images == {"train": 2, "val": 1}
     for split, written in data.items():
         read = formats.read(tmp_path / "out", format=name, split=split)
-        by_stem = {a.path.stem: a for a in read}
-        assert by_stem.keys() == {a.path.stem for a in written}
+        by_stem = {a.image.stem: a for a in read}
+        assert by_stem.keys() == {a.image.stem for a in written}
         for annotation in written:
-            again = by_stem[annotation.path.stem]
+            again = by_stem[annotation.image.stem]
             assert (again.width, again.height) == (40, 30)
-            assert again.path.read_bytes() == annotation.path.read_bytes()
+            assert again.image.read_bytes() == annotation.image.read_bytes()
             _near(again.objects, [_held(item, name) for item in annotation.objects])
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_what_a_format_cannot_hold_is_counted(name: str, tmp_path: Path) -> None:
     findings = Findings("fail")
     formats.write(name, _data(tmp_path / "data"), tmp_path / "out", findings=findings)
@@ -164,7 +164,7 @@ def test_every_detail_has_a_reason_code() -> None:
     assert set(DETAILS) == set(ObjectAnnotation.__slots__) - {"label", "box"}
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_auto_reads_back_what_was_written(name: str, tmp_path: Path) -> None:
     formats.write(name, _data(tmp_path / "data"), tmp_path / "out")
     findings = Findings()
@@ -172,7 +172,7 @@ def test_auto_reads_back_what_was_written(name: str, tmp_path: Path) -> None:
     assert findings.counts == {}
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_the_same_data_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
     for out in ("one", "two"):
         formats.write(name, _data(tmp_path / "data"), tmp_path / out)
@@ -183,10 +183,10 @@ def test_the_same_data_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
     assert one == two
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_a_failure_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
     data = _data(tmp_path / "data")
-    data["val"][0].path.write_bytes(b"<html>")
+    data["val"][0].image.write_bytes(b"<html>")
     with pytest.raises(DataError, match="HTML"):
         formats.write(name, data, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
@@ -263,7 +263,7 @@ def test_bccds_csv_is_its_xml(tmp_path: Path) -> None:
     with tarfile.open(BCCD) as archive:
         archive.extractall(tmp_path, filter="data")
     tables, xml = (
-        {a.path: (a.width, a.height, a.objects) for a in formats.read(tmp_path, format=name)}
+        {a.image: (a.width, a.height, a.objects) for a in formats.read(tmp_path, format=name)}
         for name in ("csv", "voc")
     )
     assert len(tables) == 364
@@ -315,7 +315,7 @@ def test_a_label_map_that_lacks_a_class(tmp_path: Path) -> None:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_a_full_disk_is_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -25,7 +25,7 @@ from tfod_kit.errors import TfodKitError
 from tfod_kit.formats import FORMATS
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.repair import fitted
-from tfod_kit.records import example, example_proto, images, shards
+from tfod_kit.records import example, example_proto, feature_keys, images, shards
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PICTURES = (".png", ".jpg")
@@ -78,11 +78,11 @@ SETTINGS = settings(
 )
 
 EXTRA_KEYS = [
-    example.MASK,
-    example.KEYPOINT_X,
-    example.KEYPOINT_Y,
-    example.KEYPOINT_VISIBILITY,
-    example.AREA,
+    feature_keys.MASK,
+    feature_keys.KEYPOINT_X,
+    feature_keys.KEYPOINT_Y,
+    feature_keys.KEYPOINT_VISIBILITY,
+    feature_keys.AREA,
 ]
 
 
@@ -212,7 +212,7 @@ def _to_records(name: str, folder: Path, on_error: str) -> int:
     done = 0
     for annotation in read:
         size = annotation.width, annotation.height
-        image = images.load(annotation.path, declared=size)
+        image = images.load(annotation.image, declared=size)
         kept = fitted(annotation, image, findings)
         if kept is not None:
             example.encode(kept, image, label_map)
@@ -259,7 +259,7 @@ def test_auto_and_writing_are_whole_or_nothing(
     path = rng.choice(list(place.originals))
     path.write_bytes(_mutated(place.originals[path], seed, path.name))
     out = place.folder.parent / "out"
-    to = rng.choice(formats.WRITTEN)
+    to = rng.choice(FORMATS.writable)
     try:
         formats.write(to, formats.read(place.folder), out)
     except TfodKitError:

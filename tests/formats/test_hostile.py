@@ -12,8 +12,9 @@ from tfod_kit import formats
 from tfod_kit.core import labels
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box
+from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import DataError, TfodKitError
-from tfod_kit.records import embedded, example, images
+from tfod_kit.records import example, image_files, images
 from tfod_kit.records.rasters import masks, outlines, run_lengths
 
 IMAGE = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}
@@ -166,28 +167,30 @@ def test_an_outline_beside_the_image_is_empty() -> None:
 def test_a_picture_that_is_not_inside(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.json").write_bytes(data)
     with pytest.raises(DataError, match=r"cannot be used"):
-        images.load(embedded.in_json(tmp_path / "a.json", "a.png"))
+        images.load(image_files.in_labelme(tmp_path / "a.json", "a.png"))
     with pytest.raises(DataError, match=r"cannot be used"):
-        images.load(embedded.in_record(tmp_path / "a.json", 3, "a.png"))
+        images.load(image_files.in_record(tmp_path / "a.json", 3, "a.png"))
 
 
 def test_many_categories_take_no_time(tmp_path: Path) -> None:
     categories = [{"id": n, "name": f"c{n}"} for n in range(100_000)]
     coco(tmp_path / "a.json", [], [], categories)
     at = context(tmp_path)
-    (source,) = formats.coco.discover(tmp_path, at)
+    (source,) = formats.coco.FORMAT.discover(tmp_path, at)
     started = time.monotonic()
-    assert len(formats.coco.read(source, at).ids) == 100_000
+    assert len(formats.coco.FORMAT.read(source, at).ids) == 100_000
     assert time.monotonic() - started < 5
 
 
 def test_ids_that_no_label_map_holds_are_numbered_anew(tmp_path: Path) -> None:
-    from tfod_kit.conversion import convert
+    from tfod_kit.conversion import ConvertOptions, convert
 
     picture(tmp_path / "set" / "a.jpg")
     far = [{"id": 2**40, "name": "cat"}]
     coco(tmp_path / "set" / "a.json", [IMAGE], [ITEM | {"category_id": 2**40}], far)
-    report = convert(tmp_path / "set", tmp_path / "out", split={"train": 1.0})
+    report = convert(
+        tmp_path / "set", tmp_path / "out", ConvertOptions(split=SplitOptions({"train": 1.0}))
+    )
     assert dict(report.label_map) == {"cat": 1}
 
 

@@ -5,13 +5,20 @@ import pytest
 from rich_samples import pixels, read
 from samples import picture
 
-from tfod_kit.conversion import convert
+from tfod_kit.conversion import ConvertOptions, convert
 from tfod_kit.core import labels
-from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
+from tfod_kit.core.annotations import (
+    EmbeddedImage,
+    ImageAnnotation,
+    Keypoint,
+    ObjectAnnotation,
+    Polygons,
+)
 from tfod_kit.core.boxes import Box
 from tfod_kit.core.labels import LabelMap
+from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import DataError
-from tfod_kit.records import embedded, example, example_proto, images, shards
+from tfod_kit.records import example, example_proto, feature_keys, image_files, images, shards
 
 ITEM = ObjectAnnotation("cat", Box(0.125, 0.25, 0.5, 0.75), area=64.0, truncated=True)
 MAP = LabelMap({"cat": 3, "dog": 7})
@@ -47,10 +54,10 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert a.objects[1].truncated
     assert b.objects == ()
     for annotation, name in ((a, "a.jpg"), (b, "b.png")):
-        assert annotation.source_id == annotation.path.name == name
+        assert annotation.source_id == annotation.image.name == name
         original = tmp_path / "pictures" / name
-        assert embedded.read(annotation.path) == original.read_bytes()
-        assert images.size(annotation.path) == (40, 30)
+        assert image_files.read(annotation.image) == original.read_bytes()
+        assert images.size(annotation.image) == (40, 30)
     assert counts == {}
 
 
@@ -58,7 +65,9 @@ def test_records_split_anew_and_back(tmp_path: Path) -> None:
     records = [_record(tmp_path, f"{number}.jpg", ITEM) for number in range(10)]
     out = _write(tmp_path, *records, name="all.record")
     labels.save(MAP, out / "map.pbtxt")
-    report = convert(out, tmp_path / "anew", split={"train": 0.5, "val": 0.5})
+    report = convert(
+        out, tmp_path / "anew", ConvertOptions(split=SplitOptions({"train": 0.5, "val": 0.5}))
+    )
     assert {name: part.images for name, part in report.splits.items()} == {"train": 5, "val": 5}
     assert dict(report.label_map) == {"cat": 3, "dog": 7}
     assert report.format == "tfrecord"
@@ -71,9 +80,9 @@ def test_records_split_anew_and_back(tmp_path: Path) -> None:
 def test_shards_are_sized_by_what_the_records_take(tmp_path: Path) -> None:
     records = [_record(tmp_path, f"{number}.jpg", ITEM) for number in range(3)]
     found, _ = read(_write(tmp_path, *records), "tfrecord")
-    assert [embedded.size(a.path) for a in found] == list(map(len, records))
-    assert embedded.size(tmp_path / "pictures" / "0.jpg") > 0
-    assert embedded.size(tmp_path / "absent.jpg") == 0
+    assert [image_files.size_on_disk(a.image) for a in found] == list(map(len, records))
+    assert image_files.size_on_disk(tmp_path / "pictures" / "0.jpg") > 0
+    assert image_files.size_on_disk(tmp_path / "absent.jpg") == 0
 
 
 def test_names_of_the_wild(tmp_path: Path) -> None:
@@ -85,16 +94,26 @@ def test_names_of_the_wild(tmp_path: Path) -> None:
 
 
 def test_without_source_id_each_image_gets_one(tmp_path: Path) -> None:
-    bare = {"a": example.SOURCE_ID}
+    bare = {"a": feature_keys.SOURCE_ID}
     records = [_record(tmp_path, name, ITEM, **bare) for name in ("a.jpg", "b.jpg")]
-    records += [_record(tmp_path, "c.jpg", **bare, b=example.FILENAME)] * 2
+    records += [_record(tmp_path, "c.jpg", **bare, b=feature_keys.FILENAME)] * 2
     found, _ = read(_write(tmp_path, *records), "tfrecord")
     assert len({a.source_id for a in found}) == 4
     assert [a.source_id for a in found[:2]] == ["a.jpg", "b.jpg"]
 
 
+def test_images_of_one_name_get_ids_that_state_their_record(tmp_path: Path) -> None:
+    record = _record(tmp_path, "a.jpg", ITEM, id=feature_keys.SOURCE_ID)
+    found, _ = read(_write(tmp_path, record, record), "tfrecord")
+    second = len(record) + 16  # a record is framed by its length and two checksums
+    assert [a.source_id for a in found] == [
+        "a.jpg in train-00000-of-00001.tfrecord at byte 0",
+        f"a.jpg in train-00000-of-00001.tfrecord at byte {second}",
+    ]
+
+
 def test_ids_alone_need_the_label_map(tmp_path: Path) -> None:
-    record = _record(tmp_path, "a.jpg", ITEM, text=example.CLASS_TEXT)
+    record = _record(tmp_path, "a.jpg", ITEM, text=feature_keys.CLASS_TEXT)
     out = _write(tmp_path, record)
     with pytest.raises(DataError, match="label map"):
         read(out, "tfrecord")
@@ -111,11 +130,11 @@ def test_ids_alone_need_the_label_map(tmp_path: Path) -> None:
 )
 def test_file_names_that_climb_stay_inside(tmp_path: Path, name: str) -> None:
     record = example_proto.kind("Example").FromString(_record(tmp_path, "a.jpg", ITEM))
-    record.features.feature[example.FILENAME].bytes_list.value[0] = name.encode()
+    record.features.feature[feature_keys.FILENAME].bytes_list.value[0] = name.encode()
     (annotation,), _ = read(_write(tmp_path, record.SerializeToString()), "tfrecord")
-    assert ".." not in annotation.path.parts
-    assert annotation.path.name in ("evil.jpg", "image", "train-00000-of-00001_000000")
-    assert embedded.read(annotation.path)
+    assert isinstance(annotation.image, EmbeddedImage)
+    assert annotation.image.name in ("evil.jpg", "image", "train-00000-of-00001_000000")
+    assert image_files.read(annotation.image)
 
 
 def test_damage_names_the_record_and_costs_what_follows(tmp_path: Path) -> None:

@@ -78,13 +78,13 @@ def test_points_of_several_objects_are_in_one_order(tmp_path: Path) -> None:
 
 def test_a_picture_inside_the_json(rich: dict[str, Path]) -> None:
     (annotation,), _ = read(rich["labelme"], "labelme")
-    assert annotation.path.name == "inside.png"
+    assert annotation.image.name == "inside.png"
     assert annotation.source_id == "inside.png"
-    image = images.load(annotation.path)
+    image = images.load(annotation.image)
     assert (image.format, image.width, image.height) == ("png", 40, 30)
     picture(rich["labelme"] / "inside.png")  # a file is preferred
     (annotation,), _ = read(rich["labelme"], "labelme")
-    assert annotation.path == rich["labelme"] / "inside.png"
+    assert annotation.image == rich["labelme"] / "inside.png"
 
 
 def _labelme(root: Path, *shapes: dict, **more: object) -> Path:
@@ -164,7 +164,7 @@ def test_cvat_tracks(tmp_path: Path) -> None:
         f'<track id="1" label="dog">{other}</track></annotations>'
     )
     found, counts = read(tmp_path, "cvat")
-    assert [(a.path.stem[-1], [item.label for item in a.objects]) for a in found] == [
+    assert [(a.image.stem[-1], [item.label for item in a.objects]) for a in found] == [
         ("0", ["cat"]),
         ("1", []),
         ("2", []),
@@ -184,7 +184,7 @@ def test_cvat_subsets_with_equal_names(tmp_path: Path) -> None:
     (tmp_path / "annotations.xml").write_text(f"{text}</annotations>")
     for split, folder, label in (("train", "Train", "cat"), ("val", "Validation", "dog")):
         (annotation,), counts = read(tmp_path, "cvat", split=split)
-        assert annotation.path.parent.name == folder
+        assert annotation.image.parent.name == folder
         assert [item.label for item in annotation.objects] == [label]
         assert counts == {}
     assert len({a.source_id for a in read(tmp_path, "cvat")[0]}) == 2
@@ -307,7 +307,7 @@ def test_tasks_nobody_has_done_are_no_negatives(tmp_path: Path) -> None:
         {"id": 2, "data": {"image": "b.jpg"}, "annotations": [{"result": []}]},
     ]
     found, counts = read(_tasks(tmp_path, *tasks), "label_studio")
-    assert [(a.path.name, a.objects) for a in found] == [("b.jpg", ())]
+    assert [(a.image.name, a.objects) for a in found] == [("b.jpg", ())]
     assert counts == {"not_annotated_yet": 1}
 
 

@@ -22,7 +22,8 @@ BOX = (4, 3, 20, 15)  # in 40x30: ymin 0.1, xmin 0.1, ymax 0.5, xmax 0.5
 def _read(root: Path, at: Context | None = None) -> dict[str, list[ImageAnnotation]]:
     at = at or context(root)
     return {
-        f"{source.split}": list(voc.read(source, at).images) for source in voc.discover(root, at)
+        f"{source.split}": list(voc.FORMAT.read(source, at).images)
+        for source in voc.FORMAT.discover(root, at)
     }
 
 
@@ -44,7 +45,7 @@ def _counts(root: Path, xml: str) -> dict[str, int]:
 def test_a_plain_file(tmp_path: Path) -> None:
     annotation = _one(tmp_path, voc_xml("a.jpg", [("cat", BOX)]))
     assert (annotation.width, annotation.height) == (40, 30)
-    assert annotation.path == tmp_path / "a.jpg"
+    assert annotation.image == tmp_path / "a.jpg"
     assert annotation.objects[0].label == "cat"
     assert annotation.objects[0].box == Box(0.1, 0.1, 0.5, 0.5)
     assert not annotation.objects[0].difficult
@@ -145,12 +146,12 @@ def test_an_image_that_is_absent(tmp_path: Path) -> None:
 
 def test_the_image_of_the_xmls_own_name_wins(tmp_path: Path) -> None:
     picture(tmp_path / "b.jpg")
-    assert _one(tmp_path, voc_xml("b.jpg")).path == tmp_path / "a.jpg"
+    assert _one(tmp_path, voc_xml("b.jpg")).image == tmp_path / "a.jpg"
 
 
 def test_two_images_of_one_stem(tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
-    assert _one(tmp_path, voc_xml("a.png")).path == tmp_path / "a.png"
+    assert _one(tmp_path, voc_xml("a.png")).image == tmp_path / "a.png"
     (tmp_path / "a.xml").write_text(voc_xml("a"))
     with pytest.raises(DataError, match="Several images"):
         _read(tmp_path)
@@ -192,7 +193,7 @@ def test_layouts(tmp_path: Path, files: list[tuple[str, str]], splits: dict[str,
         _put(tmp_path, image, xml)
     read = _read(tmp_path)
     assert {split: len(images) for split, images in read.items()} == splits
-    assert {a.path for part in read.values() for a in part} == {tmp_path / f[0] for f in files}
+    assert {a.image for part in read.values() for a in part} == {tmp_path / f[0] for f in files}
 
 
 def test_image_sets(tmp_path: Path) -> None:
@@ -206,7 +207,7 @@ def test_image_sets(tmp_path: Path) -> None:
     (lists / "cat_train.txt").write_text("f 1\n")
     at = context(tmp_path)
     read = _read(tmp_path, at)
-    assert {split: [a.path.stem for a in part] for split, part in read.items()} == {
+    assert {split: [a.image.stem for a in part] for split, part in read.items()} == {
         "train": ["a", "b c"],
         "val": ["d"],
     }
@@ -224,7 +225,7 @@ def test_a_list_that_names_what_is_not_annotated(tmp_path: Path) -> None:
 
 def test_other_xml_is_not_taken_for_voc(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text("<project/>")
-    assert voc.discover(tmp_path, context(tmp_path)) == ()
+    assert voc.FORMAT.discover(tmp_path, context(tmp_path)) == ()
 
 
 def test_segmentation_of_objects(tmp_path: Path) -> None:

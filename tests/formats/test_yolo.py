@@ -10,7 +10,7 @@ from tfod_kit.errors import DataError
 from tfod_kit.formats.base import Context
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.image_index import ImageIndex
-from tfod_kit.formats.yolo_data import load
+from tfod_kit.formats.yolo.declaration import load
 
 ROW = "0 0.3 0.3 0.4 0.4\n"
 BOX = ("cat", (4.0, 3.0, 20.0, 15.0))
@@ -68,7 +68,7 @@ def test_data_yaml(tmp_path: Path, names: str) -> None:
     assert [pixels(a) for a in read(tmp_path, "yolo", split="train")[0]] == [[BOX]]
     assert [a.source_id for a in read(tmp_path, "yolo")[0]] == ["train.jpg", "val.jpg"]
     assert _data(tmp_path).names == {0: "cat", 1: "dog"}
-    assert [a.path.name for a in read(tmp_path / "data.yaml", "yolo")[0]] == [
+    assert [a.image.name for a in read(tmp_path / "data.yaml", "yolo")[0]] == [
         "train.jpg",
         "val.jpg",
     ]
@@ -84,8 +84,8 @@ def test_a_split_may_be_a_list_of_images(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("./images/a.jpg\n/home/me/images/b.jpg\n")
     (tmp_path / "val.txt").write_text("images/c.jpg")
     (tmp_path / "data.yaml").write_text("train: train.txt\nval: val.txt\nnames: [cat]")
-    assert [a.path.stem for a in read(tmp_path, "yolo", split="train")[0]] == ["a", "b"]
-    assert [a.path.stem for a in read(tmp_path, "yolo", split="val")[0]] == ["c"]
+    assert [a.image.stem for a in read(tmp_path, "yolo", split="train")[0]] == ["a", "b"]
+    assert [a.image.stem for a in read(tmp_path, "yolo", split="val")[0]] == ["c"]
 
 
 def test_roboflows_paths_that_climb_are_found_inside(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_roboflows_paths_that_climb_are_found_inside(tmp_path: Path) -> None:
     text = "train: ../train/images\nval: ../elsewhere/images\nnames: [cat]"
     (tmp_path / "set" / "data.yaml").write_text(text)
     found, _ = read(tmp_path / "set", "yolo")
-    assert [a.path.name for a in found] == ["a.jpg"]
+    assert [a.image.name for a in found] == ["a.jpg"]
 
 
 def test_rows_of_every_kind(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tfod_kit import inspection
-from tfod_kit.conversion import convert
+from tfod_kit.conversion import ConvertOptions, convert
+from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.formats import FORMATS
 from tfod_kit.inspection import sheet
 
@@ -30,7 +31,7 @@ def test_every_format_is_measured_and_drawn(name: str) -> None:
 
 def test_all_formats_become_one_data_set(tmp_path: Path) -> None:
     sources = [FIXTURES / name for name in FORMATS]
-    report = convert(sources, tmp_path / "out", split={"train": 1.0})
+    report = convert(sources, tmp_path / "out", ConvertOptions(split=SplitOptions({"train": 1.0})))
     assert report.images == sum(1 if name in NO_NEGATIVES else 2 for name in FORMATS)
     assert report.objects == 2 * len(FORMATS)
     assert set(report.label_map) == {"cat", "dog", "face"}

@@ -10,9 +10,10 @@ from PIL import Image
 from samples import coco, picture, voc, voc_xml
 
 from tfod_kit import inspection, pipeline_config
-from tfod_kit.conversion import convert
+from tfod_kit.conversion import ConvertOptions, convert
 from tfod_kit.core import labels
 from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import DataError
 from tfod_kit.inspection import page, suspicious
 from tfod_kit.io import resources
@@ -145,7 +146,9 @@ def test_what_convert_would_repair_is_counted_as_it_would(tmp_path: Path) -> Non
     (data / "4.xml").write_text(voc_xml("4.jpg", [("cat", (4, 3, 20, 15))], (80, 60)))
     (data / "5.jpg").write_text("<html>")
     (data / "6.jpg").unlink()
-    report = convert(data, tmp_path / "out", on_error="skip", split={"train": 1.0})
+    report = convert(
+        data, tmp_path / "out", ConvertOptions(on_error="skip", split=SplitOptions({"train": 1.0}))
+    )
     found = inspection.inspect(data)
     assert {code: f["count"] for code, f in found.findings.items()} == {
         code: f["count"] for code, f in report.findings.items()
@@ -160,7 +163,9 @@ def test_what_convert_would_repair_is_counted_as_it_would(tmp_path: Path) -> Non
 
 def test_records_have_the_figures_of_what_they_were_made_from(tmp_path: Path) -> None:
     data = voc(tmp_path / "data", 12)
-    report = convert(data, tmp_path / "records", split={"train": 0.75, "val": 0.25})
+    report = convert(
+        data, tmp_path / "records", ConvertOptions(split=SplitOptions({"train": 0.75, "val": 0.25}))
+    )
     found = inspection.inspect(tmp_path / "records")
     assert found.format == "tfrecord"
     for name, split in report.splits.items():

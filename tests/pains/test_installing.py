@@ -16,7 +16,7 @@ from tfod_kit.compat import environment, protos
 ROOT = Path(__file__).parent.parent.parent
 
 
-def _row(rows: Iterable[doctor.Finding], name: str) -> doctor.Finding:
+def _row(rows: Iterable[doctor.Diagnosis], name: str) -> doctor.Diagnosis:
     return next(row for row in rows if row.name == name)
 
 

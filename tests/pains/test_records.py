@@ -14,7 +14,7 @@ from PIL import Image
 from samples import coco, encoded, picture, voc_xml
 
 from tfod_kit import checks
-from tfod_kit.conversion import convert
+from tfod_kit.conversion import ConvertOptions, convert
 from tfod_kit.core import labels
 from tfod_kit.core.annotations import ImageAnnotation
 from tfod_kit.core.boxes import Box
@@ -27,7 +27,7 @@ ITEM = {"id": 1, "image_id": 7, "category_id": 3, "bbox": [4, 3, 16, 12]}
 
 def _converted(source: Path, out: Path, **options: Any) -> list[ImageAnnotation]:
     """What the records of a converted data set hold, all splits together."""
-    convert(source, out, **options)
+    convert(source, out, ConvertOptions(**options))
     return [example.decode(record)[0] for record in _records(out)]
 
 
@@ -49,7 +49,7 @@ def test_10_a_class_missing_from_the_label_map_stops_conversion(tmp_path: Path) 
     data = _voc(tmp_path / "data", voc_xml("a.jpg", [("wolf", (4, 3, 20, 15))]))
     labels.save(labels.from_names(["cat", "dog"]), tmp_path / "map.pbtxt")
     with pytest.raises(TfodKitError) as caught:
-        convert(data, tmp_path / "out", label_map=tmp_path / "map.pbtxt")
+        convert(data, tmp_path / "out", ConvertOptions(label_map=tmp_path / "map.pbtxt"))
     assert "wolf" in str(caught.value)
     assert "a.jpg" in str(caught.value)
 
@@ -65,7 +65,7 @@ def test_12_a_class_in_another_case_suggests_the_nearest_name(tmp_path: Path) ->
     data = _voc(tmp_path / "data", voc_xml("a.jpg", [("Cat", (4, 3, 20, 15))]))
     labels.save(labels.from_names(["cat", "dog"]), tmp_path / "map.pbtxt")
     with pytest.raises(TfodKitError, match="Did you mean 'cat'"):
-        convert(data, tmp_path / "out", label_map=tmp_path / "map.pbtxt")
+        convert(data, tmp_path / "out", ConvertOptions(label_map=tmp_path / "map.pbtxt"))
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF", "PNG"])

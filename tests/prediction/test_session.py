@@ -43,7 +43,7 @@ def test_scores_by_class_and_classes_alone() -> None:
 
 def test_thresholds_come_from_texts_and_from_evaluations(tmp_path: Path) -> None:
     classes = {
-        "cat": results.ClassMetrics(best=results.Operating(threshold=0.35)),
+        "cat": results.ClassMetrics(best=results.OperatingPoint(threshold=0.35)),
         "dog": results.ClassMetrics(),  # nothing could be measured
     }
     results.save(results.Results({}, classes, 1, 1), tmp_path / "val-5.json")
@@ -183,7 +183,7 @@ def _check_data_sets(out: Path, document: dict, report: dict) -> None:
     }
     assert sum(map(len, wanted.values())) == sum(report["objects"].values()) > 20
     for name in ("coco", "csv", "voc", "yolo"):
-        read = {a.path.name: a for a in formats.read(out / name)}
+        read = {a.image.name: a for a in formats.read(out / name)}
         assert read.keys() == wanted.keys(), name
         assert sum(len(a.objects) for a in read.values()) == sum(map(len, wanted.values())), name
         some = min(wanted, key=lambda file: len(wanted[file]) or 1000)

@@ -33,7 +33,7 @@ def curves(height: float) -> results.Curves:
 
 
 def measured(split: str, step: int) -> results.Results:
-    best_point = results.Operating(0.4, 0.8, 0.7, 0.746)
+    best_point = results.OperatingPoint(0.4, 0.8, 0.7, 0.746)
     return results.Results(
         metrics={"DetectionBoxes_Precision/mAP": 0.5, "DetectionBoxes_Precision/mAP (large)": -1.0},
         classes={
@@ -45,7 +45,12 @@ def measured(split: str, step: int) -> results.Results:
         best=best_point,
         curves=curves(0.9),
         calibration=results.Calibration(
-            0.08, (results.Bin(0, 0.5, 10, 0.3, 0.2), results.Bin(0.5, 1, 4, 0.7, 0.8)), 0.05
+            0.08,
+            (
+                results.CalibrationBin(0, 0.5, 10, 0.3, 0.2),
+                results.CalibrationBin(0.5, 1, 4, 0.7, 0.8),
+            ),
+            0.05,
         ),
         errors={"missed": results.ErrorType(4, 0.12), "background": results.ErrorType(2, 0.03)},
         confusion=results.Confusion(0.4, {"cat": {"cat": 7, "<dog>": 2, results.BACKGROUND: 1}}),
@@ -82,8 +87,10 @@ def run(tmp_path: Path) -> Path:
     results.save(measured("test", 40), results.path(folder / "eval", "test", 40))
     from tfod_kit import pipeline_config
 
-    run_folder.started(folder, pipeline_config.load(folder / "pipeline.config"), step=0, seed=7)
-    run_folder.ended(folder, run_folder.FINISHED, 40)
+    run_folder.record_start(
+        folder, pipeline_config.load(folder / "pipeline.config"), step=0, seed=7
+    )
+    run_folder.record_end(folder, run_folder.FINISHED, 40)
     return folder
 
 

@@ -77,4 +77,4 @@ def test_how_long_a_run_has_not_become_better(
     values: list[float], min_delta: float, expected: int
 ) -> None:
     points = [EvalPoint(step, "val", {MAP: value}) for step, value in enumerate(values)]
-    assert best_checkpoint.waited(points, MAP, min_delta) == expected
+    assert best_checkpoint.evaluations_without_improvement(points, MAP, min_delta) == expected

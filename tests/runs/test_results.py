@@ -9,12 +9,15 @@ FULL = results.Results(
     metrics={"DetectionBoxes_Precision/mAP": 0.5},
     classes={
         "cat": results.ClassMetrics(
-            3, 0.5, best=results.Operating(0.4, 0.8, 0.7, 0.75), curves=results.Curves((0.0, 1.0))
+            3,
+            0.5,
+            best=results.OperatingPoint(0.4, 0.8, 0.7, 0.75),
+            curves=results.Curves((0.0, 1.0)),
         )
     },
     images=2,
     detections=4,
-    calibration=results.Calibration(0.1, (results.Bin(0.0, 0.1, 3, 0.05, 0.0),), 0.05),
+    calibration=results.Calibration(0.1, (results.CalibrationBin(0.0, 0.1, 3, 0.05, 0.0),), 0.05),
     errors={"missed": results.ErrorType(2, 0.1, 5)},
     confusion=results.Confusion(0.4, {"cat": {results.BACKGROUND: 2}}),
     worst=(results.ImageErrors("7", "7.jpg", 2, 1, 0),),

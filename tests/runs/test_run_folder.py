@@ -21,7 +21,7 @@ train_input_reader { label_map_path: "gone" tf_record_input_reader { input_path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    run_folder.started(
+    run_folder.record_start(
         tmp_path, pipeline_config.loads(TEXT), step=0, command=["train", "."], seed=3
     )
     return tmp_path
@@ -49,30 +49,31 @@ def test_what_makes_a_checkpoint_another_model_s(
     changes = run_folder.compare(folder, pipeline_config.loads(TEXT.replace(old, new)))
     assert (len(changes.refused), len(changes.allowed)) == (refused, allowed)
     assert all(
-        str(change) in str(run_folder.refusal(folder, changes)) for change in changes.refused
+        str(change) in str(run_folder.changed_config_error(folder, changes))
+        for change in changes.refused
     )
 
 
 def test_a_folder_that_upstream_trained_has_nothing_to_compare(tmp_path: Path) -> None:
     config = pipeline_config.loads(TEXT)
-    assert run_folder.compare(tmp_path, config) == run_folder.Changes([], [])
+    assert run_folder.compare(tmp_path, config) == run_folder.ConfigChanges([], [])
     assert run_folder.read(tmp_path) is None
 
 
 def test_each_start_and_the_end_are_noted(folder: Path) -> None:
     config = pipeline_config.loads(TEXT)
-    run_folder.ended(folder, run_folder.STOPPED, 40)
-    assert not run_folder.is_over(folder, folder / "ckpt-40")
-    run_folder.started(folder, config, step=40, command=["train", "."])
+    run_folder.record_end(folder, run_folder.STOPPED, 40)
+    assert not run_folder.is_finished(folder, folder / "ckpt-40")
+    run_folder.record_start(folder, config, step=40, command=["train", "."])
     known: Any = run_folder.read(folder)
     assert [(start.step, start.seed) for start in known.starts] == [(0, 3), (40, None)]
     assert known.ended is None
-    run_folder.ended(folder, run_folder.FINISHED, 100)
-    assert run_folder.is_over(folder, folder / "ckpt-100")
+    run_folder.record_end(folder, run_folder.FINISHED, 100)
+    assert run_folder.is_finished(folder, folder / "ckpt-100")
 
 
 def test_a_start_from_step_0_begins_the_record_anew(folder: Path) -> None:
-    run_folder.started(folder, pipeline_config.loads(TEXT), step=0)
+    run_folder.record_start(folder, pipeline_config.loads(TEXT), step=0)
     known: Any = run_folder.read(folder)
     assert len(known.starts) == 1
 
@@ -82,8 +83,8 @@ def test_upstream_s_training_is_over_at_its_last_step(
     tmp_path: Path, step: int, over: bool
 ) -> None:
     (tmp_path / "pipeline.config").write_text(TEXT)
-    assert run_folder.is_over(tmp_path, tmp_path / f"ckpt-{step}") is over
-    assert not run_folder.is_over(tmp_path, None)
+    assert run_folder.is_finished(tmp_path, tmp_path / f"ckpt-{step}") is over
+    assert not run_folder.is_finished(tmp_path, None)
 
 
 def test_a_record_of_something_else_is_named(folder: Path) -> None:
@@ -96,7 +97,7 @@ def test_setting_aside_keeps_the_config_and_everything_else(folder: Path) -> Non
     (folder / "pipeline.config").write_text(TEXT)
     (folder / "ckpt-9.index").touch()
     for number in (1, 2):
-        run_folder.started(folder, pipeline_config.loads(TEXT), step=0)
+        run_folder.record_start(folder, pipeline_config.loads(TEXT), step=0)
         assert run_folder.set_aside(folder) == folder / f"earlier-{number}"
     assert {path.name for path in folder.iterdir()} == {"pipeline.config", "earlier-1", "earlier-2"}
     assert (folder / "earlier-1" / "ckpt-9.index").exists()

@@ -21,7 +21,7 @@ from tfod import small_model
 
 from tfod_kit import pipeline_config
 from tfod_kit.core import labels
-from tfod_kit.records import example, shards
+from tfod_kit.records import example_proto, feature_keys, shards
 from tfod_kit.runs import best_checkpoint, checkpoints, run_folder, training_history
 
 pytestmark = pytest.mark.slow
@@ -177,7 +177,7 @@ def test_a_training_that_gets_no_better_ends_early(run: Path, nursery: Nursery) 
     assert "Stopped early at step 7" in printed
     known = run_folder.read(run)
     assert known is not None
-    assert known.ended == run_folder.EARLY
+    assert known.ended == run_folder.STOPPED_EARLY
 
 
 def test_an_unknown_metric_is_told_before_training(run: Path, nursery: Nursery) -> None:
@@ -207,8 +207,8 @@ def damaged(tmp_path: Path, configured: Path, records: Path) -> Path:
     """A run whose third record has a flipped byte and whose sixth a picture that is none."""
     rows = list(shards.read(shard(records)))
     copy = tmp_path / "records" / shard(records).name
-    features = example.features(rows[5])
-    encoded = bytes(features[example.ENCODED][1][0])
+    features = example_proto.read_features(rows[5])
+    encoded = bytes(features[feature_keys.ENCODED][1][0])
     rows[5] = rows[5].replace(encoded, bytes(20) + encoded[20:])
     shards.write(copy, rows)
     data = bytearray(copy.read_bytes())

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from tfod_kit.cli import shared
 from tfod_kit.conversion.beam import RUNNERS, Runner
 from tfod_kit.errors import UsageError
-from tfod_kit.formats import AUTO, FORMATS, WRITTEN
+from tfod_kit.formats import AUTO, FORMATS
 from tfod_kit.formats.common.findings import ON_ERROR
 from tfod_kit.records import shards
 
 if TYPE_CHECKING:
-    from tfod_kit.conversion import Report
-    from tfod_kit.datasets.splits.assignment import Split
+    from tfod_kit.conversion import ConversionReport
+    from tfod_kit.datasets.splits.assignment import SplitOptions
 
 TFRECORD = "tfrecord"
 
@@ -34,7 +34,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     add("--format", default=AUTO, metavar="FORMAT", help=f"{AUTO}, {', '.join(FORMATS)}")
     add(
         "--to",
-        choices=(TFRECORD, *WRITTEN),
+        choices=(TFRECORD, *FORMATS.writable),
         default=TFRECORD,
         help="what to write: records to train on, or annotations for other tools",
     )
@@ -126,12 +126,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _split(args: argparse.Namespace) -> "Split":
+def _split(args: argparse.Namespace) -> "SplitOptions":
     from tfod_kit.datasets.splits import assignment, shares
 
     if args.fold and not args.kfold:
         raise UsageError("--fold needs --kfold K.", fix="Say how many folds there are.")
-    split = assignment.Split(
+    split = assignment.SplitOptions(
         ratios=shares.parse(args.split) if args.split else None,
         by=args.split_by,
         group_key=args.group_key,
@@ -156,42 +156,31 @@ def _check_folds(out: Path, folds: int) -> None:
         )
 
 
-def _convert(args: argparse.Namespace, split: "Split", out: Path) -> None:
-    from tfod_kit.conversion import convert
+def _convert(args: argparse.Namespace, split: "SplitOptions", out: Path) -> None:
+    from tfod_kit.conversion import ConvertOptions, convert
 
     if args.link and args.to == TFRECORD:
         raise UsageError(
             "Records hold their pictures; they cannot link to them.",
             where="--link",
-            fix=f"Leave it out, or name another format: --to {', '.join(WRITTEN)}.",
+            fix=f"Leave it out, or name another format: --to {', '.join(FORMATS.writable)}.",
         )
     if args.to != TFRECORD:
         print(_rewritten(args, split, out))
         return
-    report = convert(
-        args.source,
-        out,
-        format=args.format,
-        images_folder=args.images,
-        label_map=args.label_map,
-        selection=shared.selection(args),
-        split=split,
-        seed=args.seed,
-        num_shards=_number(args.shards, "--shards"),
-        workers=_workers(args),
-        on_error=args.on_error,
-        origin=args.origin,
-        max_side=args.max_side,
-        masks=not args.no_masks,
+    options = ConvertOptions(
+        **_shared_options(args, split),
+        shards=_number(args.shards, "--shards"),
         shard_range=_range(args.shard_range),
         runner=_runner(args),
     )
+    report = convert(args.source, out, options)
     print(_part(report, out) if args.shard_range else summary(report, out))
 
 
-def _rewritten(args: argparse.Namespace, split: "Split", out: Path) -> str:
+def _rewritten(args: argparse.Namespace, split: "SplitOptions", out: Path) -> str:
     """Writes another annotation format; returns the summary."""
-    from tfod_kit.conversion import load_label_map
+    from tfod_kit.conversion import RewriteOptions
     from tfod_kit.conversion.rewriting import rewrite
     from tfod_kit.formats.common.writing import LABEL_MAP, REPORT
 
@@ -201,27 +190,29 @@ def _rewritten(args: argparse.Namespace, split: "Split", out: Path) -> str:
             where=f"--to {args.to}",
             fix="Leave them out.",
         )
-    report = rewrite(
-        args.source,
-        out,
-        args.to,
-        format=args.format,
-        images_folder=args.images,
-        label_map=None if args.label_map is None else load_label_map(args.label_map),
-        selection=shared.selection(args),
-        split=split,
-        seed=args.seed,
-        on_error=args.on_error,
-        origin=args.origin,
-        max_side=args.max_side,
-        masks=not args.no_masks,
-        link=args.link,
-        workers=_workers(args),
-    )
+    options = RewriteOptions(**_shared_options(args, split), link=args.link)
+    report = rewrite(args.source, out, args.to, options)
     files = dict.fromkeys(name for part in report.splits.values() for name in part.files)
     return "\n".join(
         [*_told(report), *(f"Wrote {out / name}" for name in (*files, LABEL_MAP, REPORT))]
     )
+
+
+def _shared_options(args: argparse.Namespace, split: "SplitOptions") -> dict[str, Any]:
+    """The options of conversion.options.SharedOptions."""
+    return {
+        "format": args.format,
+        "images": args.images,
+        "label_map": args.label_map,
+        "selection": shared.selection(args),
+        "split": split,
+        "seed": args.seed,
+        "on_error": args.on_error,
+        "origin": args.origin,
+        "max_side": args.max_side,
+        "masks": not args.no_masks,
+        "workers": _workers(args),
+    }
 
 
 def _range(text: str | None) -> tuple[int, int] | None:
@@ -246,14 +237,15 @@ def _runner(args: argparse.Namespace) -> Runner | None:
     return Runner(args.runner, tuple(f"--{option.lstrip('-')}" for option in args.runner_option))
 
 
-def _part(report: "Report", out: Path) -> str:
+def _part(report: "ConversionReport", out: Path) -> str:
     """What one of several jobs says in the end."""
     from tfod_kit.io import resumable_output
 
     written = sum(len(part.files) for part in report.splits.values())
     total = written + report.unfinished
     lines = [
-        f"{written} of {total} record files are finished, in {resumable_output.folder_of(out)}."
+        f"{written} of {total} record files are finished, "
+        f"in {resumable_output.partial_folder(out)}."
     ]
     if report.unfinished:
         lines.append("Wait for the other jobs; then run the same command without --shard_range:")
@@ -262,7 +254,7 @@ def _part(report: "Report", out: Path) -> str:
     return "\n".join([*lines, f"it writes what is missing, and makes them {out}."])
 
 
-def summary(report: "Report", out: Path) -> str:
+def summary(report: "ConversionReport", out: Path) -> str:
     """What a person wants to know of a conversion, in a few lines."""
     from tfod_kit.conversion import LABEL_MAP, MANIFEST, REPORT
 
@@ -273,7 +265,7 @@ def summary(report: "Report", out: Path) -> str:
     return "\n".join([*lines, *(f"Wrote {out / name}" for name in (LABEL_MAP, REPORT, MANIFEST))])
 
 
-def _told(report: "Report") -> list[str]:
+def _told(report: "ConversionReport") -> list[str]:
     """What was read, and what was changed of it."""
     title = " and ".join(FORMATS[name].title for name in report.format.split("+"))
     known_by = f" ({report.known_by})" if report.known_by else ""
@@ -286,7 +278,7 @@ def _told(report: "Report") -> list[str]:
     return [*lines, ""] if report.findings else lines
 
 
-def _table(report: "Report") -> list[str]:
+def _table(report: "ConversionReport") -> list[str]:
     """A row a class, a column a split, with totals."""
     names = list(report.splits)
     shown = [name for name in report.label_map if _objects(report, name)]
@@ -311,7 +303,7 @@ def _table(report: "Report") -> list[str]:
     return lines
 
 
-def _objects(report: "Report", label: str) -> int:
+def _objects(report: "ConversionReport", label: str) -> int:
     return sum(part.classes[label] for part in report.splits.values())
 
 

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     return int(any(finding.level == doctor.ERROR for finding in findings))
 
 
-def _show(finding: doctor.Finding) -> None:
+def _show(finding: doctor.Diagnosis) -> None:
     """Prints a row at once: the later ones take seconds to find out."""
     from rich.console import Console
     from rich.text import Text

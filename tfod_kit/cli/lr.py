@@ -64,8 +64,7 @@ def _picture(found: "Sweep") -> "Figure":
         title="Loss while the learning rate rises",
         xlabel="learning rate",
         ylabel="loss",
-        logarithmic_across=True,
-        marks=marks,
+        style=plots.CurveStyle(logarithmic="x", marks=marks),
     )
 
 

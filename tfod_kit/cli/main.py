@@ -44,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no UTF-8
-    parser, verb = _parser(arguments)
     try:
+        parser, verb = _parser(arguments)
         if verb is None:
             return _without_verb(parser, arguments)
         module = importlib.import_module(f"tfod_kit.cli.{verb}")

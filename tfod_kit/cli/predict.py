@@ -10,11 +10,12 @@ from pathlib import Path
 from tfod_kit import prediction
 from tfod_kit.cli.shared import count, share
 from tfod_kit.errors import UsageError, did_you_mean
+from tfod_kit.formats import FORMATS
 from tfod_kit.prediction import filters as choosing
 from tfod_kit.prediction import inputs, outputs
-from tfod_kit.prediction.session import DATA_SETS, Session, Settings
+from tfod_kit.prediction.session import Session, Settings
 
-SAVED = ("json", *DATA_SETS)
+_JSON = "json"
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -67,9 +68,9 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
     add("--no_draw", action="store_true", help="draw no pictures")
     add(
         "--save",
-        default="json",
+        default=_JSON,
         metavar="A,B",
-        help=f"what to write beside report.json: {', '.join(SAVED)}",
+        help=f"what to write beside report.json: {', '.join((_JSON, *FORMATS.writable))}",
     )
     add("--link", action="store_true", help="data sets link to the pictures, copy none")
 
@@ -110,20 +111,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _save(session: Session, saved: Sequence[str], args: argparse.Namespace) -> None:
-    if "json" in saved:
+    if _JSON in saved:
         print(f"Detections:  {session.save_json()}")
     for name in saved:
-        if name in DATA_SETS:
+        if name != _JSON:
             print(f"{name.upper() + ':':<13}{session.save_data_set(name, link=args.link)}")
     print(f"Report:      {args.out / outputs.REPORT}")
 
 
 def _saved(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
+    choices = (_JSON, *FORMATS.writable)
     for name in names:
-        if name not in SAVED:
+        if name not in choices:
             raise UsageError(
-                f"There is no {name!r} to save.", where="--save", fix=did_you_mean(name, SAVED)
+                f"There is no {name!r} to save.", where="--save", fix=did_you_mean(name, choices)
             )
     return names
 
@@ -169,7 +171,7 @@ def _refuse_overwrite(found: Sequence[prediction.Input], out: Path) -> None:
 def _refuse_frames(found: Sequence[prediction.Input], saved: Sequence[str]) -> None:
     """A data set holds pictures, and a video's frames are none."""
     videos = [item for item in found if isinstance(item, inputs.Video)]
-    wished = [name for name in saved if name in DATA_SETS]
+    wished = [name for name in saved if name != _JSON]
     if videos and wished:
         raise UsageError(
             "A data set of pictures cannot hold a video.",

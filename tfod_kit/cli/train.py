@@ -149,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
 def _summarise(result: "TrainResult", run: Path) -> None:
     verb = {
         run_folder.FINISHED: "Finished",
-        run_folder.EARLY: "Stopped early",
+        run_folder.STOPPED_EARLY: "Stopped early",
         run_folder.STOPPED: "Stopped",
     }
     done = result.last_step - result.first_step

@@ -33,7 +33,7 @@ def activate(without: Collection[str] = ()) -> None:
     if _finder() is None:
         finder = PatchFinder(patch for patch in PATCHES if patch.name not in without)
         sys.meta_path.insert(0, finder)
-        finder.mend_imported()
+        finder.apply_to_imported()
 
 
 def report() -> tuple[PatchState, ...]:

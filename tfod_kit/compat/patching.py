@@ -98,16 +98,16 @@ class PatchFinder(MetaPathFinder):
                 return spec
         return None
 
-    def mend_imported(self) -> None:
+    def apply_to_imported(self) -> None:
         """Mends the modules that were imported before the finder stood in front."""
         for name, patches in self._by_module.items():
             module = sys.modules.get(name)
             spec = getattr(module, "__spec__", None)
             if module is not None and not getattr(spec, "_initializing", False):
                 for patch in patches:
-                    self.mend(module, patch)
+                    self.apply(module, patch)
 
-    def mend(self, module: ModuleType, patch: Patch) -> None:
+    def apply(self, module: ModuleType, patch: Patch) -> None:
         """Applies a patch to an imported module where it is needed, and notes what became of it.
 
         Raises:
@@ -158,7 +158,7 @@ class _MendingLoader(Loader):
                 contexts.enter_context(patch.during())
             self._real.exec_module(module)
         for patch in self._patches:
-            self._finder.mend(module, patch)
+            self._finder.apply(module, patch)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)

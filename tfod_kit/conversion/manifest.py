@@ -9,13 +9,13 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from tfod_kit import __version__
-from tfod_kit.conversion.writing import Shard, Written
+from tfod_kit.conversion.writing import Shard, WrittenShard
 
 MANIFEST = "manifest.json"
 
 
 def manifest(
-    options: Mapping[str, object], plan: Sequence[Shard], written: Sequence[Written]
+    options: Mapping[str, object], plan: Sequence[Shard], written: Sequence[WrittenShard]
 ) -> dict[str, object]:
     """The content of manifest.json.
 

@@ -1,26 +1,26 @@
-"""What a conversion made, changed and left out: the content of report.json."""
+"""The result of a conversion: the content of report.json."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tfod_kit.conversion.writing import Shard, Written
+from tfod_kit.conversion.writing import Shard, WrittenShard
 from tfod_kit.datasets import Loaded
 from tfod_kit.formats.common.findings import Findings
 
 
 @dataclass(frozen=True, slots=True)
 class SplitSummary:
-    """What one split holds.
+    """The content of one split.
 
     Attributes:
-      images: how many, empty ones included.
-      negatives: how many of them show no object.
-      objects: how many, all classes together.
-      classes: class name -> objects, in the order of the label map.
-      files: the shards' names.
-      most_objects: in one image; the config must have room for them.
-      masks: how many objects have one.
+      images: number of images, those without objects included.
+      negatives: number of images without objects.
+      objects: number of objects of all classes.
+      classes: class name -> number of objects, in the order of the label map.
+      files: the names of the record or annotation files.
+      most_objects: the largest number of objects in one image; the config must allow for them.
+      masks: number of objects with a mask.
     """
 
     images: int
@@ -33,18 +33,18 @@ class SplitSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What a conversion made, and what it left out or changed; the content of report.json.
+class ConversionReport:
+    """What a conversion wrote, left out and changed; the content of report.json.
 
     Attributes:
-      format: a key of FORMATS.
-      split: where the splits came from, in words.
-      seed: what shuffled the images.
+      format: a key of FORMATS; of several sources, their formats joined by "+".
+      split: a description of where the splits came from.
+      seed: the seed that shuffled the images.
       label_map: class name -> id.
-      splits: by name.
+      splits: the content of each split, by name.
       findings: reason code -> severity, text, count and examples.
-      known_by: what the format was recognised by, in words.
-      unfinished: record files that are still to be written, by other jobs; not in report.json.
+      known_by: a description of what the format was recognised by.
+      unfinished: number of record files that other jobs have yet to write; not in report.json.
     """
 
     format: str
@@ -58,51 +58,68 @@ class Report:
 
     @property
     def images(self) -> int:
+        """Number of images in all splits."""
         return sum(part.images for part in self.splits.values())
 
     @property
     def objects(self) -> int:
+        """Number of objects in all splits."""
         return sum(part.objects for part in self.splits.values())
 
 
-def report(
+def summarise(
     loaded: Loaded,
-    told: str,
-    seed: int,
     plan: Sequence[Shard],
-    written: Sequence[Written | None],
+    written: Sequence[WrittenShard | None],
     findings: Findings,
-) -> Report:
-    """Sums up what was written; `findings` takes those of the shards."""
-    summaries = {}
-    for split in dict.fromkeys(shard.split for shard in plan):
-        members = [
-            (shard, done)
-            for shard, done in zip(plan, written, strict=True)
-            if shard.split == split and done is not None
-        ]
-        objects: Counter[str] = Counter()
-        for _, done in members:
-            objects.update(done.classes)
-        summaries[split] = SplitSummary(
-            images=sum(done.images for _, done in members),
-            negatives=sum(done.negatives for _, done in members),
-            objects=objects.total(),
-            classes={label: objects[label] for label in loaded.classes},
-            files=tuple(shard.path.name for shard, _ in members),
-            most_objects=max((done.most_objects for _, done in members), default=0),
-            masks=sum(done.masks for _, done in members),
+    *,
+    split: str,
+    seed: int,
+) -> ConversionReport:
+    """The report of a conversion.
+
+    Args:
+      loaded: the data set.
+      plan: its shards.
+      written: the content of each; None for one that another job has yet to write.
+      findings: those of reading and planning; takes those of the shards.
+      split: a description of where the splits came from.
+      seed: the seed that shuffled the images.
+    """
+    summaries = {
+        name: _summary(
+            loaded, [pair for pair in zip(plan, written, strict=True) if pair[0].split == name]
         )
+        for name in dict.fromkeys(shard.split for shard in plan)
+    }
     for part in written:
         if part is not None:
             findings.merge(Findings.from_dict(part.findings))
-    return Report(
-        loaded.format,
-        told,
-        seed,
-        dict(loaded.classes.ids),
-        summaries,
-        findings.as_dict(),
-        loaded.known_by,
+    return ConversionReport(
+        format=loaded.format,
+        split=split,
+        seed=seed,
+        label_map=dict(loaded.classes.ids),
+        splits=summaries,
+        findings=findings.as_dict(),
+        known_by=loaded.known_by,
         unfinished=sum(part is None for part in written),
+    )
+
+
+def _summary(loaded: Loaded, members: Sequence[tuple[Shard, WrittenShard | None]]) -> SplitSummary:
+    """The content of the shards of one split that are written."""
+    finished = [(shard, content) for shard, content in members if content is not None]
+    contents = [content for _, content in finished]
+    objects: Counter[str] = Counter()
+    for content in contents:
+        objects.update(content.classes)
+    return SplitSummary(
+        images=sum(content.images for content in contents),
+        negatives=sum(content.negatives for content in contents),
+        objects=objects.total(),
+        classes={label: objects[label] for label in loaded.classes},
+        files=tuple(shard.path.name for shard, _ in finished),
+        most_objects=max((content.most_objects for content in contents), default=0),
+        masks=sum(content.masks for content in contents),
     )

@@ -20,7 +20,7 @@ from tfod_kit.errors import DataError
 from tfod_kit.formats.common import repair
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.io import files
-from tfod_kit.records import embedded, example, images, shards
+from tfod_kit.records import example, image_files, images, shards
 
 NOTE_SUFFIX = ".done.json"
 
@@ -60,7 +60,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenShard:
     """What a shard holds.
 
     Attributes:
@@ -92,12 +92,12 @@ def notes(folder: Path) -> int:
     return sum(path.name.endswith(NOTE_SUFFIX) for path in folder.iterdir())
 
 
-def finished(shard: Shard) -> Written | None:
+def finished(shard: Shard) -> WrittenShard | None:
     """What the shard holds, if an earlier run wrote it from the very same things; else None."""
     if not shard.path.is_file():
         return None
     try:
-        written = msgspec.json.decode(shard.note.read_bytes(), type=Written)
+        written = msgspec.json.decode(shard.note.read_bytes(), type=WrittenShard)
     except (OSError, msgspec.DecodeError):
         return None
     whole = written.bytes == shard.path.stat().st_size
@@ -105,7 +105,7 @@ def finished(shard: Shard) -> Written | None:
     return written if same else None
 
 
-def write(shard: Shard, advance: Callable[[], None]) -> Written:
+def write(shard: Shard, advance: Callable[[], None]) -> WrittenShard:
     """Writes the record file and its note.
 
     Args:
@@ -130,7 +130,7 @@ def write(shard: Shard, advance: Callable[[], None]) -> Written:
             found="; ".join(f"{count} {code}" for code, count in tally.findings.counts.items()),
             fix="Mend the images, or change --split or --shards.",
         )
-    written = Written(
+    written = WrittenShard(
         images=tally.images,
         negatives=tally.negatives,
         most_objects=tally.most_objects,
@@ -191,14 +191,17 @@ def _digest(shard: Shard) -> str:
     """SHA-256 of what the records say beside the pixels; the same on every machine and path."""
     said = (
         __version__,
-        shard.annotations,
+        [
+            (files.readable(a.image.name), a.width, a.height, a.source_id, a.objects)
+            for a in shard.annotations
+        ],
         dict(shard.label_map.ids),
         shard.on_error,
         shard.max_side,
         shard.keypoints,
         shard.masks,
     )
-    return hashlib.sha256(msgspec.msgpack.encode(said, enc_hook=_name)).hexdigest()
+    return hashlib.sha256(msgspec.msgpack.encode(said, enc_hook=_compact)).hexdigest()
 
 
 def _made_from(shard: Shard, said: str) -> str:
@@ -206,17 +209,14 @@ def _made_from(shard: Shard, said: str) -> str:
     digest = hashlib.sha256(said.encode())
     for annotation in shard.annotations:
         try:
-            holder = embedded.holder(annotation.path)
-            status = (holder or annotation.path).stat()
+            status = image_files.containing_file(annotation.image).stat()
             digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
         except OSError as error:
             digest.update(f"{error.errno}\n".encode())
     return digest.hexdigest()
 
 
-def _name(value: object) -> object:
-    if isinstance(value, Path):
-        return files.readable(value.name)
+def _compact(value: object) -> object:
     if isinstance(value, Polygons):
         return value.compact
     if isinstance(value, Deferred):

@@ -7,8 +7,8 @@ Class ids do not occur here: records carry class names, and ids live in `labels.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Protocol, TypeAlias, overload
 
 import msgspec
 
@@ -128,11 +128,20 @@ class ObjectAnnotation:
     weight: float = 1.0
 
 
-class Deferred(Sequence[ObjectAnnotation], ABC):
-    """Objects of an image that are made when they are asked for, each time anew.
+class FindingSink(Protocol):
+    """Takes the problems that a reader finds, such as formats.common.findings.Findings."""
 
-    Objects take ten times the room and the time of what they are made from, and to plan a
-    conversion only their classes count. They stand for a tuple, and have no keypoints.
+    def add(
+        self, code: str, where: object, found: object = None, *, fix: str = "", count: int = 1
+    ) -> None:
+        """Counts a finding."""
+
+
+class Deferred(Sequence[ObjectAnnotation], ABC):
+    """The objects of an image in a compact form, decoded each time they are accessed.
+
+    Decoded objects take ten times the memory and time of that form, and planning a conversion needs
+    only their classes. Deferred objects behave as a tuple of objects, none of which has keypoints.
     """
 
     __slots__ = ()
@@ -140,66 +149,109 @@ class Deferred(Sequence[ObjectAnnotation], ABC):
     @property
     @abstractmethod
     def labels(self) -> Iterable[str]:
-        """The class of each, none of them made."""
+        """The class of each object, without decoding any."""
 
     @property
     @abstractmethod
     def content(self) -> bytes:
-        """All that they are made from, to tell whether it changed."""
+        """Everything the objects are decoded from; changes when any of them does."""
 
     @abstractmethod
-    def made(self, findings: Any = None) -> tuple[ObjectAnnotation, ...]:
-        """The objects; `findings` (formats.findings) takes what is found wrong with them."""
+    def materialise(self, findings: FindingSink | None = None) -> tuple[ObjectAnnotation, ...]:
+        """Decodes the objects.
+
+        Args:
+          findings: takes the problems found in them; None discards those.
+        """
 
     def __iter__(self) -> Iterator[ObjectAnnotation]:
-        return iter(self.made())
+        return iter(self.materialise())
 
-    def __getitem__(self, place: Any) -> Any:
-        return self.made()[place]
+    @overload
+    def __getitem__(self, index: int) -> ObjectAnnotation: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[ObjectAnnotation, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> ObjectAnnotation | tuple[ObjectAnnotation, ...]:
+        return self.materialise()[index]
 
     def __eq__(self, other: object) -> bool:
-        return self.made() == (other.made() if isinstance(other, Deferred) else other)
+        return self.materialise() == (other.materialise() if isinstance(other, Deferred) else other)
 
     def __hash__(self) -> int:
-        return hash(self.made())
+        return hash(self.materialise())
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedImage:
+    """An image stored inside another file: in a TFRecord, or as base64 in a LabelMe file.
+
+    `str()` gives the form that messages and reports show: "cat.jpg in train.tfrecord at byte 1024".
+
+    Attributes:
+      file: the file that contains the image.
+      name: the image's own file name, without folders.
+      offset: the byte offset of its record in a TFRecord file; None in a LabelMe file, which
+        contains one image.
+    """
+
+    file: Path
+    name: str
+    offset: int | None = None
+
+    @property
+    def stem(self) -> str:
+        """The name without its extension, as for a Path."""
+        return PurePath(self.name).stem
+
+    @property
+    def suffix(self) -> str:
+        """The extension of the name with its dot, as for a Path."""
+        return PurePath(self.name).suffix
+
+    def __str__(self) -> str:
+        position = "" if self.offset is None else f" at byte {self.offset}"
+        return f"{self.name} in {self.file}{position}"
+
+
+# Where an image is; `records.image_files.read` reads either. Both have `name`, `stem`, `suffix`.
+ImageRef: TypeAlias = Path | EmbeddedImage
 
 
 @dataclass(frozen=True, slots=True)
 class ImageAnnotation:
-    """One image and what is in it.
+    """One image and the objects in it.
 
     Attributes:
-      path: the image's file.
+      image: its file, or where it is inside another file.
       width, height: px, as stored in the file.
       source_id: unique in the data set; evaluation joins ground truth and detections by it.
-      objects: an empty tuple means looked at and empty: a negative, which is kept. In `convert`
-        they may be Deferred.
+      objects: empty for an image that was annotated and contains no object: a negative, which is
+        kept. A tuple, except while `convert` plans, when it may be Deferred.
     """
 
-    path: Path
+    image: ImageRef
     width: int
     height: int
     source_id: str
-    objects: tuple[ObjectAnnotation, ...] = ()
+    objects: Sequence[ObjectAnnotation] = ()
 
     @property
     def labels(self) -> Iterable[str]:
         """The class of each object."""
-        objects: Sequence[ObjectAnnotation] = self.objects
-        if isinstance(objects, Deferred):
-            return objects.labels
-        return [item.label for item in objects]
+        if isinstance(self.objects, Deferred):
+            return self.objects.labels
+        return [item.label for item in self.objects]
 
-    def made(self, findings: Any = None) -> "ImageAnnotation":
-        """The image with its objects as a tuple; `findings` as Deferred.made takes them."""
-        objects: Sequence[ObjectAnnotation] = self.objects
-        if not isinstance(objects, Deferred):
+    def materialise(self, findings: FindingSink | None = None) -> "ImageAnnotation":
+        """The annotation with its objects as a tuple; `findings` as in Deferred.materialise."""
+        if not isinstance(self.objects, Deferred):
             return self
-        return ImageAnnotation(
-            self.path, self.width, self.height, self.source_id, objects.made(findings)
-        )
+        objects = self.objects.materialise(findings)
+        return ImageAnnotation(self.image, self.width, self.height, self.source_id, objects)
 
     @property
-    def pointed(self) -> tuple[ObjectAnnotation, ...]:
-        """The objects, if some may have keypoints."""
+    def with_keypoints(self) -> Sequence[ObjectAnnotation]:
+        """The objects if any may have keypoints, else (): Deferred objects have none."""
         return () if isinstance(self.objects, Deferred) else self.objects

@@ -14,9 +14,9 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from tfod_kit.records import embedded
+from tfod_kit.core.annotations import EmbeddedImage, ImageRef
+from tfod_kit.records import image_files
 
 _BITS_APART = 3
 _WORDS = 4
@@ -34,31 +34,31 @@ class Look:
     grey: bytes
 
 
-def same_bytes(paths: Iterable[Path]) -> list[list[Path]]:
+def same_bytes(paths: Iterable[ImageRef]) -> list[list[ImageRef]]:
     """The groups of pictures with the very same content, in the order of their first members.
 
     Of plain files only those of one size are opened, and only those that end alike too are read
     whole. A picture that is absent or cannot be read is like no other: that it cannot be used is
     for others to say.
     """
-    groups: list[list[Path]] = [list(dict.fromkeys(paths))]
+    groups: list[list[ImageRef]] = [list(dict.fromkeys(paths))]
     for mark in (_size, _end, _digest):
         groups = [part for group in groups for part in _parted(group, mark)]
     return groups
 
 
-def _parted(group: Sequence[Path], mark: Callable[[Path], object]) -> list[list[Path]]:
+def _parted(group: Sequence[ImageRef], mark: Callable[[ImageRef], object]) -> list[list[ImageRef]]:
     """The members by their mark, where several have one; those of the mark None are left out."""
-    parts: dict[object, list[Path]] = defaultdict(list)
+    parts: dict[object, list[ImageRef]] = defaultdict(list)
     for path in group:
         parts[mark(path)].append(path)
     parts.pop(None, None)
     return [part for part in parts.values() if len(part) > 1]
 
 
-def _size(path: Path) -> int | None:
+def _size(path: ImageRef) -> int | None:
     """A file's size; -1 for any picture within another file, None for what is not there."""
-    if embedded.holder(path) is not None:
+    if isinstance(path, EmbeddedImage):
         return -1
     try:
         return os.stat(path).st_size  # noqa: PTH116 Path.stat takes longer
@@ -66,8 +66,8 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _end(path: Path) -> bytes | None:
-    if embedded.holder(path) is not None:
+def _end(path: ImageRef) -> bytes | None:
+    if isinstance(path, EmbeddedImage):
         return b""
     try:
         with path.open("rb") as stream:
@@ -77,19 +77,19 @@ def _end(path: Path) -> bytes | None:
         return None
 
 
-def _digest(path: Path) -> bytes | None:
+def _digest(path: ImageRef) -> bytes | None:
     try:
-        return hashlib.sha256(embedded.read(path)).digest()
+        return hashlib.sha256(image_files.read(path)).digest()
     except OSError:
         return None
 
 
-def look(path: Path) -> Look | None:
+def look(path: ImageRef) -> Look | None:
     """How a picture looks; None for one that cannot be read or shows nothing but one grey."""
     from PIL import Image, ImageStat
 
     try:
-        image = Image.open(io.BytesIO(embedded.read(path)))
+        image = Image.open(io.BytesIO(image_files.read(path)))
         image.draft("L", (64, 64))  # a JPEG is decoded at an eighth of its size, if it is large
         grey = image.convert("L")
         small = grey.resize((9, 8), Image.Resampling.BOX)
@@ -108,8 +108,8 @@ def look(path: Path) -> Look | None:
 
 
 def alike(
-    paths: Sequence[Path], advance: Callable[[], None] = lambda: None
-) -> Iterator[tuple[Path, Path]]:
+    paths: Sequence[ImageRef], advance: Callable[[], None] = lambda: None
+) -> Iterator[tuple[ImageRef, ImageRef]]:
     """The pairs of pictures that look the same, those of the same bytes too.
 
     Args:
@@ -118,7 +118,7 @@ def alike(
     """
     import numpy as np
 
-    looks: list[tuple[Path, Look]] = []
+    looks: list[tuple[ImageRef, Look]] = []
     words: dict[tuple[int, int], list[int]] = defaultdict(list)
     for path in paths:
         seen = look(path)
@@ -145,11 +145,13 @@ def alike(
             yield looks[first][0], looks[second][0]
 
 
-def families(paths: Sequence[Path], advance: Callable[[], None] = lambda: None) -> dict[Path, Path]:
+def families(
+    paths: Sequence[ImageRef], advance: Callable[[], None] = lambda: None
+) -> dict[ImageRef, ImageRef]:
     """Each picture -> the first of those that are the same by bytes or by look, at any remove."""
     parent = {path: path for path in paths}
 
-    def first(path: Path) -> Path:
+    def first(path: ImageRef) -> ImageRef:
         while parent[path] != path:
             parent[path] = parent[parent[path]]
             path = parent[path]

@@ -10,7 +10,7 @@ from tfod_kit.detectors.objects import OUTPUTS
 from tfod_kit.engine import runtime
 from tfod_kit.errors import CheckpointError, UsageError, first_line
 from tfod_kit.io.capture_output import capture_output
-from tfod_kit.records import example
+from tfod_kit.records import feature_keys
 
 EXPECTED = "a folder with a SavedModel"
 
@@ -134,7 +134,7 @@ def _as_records(images: Any) -> Any:
     for image in images:
         record = tf.train.Example()
         encoded = tf.io.encode_png(image, compression=0).numpy()
-        for key, value in ((example.ENCODED, encoded), (example.FORMAT, b"png")):
+        for key, value in ((feature_keys.ENCODED, encoded), (feature_keys.FORMAT, b"png")):
             record.features.feature[key].bytes_list.value.append(value)
         records.append(record.SerializeToString())
     return tf.constant(records)

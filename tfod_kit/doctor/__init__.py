@@ -46,7 +46,7 @@ _OPENCV = (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One row of the report.
 
     Attributes:
@@ -62,7 +62,7 @@ class Finding:
     fix: str = ""
 
 
-def examine(fast: bool = False) -> Iterator[Finding]:
+def examine(fast: bool = False) -> Iterator[Diagnosis]:
     """All findings, the quick ones first; `fast` leaves out what needs TensorFlow."""
     yield from machine()
     yield from packages()
@@ -72,11 +72,11 @@ def examine(fast: bool = False) -> Iterator[Finding]:
         yield from tensorflow()
 
 
-def machine() -> Iterator[Finding]:
+def machine() -> Iterator[Diagnosis]:
     """Python, the system, CPU cores, memory and free disk."""
     yield _python()
-    yield Finding("System", f"{platform.system()} {platform.release()} {platform.machine()}")
-    yield Finding("CPU cores", str(hardware.cores()))
+    yield Diagnosis("System", f"{platform.system()} {platform.release()} {platform.machine()}")
+    yield Diagnosis("CPU cores", str(hardware.cores()))
     present = hardware.memory()
     if present is not None:
         yield _at_least(
@@ -86,14 +86,14 @@ def machine() -> Iterator[Finding]:
     yield _at_least("Free disk here", free, _LEAST_DISK, "Free some, or work on another disk.")
 
 
-def packages() -> Iterator[Finding]:
+def packages() -> Iterator[Diagnosis]:
     """Each package that tfod_kit needs, against the range that it asks for."""
     try:
         from packaging.requirements import Requirement
 
         asked = importlib.metadata.requires(_PACKAGE) or []
     except (ImportError, importlib.metadata.PackageNotFoundError) as error:
-        yield Finding(
+        yield Diagnosis(
             "Packages",
             f"cannot be listed: {error}",
             WARNING,
@@ -110,10 +110,10 @@ def packages() -> Iterator[Finding]:
     yield from _pycocotools()
 
 
-def settings() -> Iterator[Finding]:
+def settings() -> Iterator[Diagnosis]:
     """Environment variables that change how TensorFlow behaves or how fast it starts."""
     if sys.dont_write_bytecode:
-        yield Finding(
+        yield Diagnosis(
             "Bytecode cache",
             "off (PYTHONDONTWRITEBYTECODE)",
             WARNING,
@@ -121,12 +121,12 @@ def settings() -> Iterator[Finding]:
             "as long.",
         )
     else:
-        yield Finding("Bytecode cache", "on")
+        yield Diagnosis("Bytecode cache", "on")
     keras = os.environ.get(environment.LEGACY_KERAS)
     if keras in (None, "1", "true", "True"):
-        yield Finding("Keras setting", f"{environment.LEGACY_KERAS}={keras or 1}")
+        yield Diagnosis("Keras setting", f"{environment.LEGACY_KERAS}={keras or 1}")
     else:
-        yield Finding(
+        yield Diagnosis(
             "Keras setting",
             f"{environment.LEGACY_KERAS}={keras}; tfod itself sets it to 1",
             WARNING,
@@ -135,26 +135,26 @@ def settings() -> Iterator[Finding]:
         )
 
 
-def nvidia() -> Iterator[Finding]:
+def nvidia() -> Iterator[Diagnosis]:
     """The GPU that the system shows, and whether TensorFlow's CUDA libraries are there."""
     if not environment.has_nvidia_gpu():
         return
     yield _driver()
     missing = _missing_cuda()
     if missing:
-        yield Finding(
+        yield Diagnosis(
             "CUDA libraries",
             f"not found: {', '.join(missing)}",
             WARNING,
             "`pip install 'tensorflow[and-cuda]~=2.20.0'` brings those that fit.",
         )
     else:
-        yield Finding("CUDA libraries", "found")
+        yield Diagnosis("CUDA libraries", "found")
     taken = [
         f"{used / total:.0%}" for total, used in hardware.gpu_memories() if used > _TAKEN * total
     ]
     if taken:
-        yield Finding(
+        yield Diagnosis(
             "GPU memory",
             f"{', '.join(taken)} taken already",
             WARNING,
@@ -162,20 +162,20 @@ def nvidia() -> Iterator[Finding]:
             "training, and cuDNN may not start.",
         )
     growth = os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH")
-    yield Finding(
+    yield Diagnosis(
         "GPU memory growth",
         f"TF_FORCE_GPU_ALLOW_GROWTH={growth}" if growth else "on, as tfod sets it",
         fix="" if growth else "Set TF_FORCE_GPU_ALLOW_GROWTH=true for `tfod run` too.",
     )
 
 
-def tensorflow() -> Iterator[Finding]:
+def tensorflow() -> Iterator[Diagnosis]:
     """TensorFlow, Keras, devices and patches, from a process that tries them all."""
     command = [sys.executable, "-m", "tfod_kit.compat.probe"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PROBE_LIMIT_S)
     except subprocess.TimeoutExpired:
-        yield Finding(
+        yield Diagnosis(
             "TensorFlow",
             f"did not start within {_PROBE_LIMIT_S} s",
             ERROR,
@@ -188,7 +188,7 @@ def tensorflow() -> Iterator[Finding]:
     yield from _probed(json.loads(done.stdout.splitlines()[-1]))
 
 
-def verdict(findings: list[Finding]) -> str:
+def verdict(findings: list[Diagnosis]) -> str:
     """One line that sums the findings up."""
     errors = sum(finding.level == ERROR for finding in findings)
     warnings = sum(finding.level == WARNING for finding in findings)
@@ -199,40 +199,42 @@ def verdict(findings: list[Finding]) -> str:
     return "Ready."
 
 
-def _python() -> Finding:
+def _python() -> Diagnosis:
     version = platform.python_version()
     try:
         from packaging.specifiers import SpecifierSet
 
         asked = importlib.metadata.metadata(_PACKAGE)["Requires-Python"]
     except (ImportError, importlib.metadata.PackageNotFoundError):
-        return Finding("Python", version)
+        return Diagnosis("Python", version)
     if asked is None or version in SpecifierSet(asked):
-        return Finding("Python", version)
-    return Finding("Python", f"{version}, not {asked}", ERROR, "Use Python 3.12 or 3.11.")
+        return Diagnosis("Python", version)
+    return Diagnosis("Python", f"{version}, not {asked}", ERROR, "Use Python 3.12 or 3.11.")
 
 
-def _package(requirement: "Requirement") -> Finding:
+def _package(requirement: "Requirement") -> Diagnosis:
     fix = f"`pip install '{requirement.name}{requirement.specifier}'`."
     try:
         version = importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:
-        return Finding(requirement.name, "not installed", ERROR, fix)
+        return Diagnosis(requirement.name, "not installed", ERROR, fix)
     if requirement.specifier.contains(version, prereleases=True):
-        return Finding(requirement.name, version)
-    return Finding(requirement.name, f"{version}, not {requirement.specifier}", ERROR, fix)
+        return Diagnosis(requirement.name, version)
+    return Diagnosis(requirement.name, f"{version}, not {requirement.specifier}", ERROR, fix)
 
 
-def _messages() -> Finding:
+def _messages() -> Diagnosis:
     """Whether upstream's generated protobuf code, which is older than protobuf 4, can be used."""
     try:
         protos.load("pipeline")
     except Exception as error:  # whatever it is, no config can be read
-        return Finding("Config messages", f"{type(error).__name__}: {error}", ERROR, _UPSTREAM_FIX)
-    return Finding("Config messages", "load, though generated for protobuf 3")
+        return Diagnosis(
+            "Config messages", f"{type(error).__name__}: {error}", ERROR, _UPSTREAM_FIX
+        )
+    return Diagnosis("Config messages", "load, though generated for protobuf 3")
 
 
-def _agreement() -> Finding:
+def _agreement() -> Diagnosis:
     """Whether the packages below those that tfod_kit asks for get the versions they ask for."""
     known: set[str] = set()
     waiting, conflicts = [_PACKAGE], []
@@ -250,9 +252,9 @@ def _agreement() -> Finding:
                 known.add(name)
                 waiting.append(name)
     if not conflicts:
-        return Finding("Versions agree", f"{len(known)} packages")
+        return Diagnosis("Versions agree", f"{len(known)} packages")
     more = f"; and {len(conflicts) - _SHOWN} more" if len(conflicts) > _SHOWN else ""
-    return Finding(
+    return Diagnosis(
         "Versions agree",
         "; ".join(conflicts[:_SHOWN]) + more,
         WARNING,
@@ -279,26 +281,26 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _opencv() -> Iterator[Finding]:
+def _opencv() -> Iterator[Diagnosis]:
     # All of them install the same folder `cv2`: the last one wins, file by file.
     found = {name: _version(name) for name in _OPENCV if _version(name)}
     if len(set(found.values())) > 1:
-        yield Finding(
+        yield Diagnosis(
             "OpenCV",
             ", ".join(f"{name} {version}" for name, version in found.items()),
             ERROR,
             f"`pip uninstall -y {' '.join(found)}`, then install one of them.",
         )
     elif found:
-        yield Finding("OpenCV", f"{next(iter(found.values()))} ({', '.join(found)})")
+        yield Diagnosis("OpenCV", f"{next(iter(found.values()))} ({', '.join(found)})")
 
 
-def _pycocotools() -> Iterator[Finding]:
+def _pycocotools() -> Iterator[Diagnosis]:
     try:
         import pycocotools.mask  # noqa: F401
     except (ImportError, ValueError) as error:
         # ValueError: numpy.ndarray size changed, may indicate binary incompatibility
-        yield Finding(
+        yield Diagnosis(
             "pycocotools loads",
             str(error),
             ERROR,
@@ -307,16 +309,16 @@ def _pycocotools() -> Iterator[Finding]:
         )
 
 
-def _driver() -> Finding:
+def _driver() -> Diagnosis:
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
-        return Finding("NVIDIA GPU", "present; nvidia-smi does not run", WARNING, _DRIVER_FIX)
+        return Diagnosis("NVIDIA GPU", "present; nvidia-smi does not run", WARNING, _DRIVER_FIX)
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip().splitlines() or ["no message"]
-        return Finding("NVIDIA GPU", f"nvidia-smi: {said[0]}", WARNING, _DRIVER_FIX)
-    return Finding("NVIDIA GPU", "; ".join(done.stdout.strip().splitlines()))
+        return Diagnosis("NVIDIA GPU", f"nvidia-smi: {said[0]}", WARNING, _DRIVER_FIX)
+    return Diagnosis("NVIDIA GPU", "; ".join(done.stdout.strip().splitlines()))
 
 
 _DRIVER_FIX = "Install NVIDIA's driver (525 or newer), or start the container with its GPUs."
@@ -349,7 +351,7 @@ def _installed(requirement: "Requirement") -> bool:
     return ctypes.util.find_library(library.replace("cudaruntime", "cudart")) is not None
 
 
-def _crashed(done: "subprocess.CompletedProcess[str]") -> Finding:
+def _crashed(done: "subprocess.CompletedProcess[str]") -> Diagnosis:
     lines = done.stderr.strip().splitlines() or ["no message"]
     fix = "`make install` installs the versions that fit; `pip check` shows what does not."
     if done.returncode < 0:
@@ -357,18 +359,18 @@ def _crashed(done: "subprocess.CompletedProcess[str]") -> Finding:
             "A crash in native code: this CPU may lack AVX, which TensorFlow is built for, or "
             "the machine is out of memory. " + fix
         )
-        return Finding("TensorFlow", f"ended by signal {-done.returncode}", ERROR, fix)
-    return Finding("TensorFlow", lines[-1], ERROR, fix)
+        return Diagnosis("TensorFlow", f"ended by signal {-done.returncode}", ERROR, fix)
+    return Diagnosis("TensorFlow", lines[-1], ERROR, fix)
 
 
-def _probed(found: dict[str, Any]) -> Iterator[Finding]:
-    yield Finding("TensorFlow imports", f"in {found['import_s']} s")
+def _probed(found: dict[str, Any]) -> Iterator[Diagnosis]:
+    yield Diagnosis("TensorFlow imports", f"in {found['import_s']} s")
     if found["keras"] == "tf_keras":
-        yield Finding("Keras in use", "2 (tf-keras)")
+        yield Diagnosis("Keras in use", "2 (tf-keras)")
     else:
-        yield Finding("Keras in use", found["keras"], ERROR, "`pip install 'tf-keras~=2.20.1'`.")
+        yield Diagnosis("Keras in use", found["keras"], ERROR, "`pip install 'tf-keras~=2.20.1'`.")
     if environment.has_nvidia_gpu() and not found["gpus"]:
-        yield Finding(
+        yield Diagnosis(
             "Devices",
             ", ".join(found["devices"]) + "; the GPU is not used",
             ERROR,
@@ -376,27 +378,27 @@ def _probed(found: dict[str, Any]) -> Iterator[Finding]:
             "`pip install 'tensorflow[and-cuda]~=2.20.0'`.",
         )
     else:
-        yield Finding("Devices", ", ".join(found["devices"]))
+        yield Diagnosis("Devices", ", ".join(found["devices"]))
     for name, status, detail in found["patches"]:
         failed = status in (patching.FAILED, patching.WAITING)
-        yield Finding(
+        yield Diagnosis(
             f"Patch {name}",
             detail or status,
             ERROR if failed else OK,
             _UPSTREAM_FIX if failed else "",
         )
     for error in found["errors"]:
-        yield Finding("Object Detection API", error, ERROR, _UPSTREAM_FIX)
+        yield Diagnosis("Object Detection API", error, ERROR, _UPSTREAM_FIX)
     if not found["errors"]:
-        yield Finding("Object Detection API", "imports")
+        yield Diagnosis("Object Detection API", "imports")
 
 
 _UPSTREAM_FIX = "`pip install --force-reinstall tf-models-research-object-detection==2.8.0.post1`."
 
 
-def _at_least(name: str, amount: int, least: int, fix: str) -> Finding:
+def _at_least(name: str, amount: int, least: int, fix: str) -> Diagnosis:
     value = f"{amount / _GIB:.1f} GiB"
-    return Finding(name, value) if amount >= least else Finding(name, value, WARNING, fix)
+    return Diagnosis(name, value) if amount >= least else Diagnosis(name, value, WARNING, fix)
 
 
 def _version(name: str) -> str | None:

@@ -52,9 +52,9 @@ td:first-child { white-space: normal; }
   padding: .75rem; }
 .chart { overflow-x: auto; }
 .chart svg { display: block; width: 100%; min-width: 430px; height: auto; color: var(--ink); }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr));
+.images { display: grid; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr));
   gap: .75rem; }
-.pictures.wide { grid-template-columns: repeat(auto-fill, minmax(min(380px, 100%), 1fr)); }
+.images.wide { grid-template-columns: repeat(auto-fill, minmax(min(380px, 100%), 1fr)); }
 figure { margin: 0; }
 figure img { display: block; width: 100%; height: auto; border-radius: 6px;
   border: 1px solid var(--line); background: var(--card); }
@@ -118,12 +118,12 @@ class Page:
         inner = "".join(f'<div class="chart">{svg}</div>' for svg in svgs)
         self._parts.append(f'<div class="charts">{inner}</div>')
 
-    def pictures(self, pictures: Sequence[tuple[bytes, str]], *, wide: bool = False) -> None:
+    def images(self, images: Sequence[tuple[bytes, str]], *, wide: bool = False) -> None:
         """JPEGs or PNGs in a grid, each with its caption; `wide` ones have more room."""
-        inner = "".join(_figure(data, caption) for data, caption in pictures)
-        self._parts.append(f'<div class="pictures{" wide" if wide else ""}">{inner}</div>')
+        inner = "".join(_figure(data, caption) for data, caption in images)
+        self._parts.append(f'<div class="images{" wide" if wide else ""}">{inner}</div>')
 
-    def picture(self, data: bytes, caption: str = "") -> None:
+    def image(self, data: bytes, caption: str = "") -> None:
         """One JPEG or PNG over the whole width."""
         self._parts.append(_figure(data, caption))
 

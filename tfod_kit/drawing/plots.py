@@ -10,7 +10,8 @@ import math
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +28,26 @@ _WIDE = 1e5  # highest to lowest of a logarithmic axis, beyond which only powers
 _FEW_POINTS = 1000  # up to here each is drawn; above, the density
 _LEGEND_WITHIN = 5  # names that stand among the curves; more stand beside them
 _CELLS_WRITTEN = 900  # of a matrix; in more, the numbers would not be legible
+
+
+@dataclass(frozen=True, slots=True)
+class CurveStyle:
+    """How `lines` draws its curves.
+
+    Attributes:
+      logarithmic: the logarithmic axes: "", "x", "y" or "xy".
+      unit_range: the axes that run from 0 to 1, whatever the values: "", "x", "y" or "xy".
+      smoothing: the weight in [0, 1) of an exponential moving average, corrected for its start at
+        0 as in TensorBoard; the points themselves are drawn faintly behind it. 0 turns it off.
+      diagonal: whether to draw where x and y are equal.
+      marks: name -> (x, y) of points to highlight.
+    """
+
+    logarithmic: str = ""
+    unit_range: str = ""
+    smoothing: float = 0.0
+    diagonal: bool = False
+    marks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def bars(
@@ -149,49 +170,36 @@ def lines(
     title: str = "",
     xlabel: str = "",
     ylabel: str = "",
-    logarithmic: bool = False,
-    smoothing: float = 0.0,
-    shares: str = "",
-    diagonal: bool = False,
-    logarithmic_across: bool = False,
-    marks: Mapping[str, tuple[float, float]] | None = None,
+    style: CurveStyle = CurveStyle(),
 ) -> "Figure":
     """Curves, a colour each.
 
     Args:
       series: name -> (x, y).
       title, xlabel, ylabel: what it shows.
-      logarithmic: the y axis.
-      smoothing: in [0, 1): how much of the mean so far each point keeps; the points themselves
-        then stand faintly behind. As TensorBoard has it, free of the bias to 0 at the start.
-      shares: axes that run from 0 to 1, whatever the values: "", "x", "y" or "xy".
-      diagonal: draws where x and y are equal.
-      logarithmic_across: the x axis.
-      marks: name -> (x, y) of points to be seen.
+      style: axes, smoothing and marks.
     """
     figure, axes = _figure(title)
-    if diagonal:
+    if style.diagonal:
         axes.plot([0, 1], [0, 1], "--", color=_GRID, lw=0.8)
-    for place, (name, (across, up)) in enumerate(series.items()):
-        colour = _colour(place)
-        # Beyond the colours, dashes tell curves apart.
-        style = ("-", "--", ":")[place // len(COLOURS) % 3]
-        mark = "o" if len(across) < 3 else None  # a line of one point would not show
-        if smoothing and len(up) > 2:
-            axes.plot(across, up, color=colour, lw=0.8, alpha=0.3)
-            up = _smoothed(up, smoothing, logarithmic)
-        axes.plot(across, up, style, color=colour, lw=1.6, marker=mark, ms=4, label=_short(name))
-    if logarithmic:
-        _logarithmic(axes, "y")
-    if logarithmic_across:
-        _logarithmic(axes, "x")
-    for place, (name, (at, height)) in enumerate((marks or {}).items(), start=len(series)):
-        axes.plot(at, height, "o", color=_colour(place), ms=7, label=name)
-    if all(isinstance(value, int) for across, _ in series.values() for value in across):
+    for index, (name, (x, y)) in enumerate(series.items()):
+        colour = _colour(index)
+        # Once the colours are used up, dashes distinguish the curves.
+        line = ("-", "--", ":")[index // len(COLOURS) % 3]
+        mark = "o" if len(x) < 3 else None  # a line of one point would not show
+        if style.smoothing and len(y) > 2:
+            axes.plot(x, y, color=colour, lw=0.8, alpha=0.3)
+            y = _smoothed(y, style.smoothing, "y" in style.logarithmic)
+        axes.plot(x, y, line, color=colour, lw=1.6, marker=mark, ms=4, label=_short(name))
+    for axis in style.logarithmic:
+        _logarithmic(axes, axis)
+    for index, (name, (mark_x, mark_y)) in enumerate(style.marks.items(), start=len(series)):
+        axes.plot(mark_x, mark_y, "o", color=_colour(index), ms=7, label=name)
+    if all(isinstance(value, int) for x, _ in series.values() for value in x):
         axes.locator_params(axis="x", integer=True)  # there is no step 22.5
-    for axis in shares:
+    for axis in style.unit_range:
         axes.set(**{f"{axis}lim": (-0.01, 1.02)})
-    named = len(series) + len(marks or {})
+    named = len(series) + len(style.marks)
     _finish(axes, xlabel=xlabel, ylabel=ylabel, legend=1 < named <= _LEGEND_WITHIN, grid="both")
     if named > _LEGEND_WITHIN:
         figure.legend(loc="outside right upper", frameon=False, fontsize=_TEXT, labelcolor=_INK)
@@ -309,7 +317,7 @@ def _finish(
         axes.legend(frameon=False, fontsize=_TEXT, labelcolor=_INK, **place)
 
 
-def _logarithmic(axes: "Axes", which: Literal["x", "y"]) -> None:
+def _logarithmic(axes: "Axes", which: str) -> None:
     """A logarithmic axis with plain numbers at 1, 2, 5, 10, ... as far as there is room."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

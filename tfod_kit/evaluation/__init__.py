@@ -16,7 +16,7 @@ from tfod_kit.evaluation import coco, confusion, curves, error_types, matching
 from tfod_kit.evaluation.coco import METRICS
 from tfod_kit.evaluation.examples import Example, ahead, read_examples
 from tfod_kit.evaluation.tables import Collector, Tables
-from tfod_kit.runs.results import NOT_MEASURED, ClassMetrics, Operating, Results
+from tfod_kit.runs.results import NOT_MEASURED, ClassMetrics, OperatingPoint, Results
 
 if TYPE_CHECKING:
     from tfod_kit.detectors import Detector
@@ -129,7 +129,7 @@ def measure(tables: Tables, protocols: Iterable[str] = ()) -> Results:
         )
     score, right, objects = matches.score[counted], matches.right[counted], len(matches.truth_class)
     best = curves.best(score, right, objects)
-    threshold = best.threshold if best != Operating() else 0.5
+    threshold = best.threshold if best != OperatingPoint() else 0.5
     worst, samples = confusion.pictures(matches, tables, threshold)
     return Results(
         metrics=metrics,

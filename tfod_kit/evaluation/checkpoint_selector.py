@@ -67,7 +67,7 @@ class CheckpointSelector:
         point = self.measure(detector)
         training_history.append(self.folder, point)
         metric = best_checkpoint.find_metric(point.metrics, self.metric)
-        value = best_checkpoint.measured(point.metrics, metric)
+        value = best_checkpoint.metric_value(point.metrics, metric)
         is_best = value is not None and self._is_best(metric, value)
         if value is not None and is_best:
             best_checkpoint.keep(self.folder, prefix, metric, value, point.step)
@@ -83,4 +83,4 @@ class CheckpointSelector:
         points = [
             point for point in training_history.read(self.folder).evals if point.split == split
         ]
-        return best_checkpoint.waited(points, metric, self.min_delta)
+        return best_checkpoint.evaluations_without_improvement(points, metric, self.min_delta)

@@ -55,7 +55,7 @@ def evaluate(
     count = 0
     log(f"Watching {run} (until its training is over, or {timeout:g} s pass)")
     appearing = checkpoints.watch(
-        run, timeout=timeout, finished=lambda newest: run_folder.is_over(run, newest)
+        run, timeout=timeout, finished=lambda newest: run_folder.is_finished(run, newest)
     )
     for prefix in appearing:
         try:

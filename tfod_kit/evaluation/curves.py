@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tfod_kit.runs.results import NOT_MEASURED, Bin, Calibration, Curves, Operating
+from tfod_kit.runs.results import NOT_MEASURED, Calibration, CalibrationBin, Curves, OperatingPoint
 
 if TYPE_CHECKING:
     from tfod_kit.evaluation.matching import Bools, Floats, Ints, Matches
@@ -48,20 +48,20 @@ def curves(score: "Floats", right: "Bools", objects: int) -> Curves:
     )
 
 
-def best(score: "Floats", right: "Bools", objects: int) -> Operating:
+def best(score: "Floats", right: "Bools", objects: int) -> OperatingPoint:
     """The operating point with the highest F1 of all thresholds; the highest such threshold."""
     import numpy as np
 
     if not objects or not len(score):
-        return Operating()
+        return OperatingPoint()
     found, above = np.cumsum(right), np.arange(1, len(score) + 1)
     # A threshold takes all detections of one score or none.
     last = np.append(score[1:] != score[:-1], True)
     f1 = np.where(last, 2 * found / (above + objects), NOT_MEASURED)
     place = int(np.argmax(f1))
     if not found[place]:
-        return Operating()
-    return Operating(
+        return OperatingPoint()
+    return OperatingPoint(
         threshold=float(score[place]),
         precision=float(found[place] / above[place]),
         recall=float(found[place] / objects),
@@ -83,10 +83,12 @@ def calibration(matches: "Matches") -> Calibration:
         inside = place == number
         low, high, count = number / _BINS, (number + 1) / _BINS, int(inside.sum())
         if not count:
-            bins.append(Bin(low, high, 0))
+            bins.append(CalibrationBin(low, high, 0))
             continue
         mean, precision = float(score[inside].mean()), float(right[inside].mean())
-        bins.append(Bin(low, high, count, round(mean, _DIGITS), round(precision, _DIGITS)))
+        bins.append(
+            CalibrationBin(low, high, count, round(mean, _DIGITS), round(precision, _DIGITS))
+        )
         error += count / len(score) * abs(precision - mean)
     return Calibration(error if len(score) else NOT_MEASURED, tuple(bins), _MIN_SCORE)
 

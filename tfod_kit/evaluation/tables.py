@@ -71,7 +71,7 @@ class Collector:
             "width": truth.width,
             "height": truth.height,
             "source_id": truth.source_id,
-            "file_name": truth.path.name,
+            "file_name": truth.image.name,
         }
         tables.images.append(image)
         for item in truth.objects:

@@ -1,9 +1,12 @@
-"""FORMATS: the annotation formats. A new one is a file beside this one and a line here.
+"""Reads and writes annotated data sets.
 
-from tfod_kit import formats
+A format is a module or package in this folder with one FORMAT object, and a line in FORMATS.
+Other installed packages add formats through the entry point group "tfod_kit.formats".
 
-annotations = formats.read("photos")
-formats.write("coco", annotations, "photos_coco")
+    from tfod_kit import formats
+
+    annotations = formats.read("photos")
+    formats.write("coco", annotations, "photos_coco")
 """
 
 import os
@@ -27,30 +30,31 @@ from tfod_kit.formats import (
     wider,
     yolo,
 )
-from tfod_kit.formats.base import Context, Format, Source
+from tfod_kit.formats.base import Context, Source
 from tfod_kit.formats.common import merging, writing
 from tfod_kit.formats.common.detection import detect
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.image_index import ImageIndex, root_of
-from tfod_kit.formats.common.writing import Written
+from tfod_kit.formats.common.writing import WrittenDataSet
+from tfod_kit.formats.table import AUTO, FormatTable
 
-FORMATS: dict[str, Format] = {
-    "voc": voc.FORMAT,
-    "coco": coco.FORMAT,
-    "yolo": yolo.FORMAT,
-    "csv": csv.FORMAT,
-    "tfrecord": tfrecord.FORMAT,
-    "open_images": open_images.FORMAT,
-    "kitti": kitti.FORMAT,
-    "labelme": labelme.FORMAT,
-    "cvat": cvat.FORMAT,
-    "label_studio": label_studio.FORMAT,
-    "wider": wider.FORMAT,
-}
+__all__ = ["AUTO", "FORMATS", "find", "read", "write"]
 
-WRITTEN = tuple(name for name, row in FORMATS.items() if row.write)
-
-AUTO = "auto"
+FORMATS = FormatTable(
+    {
+        "voc": voc.FORMAT,
+        "coco": coco.FORMAT,
+        "yolo": yolo.FORMAT,
+        "csv": csv.FORMAT,
+        "tfrecord": tfrecord.FORMAT,
+        "open_images": open_images.FORMAT,
+        "kitti": kitti.FORMAT,
+        "labelme": labelme.FORMAT,
+        "cvat": cvat.FORMAT,
+        "label_studio": label_studio.FORMAT,
+        "wider": wider.FORMAT,
+    }
+)
 
 
 def read(
@@ -64,21 +68,23 @@ def read(
     origin: int = 0,
     workers: int = 1,
 ) -> list[ImageAnnotation]:
-    """The annotated images of a data set, or of one split of it, with source ids that are unique.
+    """The annotated images of a data set, or of one of its splits, with unique source ids.
 
     Args:
       source: the data set's folder, or its one annotation file.
-      format: a key of FORMATS, or AUTO.
-      split: "train", "val" or "test"; all images unless told.
-      images_folder: where the images lie; the data set's folder unless told.
-      label_map: names the classes where annotations hold numbers alone.
-      findings: takes whatever is repaired or skipped, and says what to stop at.
-      origin: the number of the first pixel in formats that may count from 0 or from 1.
-      workers: processes that may read at once, where there is a file for each image.
+      format: a key of FORMATS, or AUTO to detect it.
+      split: "train", "val" or "test"; None for all images.
+      images_folder: the folder to look for images in; None for the data set's folder.
+      label_map: names the classes if annotations hold numbers alone.
+      findings: takes whatever is repaired or skipped, and decides what is an error; None to repair
+        what is safe and raise an error for what is ambiguous.
+      origin: the index of the first pixel, 0 or 1, in formats that leave it open.
+      workers: the maximum number of processes that read in parallel, in formats with a file per
+        image.
 
     Raises:
-      UsageError: there is no such format or source.
-      DataError: there are no annotations, or `findings` stops at something in them.
+      UsageError: the format or the source does not exist.
+      DataError: there are no annotations, or `findings` treats something in them as an error.
     """
     path = Path(source)
     root = root_of(path)
@@ -102,42 +108,44 @@ def write(
     max_side: int | None = None,
     masks: bool = True,
     workers: int = 1,
-) -> Written:
-    """Writes pictures and annotations into a folder, which appears whole or not at all.
+) -> WrittenDataSet:
+    """Writes images and annotations into a folder, which appears whole or not at all.
 
     Args:
-      name: one of WRITTEN.
-      annotations: of one split, "train"; or of several, by split.
-      out: the folder; replaced when it holds nothing but what was written so before.
-      classes: the label map; the classes in alphabetic order unless told.
-      findings: takes what is repaired, left out, or cannot be held by the format.
-      link: links to pictures that need no change, instead of copying them.
-      max_side: px; larger pictures are scaled down to it, with boxes, masks and keypoints.
-      masks: False leaves them out.
-      workers: processes that may write pictures at once.
+      name: one of FORMATS.writable.
+      annotations: by split; or those of one split, "train".
+      out: the folder; replaced if it holds nothing but the files of an earlier call.
+      classes: the label map; None to number the classes in alphabetic order.
+      findings: takes what is repaired, left out, or cannot be held by the format; None as in
+        `read`.
+      link: links to images that need no change, instead of copying them.
+      max_side: px; larger images are scaled down to it, with boxes, masks and keypoints.
+      masks: False leaves masks out.
+      workers: the maximum number of processes that write images in parallel.
 
     Raises:
-      UsageError: there is no such format to write, or `out` holds other things.
-      DataError: something cannot be used or decided, and `findings` stops at it; or two images of a
-        split have one source id.
+      UsageError: the format cannot be written, or `out` holds other files.
+      DataError: something is invalid or ambiguous, and `findings` treats it as an error; or two
+        images of a split have the same source id.
       ConfigError: the label map lacks a class.
     """
-    if name not in WRITTEN:
+    if name not in FORMATS or FORMATS[name].write is None:
+        writable = FORMATS.writable
         raise UsageError(
-            f"There is no format {name!r} to write.", where="--to", fix=did_you_mean(name, WRITTEN)
+            f"There is no format {name!r} to write.", where="--to", fix=did_you_mean(name, writable)
         )
     mapped = annotations if isinstance(annotations, Mapping) else {"train": annotations}
     splits = {split: list(part) for split, part in mapped.items()}
     names = {label for part in splits.values() for a in part for label in a.labels}
-    numbered = labels.from_names(sorted(names)) if classes is None else classes
+    label_map = labels.from_names(sorted(names)) if classes is None else classes
     for label in sorted(names):
-        numbered.id_of(label)
+        label_map.id_of(label)  # raises ConfigError for a class that is missing
     return writing.write(
         name,
         FORMATS[name],
         splits,
         Path(out),
-        classes=numbered,
+        classes=label_map,
         findings=Findings() if findings is None else findings,
         link=link,
         max_side=max_side,
@@ -150,43 +158,53 @@ def find(name: str, context: Context, source: Path) -> tuple[str, tuple[Source, 
     """The format's name and the data set's parts.
 
     Args:
-      name: a key of FORMATS, or AUTO for the one that fits; see `detect`.
+      name: a key of FORMATS, or AUTO to detect the format; see `detect`.
       context: what reading will need.
       source: the data set's folder or file.
 
     Raises:
-      UsageError: there is no such format or source.
-      DataError: the source holds no data set of that format, or may hold several.
+      UsageError: the format or the source does not exist.
+      DataError: the source holds no data set of that format, or possibly several.
     """
-    if name not in FORMATS and name != AUTO:
+    if name != AUTO and name not in FORMATS:
         raise UsageError(
             f"There is no format {name!r}.", where="--format", fix=did_you_mean(name, FORMATS)
         )
     if not source.exists():
         raise UsageError(
-            "The data set is not there.", where=source, fix="Correct the path of the source."
+            "The data set does not exist.", where=source, fix="Correct the path of the source."
         )
     if name == AUTO:
-        found = detect(FORMATS, context, source)
-    else:
-        sources = FORMATS[name].discover(source, context)
-        found = (name, sources) if sources else None
-    if found:
-        return found
+        detected = detect(FORMATS, context, source)
+        if detected is None:
+            raise _no_annotations(source)
+        return detected
+    sources = FORMATS[name].discover(source, context)
+    if not sources:
+        raise DataError(
+            "No annotations were found.",
+            where=source,
+            expected=FORMATS[name].expects,
+            found=_contents(source),
+            fix="Name the folder that holds the annotations, or another --format.",
+        )
+    return name, sources
+
+
+def _no_annotations(source: Path) -> DataError:
     titles = ", ".join(row.title for row in FORMATS.values())
-    raise DataError(
+    return DataError(
         "No annotations were found.",
         where=source,
-        expected=f"annotations as {titles}" if name == AUTO else FORMATS[name].expects,
+        expected=f"annotations as {titles}",
         found=_contents(source),
-        fix="Name the folder that holds the annotations; with --format FORMAT this message says "
-        f"what is looked for ({', '.join(FORMATS)})."
-        if name == AUTO
-        else "Name the folder that holds the annotations, or another --format.",
+        fix="Name the folder that holds the annotations; with --format FORMAT this message states "
+        f"what that format looks for ({', '.join(FORMATS)}).",
     )
 
 
 def _contents(source: Path) -> str:
+    """What a path holds, for a message: the file's name, or the first names of a folder."""
     if source.is_file():
         return f"the file {source.name}"
     names = sorted(path.name for path in source.iterdir())

@@ -1,14 +1,15 @@
-"""What a format is: a name, a way to find its parts in a folder, and a way to read one."""
+"""What an annotation format is: a way to find a data set's parts, to read one, and to write one."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.core.annotations import EmbeddedImage, ImageAnnotation, ImageRef, ObjectAnnotation
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.image_index import ImageIndex
 from tfod_kit.io.files import readable
+from tfod_kit.records.image_files import containing_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +17,9 @@ class Source:
     """A part of a data set, such as its training split.
 
     Attributes:
-      name: where it lies under the data set's folder; makes ids unique across parts.
-      split: "train", "val" or "test"; None when the data set is not split.
-      annotations: the files to read, in the order to read them.
+      name: the part's path below the data set's folder; makes ids unique across parts.
+      split: "train", "val" or "test"; None if the data set is not split.
+      annotations: the files to read, in the order in which to read them.
     """
 
     name: str
@@ -28,17 +29,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What reading needs beside the source.
+    """What a reader needs in addition to the source.
 
     Attributes:
       root: the data set's folder; messages and ids are relative to it.
       images: finds image files.
       findings: takes whatever is skipped or repaired.
-      origin: the number of the first pixel in formats that may count from 0 or from 1.
-      label_map: names the classes where annotations hold numbers alone.
+      origin: the index of the first pixel, 0 or 1, for formats that leave it open.
+      label_map: names the classes if annotations hold numbers alone.
       deferring: whether objects may be annotations.Deferred.
-      workers: processes that may read at once.
-      masks: whether they are wanted; where not, a reader may save itself the trouble.
+      workers: the maximum number of processes that read in parallel.
+      masks: whether masks are needed; if not, a reader may skip decoding them.
     """
 
     root: Path
@@ -50,9 +51,11 @@ class Context:
     workers: int = 1
     masks: bool = True
 
-    def name(self, path: Path) -> str:
-        """The path as messages show it: relative to the root where it lies below."""
-        # By its text: pathlib takes ten times as long, and every object of a data set asks.
+    def name(self, path: ImageRef) -> str:
+        """The path as messages show it: relative to the root if it is below the root."""
+        if isinstance(path, EmbeddedImage):
+            return readable(str(replace(path, file=Path(self.name(path.file)))))
+        # Compared as text: every object asks for it, and pathlib takes ten times as long.
         root, text = self.root.as_posix(), path.as_posix()
         if root in (".", text):
             return readable(text) if root == "." else "."
@@ -61,19 +64,19 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a source holds.
+    """The content of a source.
 
     Attributes:
-      images: boxes not clipped yet, as fractions of `width` and `height`, which are what the
-        annotations declare, or measured where they declare nothing.
-      ids: the data set's own class ids by class name; empty when it has none.
+      images: with boxes that are not clipped yet, as fractions of `width` and `height`. These are
+        the declared size, or the measured one if the annotations declare none.
+      ids: the data set's own class ids by class name; empty if it has none.
     """
 
     images: Iterable[ImageAnnotation]
     ids: Mapping[str, int]
 
 
-# What an object or image may say beyond its class and its box, which every format holds.
+# What a format may be able to hold in addition to an object's class and box, which all can.
 DETAILS = (
     "mask",
     "keypoints",
@@ -91,11 +94,11 @@ DETAILS = (
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where a format is written, and what with.
+    """Where a data set is written, and with which classes.
 
     Attributes:
-      folder: it lies here; the annotations' paths lead to images below.
-      classes: every class, in the order of its id.
+      folder: the data set's folder; the images are below it already.
+      classes: every class, in the order of the ids.
       findings: takes what the format cannot hold.
     """
 
@@ -103,32 +106,35 @@ class Output:
     classes: LabelMap
     findings: Findings
 
-    def name(self, path: Path) -> str:
-        """An image's path as annotations name it: relative to the folder."""
-        return path.relative_to(self.folder).as_posix()
+    def name(self, image: ImageRef) -> str:
+        """An image's path relative to the folder, as annotations refer to it."""
+        return containing_file(image).relative_to(self.folder).as_posix()
 
     def lose(self, detail: str, annotation: ImageAnnotation, item: ObjectAnnotation) -> None:
-        """Counts a detail of an object that this format cannot hold."""
+        """Counts a detail of an object that the format cannot hold; `detail` is in DETAILS."""
         self.findings.add(f"lost_{detail}", f"{annotation.source_id} ({item.label})")
 
 
 Splits = Mapping[str, Sequence[ImageAnnotation]]
+"""The images of each split: "train", "val" or "test"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A row of FORMATS.
+    """An annotation format: a row of FORMATS, and the object that an extension registers.
 
     Attributes:
-      title: what to call it in messages.
-      discover: finds the parts under a folder, or in a file; none when it is not this format.
+      title: the format's name in messages.
+      discover: finds the parts of a data set in a folder, or in one file; empty if the data set has
+        another format.
       read: reads one part.
-      expects: what it looks for, for the message when nothing is found.
-      keeps: which of DETAILS it can hold.
-      write: writes splits of images that lie in their folders already; returns the files written.
-        The caller counts what `keeps` lacks; the writer counts what else it has to leave out. None
-        for a format that is only read.
-      image_folder: where below its folder a writer's images lie; {split} stands for the split.
+      expects: what `discover` looks for, for the message if it finds nothing.
+      keeps: which of DETAILS the format can hold.
+      write: writes the annotations of images that are in their folders already; returns the files
+        and folders written. The caller counts the details that `keeps` lacks, the writer whatever
+        else it leaves out. None for a format that is only read.
+      image_folder: the folder of a split's images below the output folder; {split} stands for the
+        split's name.
     """
 
     title: str

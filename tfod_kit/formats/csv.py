@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit.core import boxes
-from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.core.annotations import ImageAnnotation, ImageRef, ObjectAnnotation
 from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Format, Output, Part, Source, Splits
 from tfod_kit.formats.common import reading, tables
@@ -154,7 +154,7 @@ def _value(columns: _Columns, text: str) -> float:
 
 
 def _size(
-    columns: _Columns, values: Mapping[str, str], image: Path, where: str, context: Context
+    columns: _Columns, values: Mapping[str, str], image: ImageRef, where: str, context: Context
 ) -> tuple[int, int] | None:
     if columns.width is None or columns.height is None:
         return reading.measured_size(image, context)
@@ -238,7 +238,7 @@ def _table(annotations: Sequence[ImageAnnotation]) -> str:
         ["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax", *flags, *scores]
     )
     for annotation in annotations:
-        start = [annotation.path.name, annotation.width, annotation.height]
+        start = [annotation.image.name, annotation.width, annotation.height]
         if not annotation.objects:
             table.writerow([*start, *[""] * (5 + len(flags) + len(scores))])
         for item in annotation.objects:

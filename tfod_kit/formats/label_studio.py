@@ -18,7 +18,14 @@ from urllib.parse import unquote
 import msgspec
 
 from tfod_kit.core import boxes
-from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
+from tfod_kit.core.annotations import (
+    ImageAnnotation,
+    ImageRef,
+    Keypoint,
+    ObjectAnnotation,
+    Polygons,
+    Rle,
+)
 from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.common import label_studio_rle, points, reading
@@ -153,7 +160,7 @@ def _named(data: Mapping[str, Any]) -> str:
 
 def _image_file(
     named: str, path: Path, split: str | None, where: str, context: Context
-) -> Path | None:
+) -> ImageRef | None:
     """The image of that name, or of the name that it had before it was uploaded."""
     last = named.replace("\\", "/").rsplit("/", 1)[-1]
     uploaded = last[_UPLOAD - 1 : _UPLOAD] == "-" and not context.images.by_name(named, path, split)

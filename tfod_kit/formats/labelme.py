@@ -27,7 +27,7 @@ from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.common import points, reading
 from tfod_kit.formats.common.image_index import split_of_path, which
 from tfod_kit.formats.common.parallel_reader import PerFile
-from tfod_kit.records import embedded
+from tfod_kit.records import image_files
 from tfod_kit.records.images import MAX_PIXELS
 from tfod_kit.records.rasters import run_lengths
 
@@ -99,7 +99,7 @@ def _images(split: str | None, path: Path, context: Context) -> Iterator[ImageAn
     where = context.name(path)
     inside = None
     if bytes(content.imageData).strip().startswith(b'"'):
-        inside = embedded.in_json(path, (content.imagePath or path.stem).replace("\\", "/"))
+        inside = image_files.in_labelme(path, (content.imagePath or path.stem).replace("\\", "/"))
     image = reading.image_file(
         content.imagePath or "", path, split, where, context, stem=path.stem, embedded=inside
     )

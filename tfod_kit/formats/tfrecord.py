@@ -21,7 +21,7 @@ from tfod_kit.formats.base import DETAILS, Context, Format, Part, Source
 from tfod_kit.formats.common.image_index import split_of_path
 from tfod_kit.formats.common.parallel_reader import PerFile
 from tfod_kit.formats.common.reading import MAX_SIDE
-from tfod_kit.records import embedded, example, images, shards
+from tfod_kit.records import example, image_files, images, shards
 
 _NAME = re.compile(r".*\.(tfrecords?|records?|tfrec)(-\d+-of-\d+)?", re.IGNORECASE)
 _SHARD = re.compile(r"-\d+-of-\d+")
@@ -123,8 +123,8 @@ def _image(
     except Exception as error:  # lists of other lengths, text that is none, masks that are none
         context.findings.add("annotation_unreadable", where, error)
         return None
-    name = annotation.path.name or f"{path.stem}_{index:06}"
-    inside = embedded.in_record(path, offset, name)
+    name = annotation.image.name or f"{path.stem}_{index:06}"
+    inside = image_files.in_record(path, offset, name)
     width, height = annotation.width, annotation.height
     if not all(isinstance(side, int) and 0 < side <= MAX_SIDE for side in (width, height)):
         try:
@@ -134,4 +134,4 @@ def _image(
             return None
         context.findings.add("size_missing", where, f"{width}x{height} measured")
     source_id = annotation.source_id or inside.name
-    return replace(annotation, path=inside, width=width, height=height, source_id=source_id)
+    return replace(annotation, image=inside, width=width, height=height, source_id=source_id)

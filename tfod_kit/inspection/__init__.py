@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit import datasets
+from tfod_kit.core.annotations import ImageRef
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.datasets import Loaded, duplicates
 from tfod_kit.datasets.class_selection import Selection
@@ -130,16 +131,15 @@ def inspect(
     """
     findings = Findings(on_error)
     paths = (sources,) if isinstance(sources, Path) else tuple(sources)
-    loaded = datasets.load(
-        paths,
+    options = datasets.LoadOptions(
         format=format,
         images_folder=images_folder,
-        given=label_map,
-        selection=selection,
-        findings=findings,
+        label_map=label_map,
+        selection=selection or Selection(),
         origin=origin,
         workers=workers,
     )
+    loaded = datasets.load(paths, options, findings=findings)
     measured = _measured(loaded, findings)
     exact = _same_bytes(measured)
     compare = len(measured.images) <= NEAR_UP_TO if near is None else near
@@ -176,17 +176,19 @@ def _measured(loaded: Loaded, findings: Findings) -> Measured:
     return measured
 
 
-def _same_bytes(measured: Measured) -> list[list[Path]]:
+def _same_bytes(measured: Measured) -> list[list[ImageRef]]:
     """The groups with identical bytes; one file that is in two splits is a group too."""
-    groups = duplicates.same_bytes(a.path for a in measured.images)
+    groups = duplicates.same_bytes(a.image for a in measured.images)
     grouped = {path for group in groups for path in group}
-    times = Counter(a.path for a in measured.images)
+    times = Counter(a.image for a in measured.images)
     return groups + [[path] for path, n in times.items() if n > 1 and path not in grouped]
 
 
-def _pairs(measured: Measured, exact: Sequence[Sequence[Path]]) -> list[tuple[Path, Path]]:
+def _pairs(
+    measured: Measured, exact: Sequence[Sequence[ImageRef]]
+) -> list[tuple[ImageRef, ImageRef]]:
     """The pairs that look the same, without those with identical bytes."""
-    paths = list(dict.fromkeys(a.path for a in measured.images))
+    paths = list(dict.fromkeys(a.image for a in measured.images))
     group = {path: number for number, members in enumerate(exact) for path in members}
     with progress("comparing", len(paths), "images") as bar:
         return [
@@ -196,11 +198,13 @@ def _pairs(measured: Measured, exact: Sequence[Sequence[Path]]) -> list[tuple[Pa
         ]
 
 
-def _duplicates(measured: Measured, groups: Sequence[Sequence[Path]]) -> tuple[DuplicateGroup, ...]:
+def _duplicates(
+    measured: Measured, groups: Sequence[Sequence[ImageRef]]
+) -> tuple[DuplicateGroup, ...]:
     """The groups, with all splits that each image is in; leaks come first."""
-    indices: dict[Path, list[int]] = {}
+    indices: dict[ImageRef, list[int]] = {}
     for index, annotation in enumerate(measured.images):
-        indices.setdefault(annotation.path, []).append(index)
+        indices.setdefault(annotation.image, []).append(index)
     members = [[index for path in group for index in indices[path]] for group in groups]
     found = [_duplicate(measured, images) for images in members]
     return tuple(sorted(found, key=lambda each: not each.leak))
@@ -209,7 +213,7 @@ def _duplicates(measured: Measured, groups: Sequence[Sequence[Path]]) -> tuple[D
 def _duplicate(measured: Measured, members: Sequence[int]) -> DuplicateGroup:
     splits = tuple(measured.split_of(index) for index in members)
     images = [measured.images[index] for index in members]
-    ids, files = tuple(a.source_id for a in images), tuple(a.path.name for a in images)
+    ids, files = tuple(a.source_id for a in images), tuple(a.image.name for a in images)
     return DuplicateGroup(ids, files, splits, len(set(splits)) > 1)
 
 

@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.core.annotations import EmbeddedImage, ImageAnnotation
 from tfod_kit.datasets import Loaded
 from tfod_kit.errors import DataError
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.repair import fitted
-from tfod_kit.records import embedded, images
+from tfod_kit.records import images
 from tfod_kit.records.images import EncodedImage
 
 ALL = "all"
@@ -102,19 +102,19 @@ def _fitted(annotation: ImageAnnotation, findings: Findings) -> ImageAnnotation 
     try:
         width, height = _size(annotation)
     except DataError as error:
-        findings.add("image_unusable", annotation.path.name, error.found)
+        findings.add("image_unusable", annotation.image.name, error.found)
         return None
     return fitted(annotation, EncodedImage(b"", "", width, height), findings)
 
 
 def _size(annotation: ImageAnnotation) -> tuple[int, int]:
     declared = annotation.width, annotation.height
-    if embedded.holder(annotation.path) is not None:
+    if isinstance(annotation.image, EmbeddedImage):
         return declared  # measured when the record was written
-    measured = images.size(annotation.path)
+    measured = images.size(annotation.image)
     if measured != declared and measured == declared[::-1]:
         # Probably rotated by an EXIF tag: only decoding shows which size the boxes belong to.
-        image = images.load(annotation.path, declared=declared)
+        image = images.load(annotation.image, declared=declared)
         return image.width, image.height
     return measured
 

@@ -34,9 +34,7 @@ def html(inspection: Inspection, samples: Sequence[int]) -> str:
     _anchors(page, inspection)
     page.heading("Samples")
     measured = inspection.measured
-    page.pictures(
-        [(sheet.single(measured, each), sheet.caption(measured, each)) for each in samples]
-    )
+    page.images([(sheet.single(measured, each), sheet.caption(measured, each)) for each in samples])
     _suspicious(page, inspection)
     _duplicates(page, inspection)
     _findings(page, inspection)
@@ -237,7 +235,7 @@ def _suspicious(page: Page, inspection: Inspection) -> None:
     page.table(["what", "boxes"], rows)
     for each in inspection.suspicious.values():
         page.text(f"{each.count:,} {each.text}, such as:", faint=True)
-        page.pictures(_examples(inspection, each))
+        page.images(_examples(inspection, each))
 
 
 def _examples(inspection: Inspection, suspicion: Suspicion) -> list[tuple[bytes, str]]:
@@ -267,7 +265,7 @@ def _duplicates(page: Page, inspection: Inspection) -> None:
         if duplicates or what == _SAME or inspection.look_alike is not None:
             page.text(summary if duplicates else f"No images {what}.")
         for group in duplicates[:_DUPLICATES_DRAWN]:
-            page.pictures(_members(inspection, group))
+            page.images(_members(inspection, group))
 
 
 def _members(inspection: Inspection, group: DuplicateGroup) -> list[tuple[bytes, str]]:

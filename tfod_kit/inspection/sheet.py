@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tfod_kit.core.annotations import ObjectAnnotation, Polygons
 from tfod_kit.drawing import visualize
 from tfod_kit.inspection.measure import Measured, shown
-from tfod_kit.records import embedded
+from tfod_kit.records import image_files
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -92,7 +92,7 @@ def drawn(
 def caption(measured: Measured, index: int, most: int = 200) -> str:
     """The image's split and id, shortened at the left if it is long."""
     annotation = measured.images[index]
-    text = shown(annotation.source_id, annotation.path.name)
+    text = shown(annotation.source_id, annotation.image.name)
     text = text if len(text) <= most - 8 else "…" + text[-(most - 9) :]
     split = measured.split_of(index)
     return text if split == "all" else f"{split}: {text}"
@@ -108,7 +108,7 @@ def _opened(measured: Measured, index: int, box: tuple[int, int]) -> "Image.Imag
 
     annotation = measured.images[index]
     try:
-        image = Image.open(io.BytesIO(embedded.read(annotation.path)))
+        image = Image.open(io.BytesIO(image_files.read(annotation.image)))
         image.draft("RGB", (2 * box[0], 2 * box[1]))
         rotated = ImageOps.exif_transpose(image)
         # The boxes belong to the rotated image, unless they were measured on the stored pixels.

@@ -96,7 +96,7 @@ def _example(measured: Measured, box: int) -> SuspiciousBox:
     ymin, xmin, ymax, xmax = (float(edge) for edge in measured.boxes[box])
     return SuspiciousBox(
         image=annotation.source_id,
-        file=annotation.path.name,
+        file=annotation.image.name,
         split=measured.split_of(image),
         object=int(box) - first,
         label=measured.classes[measured.label[box]],

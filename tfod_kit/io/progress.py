@@ -47,7 +47,7 @@ class Progress:
         """Whether the next `advance` will show something: a note that costs can wait for it."""
         return time.monotonic() >= self._next_line
 
-    def say(self, line: str) -> None:
+    def print(self, line: str) -> None:
         """Prints a line of its own without breaking the bar."""
         print(line, file=self._stream, flush=True)
 
@@ -101,7 +101,7 @@ class _LiveProgress(Progress):
         if not brief:
             self._bar.start()
 
-    def say(self, line: str) -> None:
+    def print(self, line: str) -> None:
         self._bar.console.print(line, markup=False, highlight=False)
 
     @contextmanager

@@ -17,13 +17,13 @@ from tfod_kit.io.locking import try_lock
 _LOCK = "lock"
 
 
-def folder_of(out: Path) -> Path:
+def partial_folder(out: Path) -> Path:
     """Where the output `out` grows."""
     return out.parent / f".{out.name}.partial"
 
 
 @contextmanager
-def opened(
+def locked(
     out: Path, *, shared: bool = False, finished: Callable[[Path], int] = lambda _: 0
 ) -> Iterator[Path]:
     """Yields the folder, made if need be, and locked against other runs while the block lasts.
@@ -42,7 +42,7 @@ def opened(
         raise UsageError(
             "A folder is to be written where a file is.", where=out, fix="Name another folder."
         )
-    folder = folder_of(out)
+    folder = partial_folder(out)
     with files.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / _LOCK).open("wb")

@@ -59,7 +59,7 @@ def fork_is_safe() -> bool:
     return False
 
 
-def useful(workers: int, images: int) -> int:
+def worthwhile(workers: int, images: int) -> int:
     """How many of so many processes are worth to be started to write so many images: all, or 1."""
     # Whether a fork is safe may take a moment to tell, so it is asked only where it matters.
     pays = images >= SPAWN_FROM or (images >= FORK_FROM and fork_is_safe())

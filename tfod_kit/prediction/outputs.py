@@ -15,7 +15,7 @@ from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotatio
 from tfod_kit.core.boxes import Box
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError
-from tfod_kit.formats.common.writing import Written
+from tfod_kit.formats.common.writing import WrittenDataSet
 from tfod_kit.io import files
 from tfod_kit.prediction.inputs import named, path_of
 
@@ -139,7 +139,7 @@ def _document(
 
 def save_data_set(
     name: str, entries: Iterable[Mapping[str, Any]], out: Path, classes: LabelMap | None, link: bool
-) -> Written:
+) -> WrittenDataSet:
     """Writes pictures and detections as a data set, for labelling tools and `tfod convert`.
 
     Raises:

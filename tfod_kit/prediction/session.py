@@ -22,8 +22,6 @@ from tfod_kit.prediction.tiles import Tiling
 if TYPE_CHECKING:
     from tfod_kit.detectors import Detector
 
-DATA_SETS = ("coco", "csv", "voc", "yolo")
-
 # Calls of the detector at the same time: where each call takes one picture alone, a second one
 # keeps the cores busy while the first hands over its results.
 _LANES = {"saved_model": 2}
@@ -186,7 +184,7 @@ class Session:
         with progress("detecting", len(pictures), "pictures") as bar:
             for item, row in zip(pictures, rows, strict=True):
                 if isinstance(row, DataError):
-                    self._note_unread(item, row, bar.say)
+                    self._note_unread(item, row, bar.print)
                 else:
                     self._journal.add(outputs.as_entry(row), self._drawn_name(item))
                 bar.advance()

@@ -103,12 +103,12 @@ def look(video: Video, how: Look, listed: Path, drawn: Path | None) -> dict[str,
         except KeyboardInterrupt:
             if video.live is None:
                 raise
-            bar.say("Stopped; what was seen is written.")
+            bar.print("Stopped; what was seen is written.")
         except DataError as error:
             if not output.frames:
                 raise
             broken = str(error.found)
-            bar.say(f"tfod: {error}")
+            bar.print(f"tfod: {error}")
         return output.finished(broken)
 
 

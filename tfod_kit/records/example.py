@@ -15,46 +15,23 @@ from tfod_kit.core.boxes import Box
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError
 from tfod_kit.io.files import readable
-from tfod_kit.records import example_proto
+from tfod_kit.records import example_proto, feature_keys
 from tfod_kit.records.images import EncodedImage
 from tfod_kit.records.rasters import masks
 
-ENCODED = "image/encoded"
-FORMAT = "image/format"
-FILENAME = "image/filename"
-SOURCE_ID = "image/source_id"
-SHA256 = "image/key/sha256"
-HEIGHT = "image/height"
-WIDTH = "image/width"
-YMIN = "image/object/bbox/ymin"
-XMIN = "image/object/bbox/xmin"
-YMAX = "image/object/bbox/ymax"
-XMAX = "image/object/bbox/xmax"
-CLASS_TEXT = "image/object/class/text"
-CLASS_LABEL = "image/object/class/label"
-IS_CROWD = "image/object/is_crowd"
-DIFFICULT = "image/object/difficult"
-TRUNCATED = "image/object/truncated"
-OCCLUDED = "image/object/occluded"  # tfod_kit's own: upstream has no key for it and ignores it
-GROUP_OF = "image/object/group_of"
-AREA = "image/object/area"
-VIEW = "image/object/view"  # written by upstream's converters, and read by nothing of upstream's
-WEIGHT = "image/object/weight"
-MASK = "image/object/mask"
-MASK_WEIGHT = "image/object/mask/weight"
-KEYPOINT_Y = "image/object/keypoint/y"
-KEYPOINT_X = "image/object/keypoint/x"
-KEYPOINT_VISIBILITY = "image/object/keypoint/visibility"
-KEYPOINT_TEXT = "image/object/keypoint/text"
-
 _FLAGS = {
-    IS_CROWD: "is_crowd",
-    DIFFICULT: "difficult",
-    TRUNCATED: "truncated",
-    OCCLUDED: "occluded",
-    GROUP_OF: "group_of",
+    feature_keys.IS_CROWD: "is_crowd",
+    feature_keys.DIFFICULT: "difficult",
+    feature_keys.TRUNCATED: "truncated",
+    feature_keys.OCCLUDED: "occluded",
+    feature_keys.GROUP_OF: "group_of",
 }
-_EDGES = {YMIN: "ymin", XMIN: "xmin", YMAX: "ymax", XMAX: "xmax"}
+_EDGES = {
+    feature_keys.YMIN: "ymin",
+    feature_keys.XMIN: "xmin",
+    feature_keys.YMAX: "ymax",
+    feature_keys.XMAX: "xmax",
+}
 _flags, _edges = attrgetter(*_FLAGS.values()), attrgetter(*_EDGES.values())
 
 
@@ -63,7 +40,7 @@ def keypoint_names(annotations: Iterable[ImageAnnotation]) -> tuple[str, ...]:
 
     Upstream asks for the same number of every object of a data set.
     """
-    points = (item.keypoints for annotation in annotations for item in annotation.pointed)
+    points = (item.keypoints for annotation in annotations for item in annotation.with_keypoints)
     return tuple(point.name for point in max(points, key=len, default=()))
 
 
@@ -77,7 +54,7 @@ def encode(
     """The serialised example; the same arguments give the same bytes.
 
     Args:
-      annotation: ground truth; its boxes fit `image`. `path` is stored as its last part alone, so
+      annotation: ground truth; its boxes fit `image`. only the name of its image is stored, so
         that records do not depend on the machine that wrote them.
       image: the bytes to store, and their size in pixels.
       label_map: gives each object's class its id.
@@ -90,24 +67,24 @@ def encode(
     """
     features = example_proto.kind("Features")()
     put = _Writer(features.feature)
-    put.bytes(FORMAT, [image.format.encode()])
-    put.bytes(FILENAME, [readable(annotation.path.name).encode()])
-    put.bytes(SOURCE_ID, [annotation.source_id.encode()])
+    put.bytes(feature_keys.FORMAT, [image.format.encode()])
+    put.bytes(feature_keys.FILENAME, [readable(annotation.image.name).encode()])
+    put.bytes(feature_keys.SOURCE_ID, [annotation.source_id.encode()])
     digest = image.sha256 if image.untouched else hashlib.sha256(image.data).digest()
-    put.bytes(SHA256, [digest.hex().encode()])
-    put.ints(HEIGHT, [image.height])
-    put.ints(WIDTH, [image.width])
+    put.bytes(feature_keys.SHA256, [digest.hex().encode()])
+    put.ints(feature_keys.HEIGHT, [image.height])
+    put.ints(feature_keys.WIDTH, [image.width])
     _put_objects(put, annotation.objects, label_map)
     _put_masks(put, annotation.objects, drawn([(annotation, image)])[0] if pngs is None else pngs)
     _put_keypoints(put, annotation.objects, keypoints or keypoint_names([annotation]))
     others = features.SerializeToString(deterministic=True)
-    return example_proto.example(ENCODED, image.data, others)
+    return example_proto.example(feature_keys.ENCODED, image.data, others)
 
 
 def decode(
     serialized: bytes, label_map: LabelMap | None = None
 ) -> tuple[ImageAnnotation, EncodedImage]:
-    """What `encode` was given: boxes as float32, masks as run lengths, `path` a bare file name.
+    """What `encode` was given: boxes as float32, masks as run lengths, `image` a bare file name.
 
     Args:
       serialized: one record.
@@ -116,36 +93,21 @@ def decode(
     Raises:
       DataError: the bytes are no example, or an object has no class name and none can be found.
     """
-    get = _parse(serialized)
+    get = _Reader(example_proto.parse(serialized).features.feature)
     image = EncodedImage(
-        data=get.text(ENCODED),
-        format=get.text(FORMAT).decode() or "jpeg",
-        width=get.number(WIDTH),
-        height=get.number(HEIGHT),
+        data=get.text(feature_keys.ENCODED),
+        format=get.text(feature_keys.FORMAT).decode() or "jpeg",
+        width=get.number(feature_keys.WIDTH),
+        height=get.number(feature_keys.HEIGHT),
     )
     annotation = ImageAnnotation(
-        path=Path(get.text(FILENAME).decode()),
+        image=Path(get.text(feature_keys.FILENAME).decode()),
         width=image.width,
         height=image.height,
-        source_id=get.text(SOURCE_ID).decode(),
+        source_id=get.text(feature_keys.SOURCE_ID).decode(),
         objects=_objects(get, label_map),
     )
     return annotation, image
-
-
-def features(serialized: bytes) -> dict[str, tuple[str, Sequence[Any]]]:
-    """Every feature of a record as it is: key -> the kind of its list and the values.
-
-    The kind is "bytes_list", "float_list", "int64_list", or "" for a feature without a value.
-
-    Raises:
-      DataError: the bytes are no example.
-    """
-    found = {}
-    for key, feature in _parse(serialized).feature.items():
-        kind = feature.WhichOneof("kind") or ""
-        found[key] = kind, getattr(feature, kind).value if kind else ()
-    return found
 
 
 class _Writer:
@@ -187,17 +149,17 @@ class _Reader:
 def _put_objects(put: _Writer, objects: Sequence[ObjectAnnotation], label_map: LabelMap) -> None:
     for key, edges in _columns(_EDGES, _edges, [item.box for item in objects]):
         put.floats(key, edges)
-    put.bytes(CLASS_TEXT, [item.label.encode() for item in objects])
-    put.ints(CLASS_LABEL, [label_map.id_of(item.label) for item in objects])
+    put.bytes(feature_keys.CLASS_TEXT, [item.label.encode() for item in objects])
+    put.ints(feature_keys.CLASS_LABEL, [label_map.id_of(item.label) for item in objects])
     for key, flags in _columns(_FLAGS, _flags, objects):
         put.ints(key, list(map(int, flags)))
     if any(item.area is not None for item in objects):
         # Upstream's evaluation takes the box's area where it reads 0.
-        put.floats(AREA, [item.area or 0.0 for item in objects])
+        put.floats(feature_keys.AREA, [item.area or 0.0 for item in objects])
     if any(item.view for item in objects):
-        put.bytes(VIEW, [item.view.encode() for item in objects])
+        put.bytes(feature_keys.VIEW, [item.view.encode() for item in objects])
     if any(item.weight != 1.0 for item in objects):
-        put.floats(WEIGHT, [item.weight for item in objects])
+        put.floats(feature_keys.WEIGHT, [item.weight for item in objects])
 
 
 def _columns(
@@ -230,8 +192,8 @@ def _put_masks(put: _Writer, objects: Sequence[ObjectAnnotation], pngs: Sequence
     if not pngs:
         return
     # The lists run parallel to the boxes: an object without a mask has a black one of no weight.
-    put.bytes(MASK, pngs)
-    put.floats(MASK_WEIGHT, [float(item.mask is not None) for item in objects])
+    put.bytes(feature_keys.MASK, pngs)
+    put.floats(feature_keys.MASK_WEIGHT, [float(item.mask is not None) for item in objects])
 
 
 def _put_keypoints(put: _Writer, objects: Sequence[ObjectAnnotation], names: Sequence[str]) -> None:
@@ -241,25 +203,11 @@ def _put_keypoints(put: _Writer, objects: Sequence[ObjectAnnotation], names: Seq
     points = [
         point for item in objects for point in (*item.keypoints, *none[len(item.keypoints) :])
     ]
-    put.floats(KEYPOINT_Y, [point.y for point in points])
-    put.floats(KEYPOINT_X, [point.x for point in points])
-    put.ints(KEYPOINT_VISIBILITY, [point.visibility for point in points])
+    put.floats(feature_keys.KEYPOINT_Y, [point.y for point in points])
+    put.floats(feature_keys.KEYPOINT_X, [point.x for point in points])
+    put.ints(feature_keys.KEYPOINT_VISIBILITY, [point.visibility for point in points])
     if any(names):
-        put.bytes(KEYPOINT_TEXT, [point.name.encode() for point in points])
-
-
-def _parse(serialized: bytes) -> _Reader:
-    from google.protobuf.message import DecodeError
-
-    try:
-        example = example_proto.kind("Example").FromString(serialized)
-    except DecodeError as error:
-        raise DataError(
-            "A record is no tf.train.Example.",
-            found=f"{len(serialized)} bytes: {error}",
-            fix="Check that the file is one of TFRecords for object detection.",
-        ) from error
-    return _Reader(example.features.feature)
+        put.bytes(feature_keys.KEYPOINT_TEXT, [point.name.encode() for point in points])
 
 
 def _objects(get: _Reader, label_map: LabelMap | None) -> tuple[ObjectAnnotation, ...]:
@@ -268,12 +216,16 @@ def _objects(get: _Reader, label_map: LabelMap | None) -> tuple[ObjectAnnotation
     if any(len(edge) != len(labels) for edge in edges):
         raise DataError(
             "A record's box edges and classes differ in number.",
-            where=f"{SOURCE_ID} {get.text(SOURCE_ID).decode()!r}",
+            where=f"{feature_keys.SOURCE_ID} {get.text(feature_keys.SOURCE_ID).decode()!r}",
             found=f"{[len(edge) for edge in edges]} edges, {len(labels)} classes",
             fix="Convert the data set anew.",
         )
     flags = {name: get.values(key) for key, name in _FLAGS.items()}
-    areas, views, weights = get.values(AREA), get.values(VIEW), get.values(WEIGHT)
+    areas, views, weights = (
+        get.values(feature_keys.AREA),
+        get.values(feature_keys.VIEW),
+        get.values(feature_keys.WEIGHT),
+    )
     shapes = _masks(get)
     points = _keypoints(get, len(labels))
     return tuple(
@@ -292,16 +244,16 @@ def _objects(get: _Reader, label_map: LabelMap | None) -> tuple[ObjectAnnotation
 
 
 def _labels(get: _Reader, number: int, label_map: LabelMap | None) -> list[str]:
-    texts = [text.decode() for text in get.values(CLASS_TEXT)]
+    texts = [text.decode() for text in get.values(feature_keys.CLASS_TEXT)]
     if texts or not number:
         return texts
     names = label_map.names if label_map else {}
-    ids = list(get.values(CLASS_LABEL))
+    ids = list(get.values(feature_keys.CLASS_LABEL))
     unknown = [wanted for wanted in ids if wanted not in names]
     if unknown or not ids:
         raise DataError(
             "A record's objects have no class names.",
-            where=f"{SOURCE_ID} {get.text(SOURCE_ID).decode()!r}",
+            where=f"{feature_keys.SOURCE_ID} {get.text(feature_keys.SOURCE_ID).decode()!r}",
             found=f"class ids {ids}",
             fix="Give the label map that the records were written with.",
         )
@@ -309,17 +261,17 @@ def _labels(get: _Reader, number: int, label_map: LabelMap | None) -> list[str]:
 
 
 def _masks(get: _Reader) -> list[Any]:
-    weights = get.values(MASK_WEIGHT)
+    weights = get.values(feature_keys.MASK_WEIGHT)
     return [
         masks.from_png(png) if not weights or weights[index] else None
-        for index, png in enumerate(get.values(MASK))
+        for index, png in enumerate(get.values(feature_keys.MASK))
     ]
 
 
 def _keypoints(get: _Reader, objects: int) -> list[tuple[Keypoint, ...]]:
-    ys, xs = get.values(KEYPOINT_Y), get.values(KEYPOINT_X)
-    visibility = get.values(KEYPOINT_VISIBILITY)
-    names = [text.decode() for text in get.values(KEYPOINT_TEXT)] or [""] * len(ys)
+    ys, xs = get.values(feature_keys.KEYPOINT_Y), get.values(feature_keys.KEYPOINT_X)
+    visibility = get.values(feature_keys.KEYPOINT_VISIBILITY)
+    names = [text.decode() for text in get.values(feature_keys.KEYPOINT_TEXT)] or [""] * len(ys)
     points = [Keypoint(*point) for point in zip(ys, xs, visibility, names, strict=False)]
     each = len(points) // objects if objects else 0
     groups = [tuple(points[start * each : (start + 1) * each]) for start in range(objects)]

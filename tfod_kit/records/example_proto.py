@@ -5,8 +5,11 @@ descriptor pool of their own, so that neither TensorFlow is imported nor its own
 same names disturbed.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
+
+from tfod_kit.errors import DataError
 
 _PACKAGE = "tfod_kit.example"
 
@@ -24,6 +27,39 @@ def kind(name: str) -> Any:
     from google.protobuf import message_factory
 
     return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+
+
+def parse(serialized: bytes) -> Any:
+    """The Example message of a record.
+
+    Raises:
+      DataError: the bytes are not a tf.train.Example.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        return kind("Example").FromString(serialized)
+    except DecodeError as error:
+        raise DataError(
+            "A record is not a tf.train.Example.",
+            found=f"{len(serialized)} bytes: {error}",
+            fix="Check that the file contains TFRecords for object detection.",
+        ) from error
+
+
+def read_features(serialized: bytes) -> dict[str, tuple[str, Sequence[Any]]]:
+    """Every feature of a record as it is stored: key -> the kind of its list, and the values.
+
+    The kind is "bytes_list", "float_list", "int64_list", or "" for a feature without a value.
+
+    Raises:
+      DataError: the bytes are not a tf.train.Example.
+    """
+    features = {}
+    for key, feature in parse(serialized).features.feature.items():
+        kind = feature.WhichOneof("kind") or ""
+        features[key] = kind, getattr(feature, kind).value if kind else ()
+    return features
 
 
 def example(key: str, data: bytes, others: bytes) -> bytes:

@@ -12,16 +12,15 @@ then follow the stored pixels, and the tag alone is removed.
 
 import hashlib
 import io
-import os
 import struct
 import warnings
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
 from typing import IO, Any
 
+from tfod_kit.core.annotations import ImageRef
 from tfod_kit.errors import DataError
-from tfod_kit.records import embedded
+from tfod_kit.records import image_files
 
 QUALITY = 95  # of a JPEG that has to be written anew
 
@@ -97,7 +96,7 @@ class EncodedImage:
 
 
 def load(
-    path: Path, *, declared: tuple[int, int] | None = None, max_side: int | None = None
+    path: ImageRef, *, declared: tuple[int, int] | None = None, max_side: int | None = None
 ) -> EncodedImage:
     """Reads an image file.
 
@@ -145,22 +144,21 @@ def load(
     )
 
 
-def size(path: Path) -> tuple[int, int]:
+def size(path: ImageRef) -> tuple[int, int]:
     """The (width, height) in px of an image file as it is seen: turned as its EXIF says.
 
     Raises:
       DataError: absent, or not an image.
     """
     try:
-        inside = embedded.holder(path) is not None
-        with io.BytesIO(embedded.read(path)) if inside else path.open("rb") as stream:
+        with image_files.open_stream(path) as stream:
             image = _opened(stream, path)
             return _sizes(image, _orientation(image))[1]
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
 
 
-def _opened(stream: IO[bytes], path: Path) -> Any:
+def _opened(stream: IO[bytes], path: ImageRef) -> Any:
     """The image with its header read."""
     from PIL import Image
 
@@ -229,7 +227,7 @@ class _Anew:
       target: (width, height) in px to scale it to, once turned; None to leave it.
     """
 
-    path: Path
+    path: ImageRef
     kind: str
     orientation: int
     turned: bool
@@ -291,16 +289,11 @@ def _target(size: tuple[int, int], max_side: int | None) -> tuple[int, int] | No
     return width, height
 
 
-def _content(path: Path) -> bytes:
+def _content(path: ImageRef) -> bytes:
     try:
-        if embedded.holder(path) is not None:
-            return embedded.read(path)
-        with path.open("rb", buffering=0) as stream:
-            if os.fstat(stream.fileno()).st_size <= MAX_BYTES:
-                return stream.readall()
+        return image_files.read(path, MAX_BYTES)
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
-    raise _unusable(path, f"a file of over {MAX_BYTES >> 20} MiB")
 
 
 def _eight_bit(image: Any) -> Any:
@@ -364,7 +357,7 @@ def _plain_jpeg(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _check_whole(data: bytes, image: Any, kind: str, path: Path) -> None:
+def _check_whole(data: bytes, image: Any, kind: str, path: ImageRef) -> None:
     """Finds a file that was cut short; decodes it only if its end is not where it should be."""
     end = _JPEG_END if kind == "jpeg" else _PNG_END
     if _ends_well(data, end):
@@ -386,7 +379,7 @@ def _looks_like(start: bytes) -> str:
     return f"a file that starts with {start[:8]!r}"
 
 
-def _unusable(path: Path, found: str) -> DataError:
+def _unusable(path: ImageRef, found: str) -> DataError:
     return DataError(
         "The image cannot be used.",
         where=path,

@@ -14,9 +14,9 @@ from tfod_kit import pipeline_config
 from tfod_kit.errors import UsageError
 from tfod_kit.reports import events
 from tfod_kit.runs import best_checkpoint, results, run_folder, training_history
-from tfod_kit.runs.best_checkpoint import Best
+from tfod_kit.runs.best_checkpoint import BestCheckpoint
 from tfod_kit.runs.results import Results
-from tfod_kit.runs.run_folder import Run
+from tfod_kit.runs.run_folder import RunRecord
 from tfod_kit.runs.training_history import History
 
 EVAL = "eval"
@@ -44,8 +44,8 @@ class RunData:
     history: History
     evaluations: Mapping[str, Results] = field(default_factory=dict)
     eval_folder: Path = Path()
-    best: Best | None = None
-    record: Run | None = None
+    best: BestCheckpoint | None = None
+    record: RunRecord | None = None
     config: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfod_kit.drawing import plots
+from tfod_kit.drawing.plots import CurveStyle
 from tfod_kit.reports import RunData, short_name
 from tfod_kit.runs import results
 
@@ -63,8 +64,7 @@ def _losses(runs: Runs) -> "Figure | None":
         series,
         title="Loss",
         xlabel="step",
-        logarithmic=wide,
-        smoothing=_smoothing(series),
+        style=CurveStyle(logarithmic="y" if wide else "", smoothing=_smoothing(series)),
     )
 
 
@@ -88,7 +88,9 @@ def _speed(runs: Runs) -> "Figure | None":
             series[run.name] = ([p.step for p in timed], [p.steps_per_second or 0 for p in timed])
     if not series:
         return None
-    return plots.lines(series, title="Speed", xlabel="step", ylabel="steps/s", smoothing=0.5)
+    return plots.lines(
+        series, title="Speed", xlabel="step", ylabel="steps/s", style=CurveStyle(smoothing=0.5)
+    )
 
 
 def _map(runs: Runs) -> "Figure | None":
@@ -112,7 +114,7 @@ def _map(runs: Runs) -> "Figure | None":
     if not series:
         return None
     title = "mAP over the training" if len(runs) == 1 else "mAP of the boxes over the training"
-    return plots.lines(series, title=title, xlabel="step", shares="y")
+    return plots.lines(series, title=title, xlabel="step", style=CurveStyle(unit_range="y"))
 
 
 def _classes(runs: Runs) -> "Figure | None":
@@ -148,7 +150,7 @@ def _precision_recall(runs: Runs) -> "Figure | None":
         title=f"Precision over recall at IoU {_iou(runs):g}",
         xlabel="recall",
         ylabel="precision",
-        shares="xy",
+        style=CurveStyle(unit_range="xy"),
     )
 
 
@@ -162,7 +164,7 @@ def _f1(runs: Runs) -> "Figure | None":
         return None
     return plots.lines(
         series, title="F1 over the score threshold", xlabel="score threshold", ylabel="F1",
-        shares="xy",
+        style=CurveStyle(unit_range="xy"),
     )  # fmt: skip
 
 
@@ -177,7 +179,7 @@ def _calibration(runs: Runs) -> "Figure | None":
         return None
     return plots.lines(
         series, title="Are the scores to be believed?", xlabel="mean score of the detections",
-        ylabel="share that is right", shares="xy", diagonal=True,
+        ylabel="share that is right", style=CurveStyle(unit_range="xy", diagonal=True),
     )  # fmt: skip
 
 

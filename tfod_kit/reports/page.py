@@ -186,11 +186,11 @@ def _pictures(page: Page, run: RunData) -> None:
         if samples:
             page.heading(f"Detections, right and wrong ({_title(found)})")
             page.text("Taken evenly from the fewest errors on, the worst apart. " + sides)
-            page.pictures(samples, wide=True)
+            page.images(samples, wide=True)
         if worst:
             page.heading(f"The pictures with the most errors ({_title(found)})")
             page.text(sides)
-            page.pictures(worst, wide=True)
+            page.images(worst, wide=True)
         return
     page.heading("Detections, right and wrong")
     page.text(f"No pictures were drawn in training. For some: tfod evaluate {run.folder}")

@@ -20,7 +20,7 @@ _NOT_MEASURED = -1.0  # as COCO has it: no ground truth
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class BestCheckpoint:
     """Which checkpoint is the best so far, and by what.
 
     Attributes:
@@ -36,7 +36,7 @@ class Best:
     checkpoint: str
 
 
-def read(run: Path) -> Best | None:
+def read(run: Path) -> BestCheckpoint | None:
     """The best checkpoint of a run folder; None where none was kept.
 
     Raises:
@@ -46,7 +46,7 @@ def read(run: Path) -> Best | None:
     if not path.is_file():
         return None
     try:
-        return Best(**json.loads(path.read_text("utf-8")))
+        return BestCheckpoint(**json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError, OSError) as error:
         raise DataError(
             "It cannot be read which checkpoint is the best.",
@@ -56,7 +56,7 @@ def read(run: Path) -> Best | None:
         ) from error
 
 
-def keep(run: Path, prefix: Path, metric: str, value: float, step: int) -> Best:
+def keep(run: Path, prefix: Path, metric: str, value: float, step: int) -> BestCheckpoint:
     """Copies a checkpoint to RUN/best in place of the one before; a kill leaves one of the two.
 
     Args:
@@ -67,7 +67,7 @@ def keep(run: Path, prefix: Path, metric: str, value: float, step: int) -> Best:
     Raises:
       UsageError: it cannot be copied.
     """
-    made = Best(metric, value, step, prefix.name)
+    made = BestCheckpoint(metric, value, step, prefix.name)
     folder = run / checkpoints.BEST
     # The index last: without it the data are no checkpoint to anyone.
     parts = sorted(checkpoints.parts(prefix), key=lambda path: path.suffix == ".index")
@@ -105,13 +105,15 @@ def find_metric(metrics: Iterable[str], wanted: str) -> str:
     )
 
 
-def measured(metrics: Mapping[str, float], name: str) -> float | None:
+def metric_value(metrics: Mapping[str, float], name: str) -> float | None:
     """The value of a metric; None where there was no ground truth to measure it on."""
     value = metrics.get(name, _NOT_MEASURED)
     return None if value == _NOT_MEASURED else value
 
 
-def waited(points: Iterable[EvalPoint], metric: str, min_delta: float) -> int:
+def evaluations_without_improvement(
+    points: Iterable[EvalPoint], metric: str, min_delta: float
+) -> int:
     """How many evaluations in a row brought no rise of more than `min_delta`, up to the last.
 
     Args:
@@ -121,7 +123,7 @@ def waited(points: Iterable[EvalPoint], metric: str, min_delta: float) -> int:
     """
     best, count = float("-inf"), 0
     for point in points:
-        value = measured(point.metrics, metric)
+        value = metric_value(point.metrics, metric)
         if value is None:
             continue
         if value > best + min_delta:

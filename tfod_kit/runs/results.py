@@ -30,7 +30,7 @@ ERROR_TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Operating:
+class OperatingPoint:
     """What a score threshold gives: of the detections with that score or more.
 
     Attributes:
@@ -97,12 +97,12 @@ class ClassMetrics:
     keypoint_ap: float = NOT_MEASURED
     keypoint_ap50: float = NOT_MEASURED
     detections: int = 0
-    best: Operating = Operating()
+    best: OperatingPoint = OperatingPoint()
     curves: Curves = Curves()
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
+class CalibrationBin:
     """Detections of like score: how many, their mean score, and the share that is right."""
 
     low: float
@@ -124,7 +124,7 @@ class Calibration:
     """
 
     error: float = NOT_MEASURED
-    bins: tuple[Bin, ...] = ()
+    bins: tuple[CalibrationBin, ...] = ()
     min_score: float = 0.0
 
 
@@ -202,7 +202,7 @@ class Results:
     detections: int
     ground_truth: int = 0
     iou: float = 0.5
-    best: Operating = Operating()
+    best: OperatingPoint = OperatingPoint()
     curves: Curves = Curves()
     calibration: Calibration = Calibration()
     errors: dict[str, ErrorType] = field(default_factory=dict)

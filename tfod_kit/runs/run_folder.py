@@ -25,7 +25,7 @@ from tfod_kit.runs import checkpoints, training_history
 CONFIG = "trained.config"
 RECORD = "run.json"
 FINISHED = "finished"  # the step that was asked for was reached
-EARLY = "stopped early"  # the metric rose no more
+STOPPED_EARLY = "stopped early"  # the metric rose no more
 STOPPED = "stopped"  # by a signal
 
 _PACKAGES = (
@@ -50,7 +50,7 @@ _RATE = re.compile(r"train_config\.optimizer\.\w+\.learning_rate\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class TrainingStart:
     """One start of `tfod train`.
 
     Attributes:
@@ -71,27 +71,27 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunRecord:
     """A run's record.
 
     Attributes:
       classes: the label map's, id -> name, as text.
       data: "train" and "val" -> the patterns of the record files.
       starts: every start, the first one first.
-      ended: how the last one ended: FINISHED, EARLY or STOPPED; None while it runs, or once it was
-        killed.
-      step: where it ended.
+      ended: how the last training ended: FINISHED, STOPPED_EARLY or STOPPED; None while it runs,
+        or after it was killed.
+      step: the step it ended at.
     """
 
     classes: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, list[str]] = field(default_factory=dict)
-    starts: tuple[Start, ...] = ()
+    starts: tuple[TrainingStart, ...] = ()
     ended: str | None = None
     step: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ConfigChanges:
     """What has changed since a run was last trained.
 
     Attributes:
@@ -103,7 +103,7 @@ class Changes:
     allowed: list[Change]
 
 
-def read(folder: Path) -> Run | None:
+def read(folder: Path) -> RunRecord | None:
     """The record of a run folder; None where tfod_kit has not trained it.
 
     Raises:
@@ -114,8 +114,8 @@ def read(folder: Path) -> Run | None:
         return None
     try:
         document = json.loads(path.read_text("utf-8"))
-        starts = tuple(Start(**start) for start in document.pop("starts"))
-        return Run(**document, starts=starts)
+        starts = tuple(TrainingStart(**start) for start in document.pop("starts"))
+        return RunRecord(**document, starts=starts)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(
             "The record of the run cannot be read.",
@@ -125,7 +125,7 @@ def read(folder: Path) -> Run | None:
         ) from error
 
 
-def compare(folder: Path, config: PipelineConfig) -> Changes:
+def compare(folder: Path, config: PipelineConfig) -> ConfigChanges:
     """What differs between a config and the one that the run was last trained with.
 
     Nothing, where that is not known: upstream's programs leave no record.
@@ -136,29 +136,29 @@ def compare(folder: Path, config: PipelineConfig) -> Changes:
     """
     known = read(folder)
     if known is None or not (folder / CONFIG).is_file():
-        return Changes([], [])
+        return ConfigChanges([], [])
     before = pipeline_config.load(folder / CONFIG)
     changes = [
         change for change in pipeline_config.differences(before, config) if _tells(change.path)
     ]
     refused = [change for change in changes if _matters(change.path)]
     allowed = [change for change in changes if not _matters(change.path)]
-    return Changes(refused + _classes(known.classes, _label_map(config)), allowed)
+    return ConfigChanges(refused + _classes(known.classes, _label_map(config)), allowed)
 
 
-def is_over(folder: Path, newest: Path | None) -> bool:
+def is_finished(folder: Path, newest: Path | None) -> bool:
     """Whether a run's training has come to its end, so that no checkpoint follows `newest`.
 
     Told from what `tfod train` noted; of upstream's programs, from the number of steps asked for.
     """
     known = read(folder)
     if known is not None and known.starts:
-        return known.ended in (FINISHED, EARLY)
+        return known.ended in (FINISHED, STOPPED_EARLY)
     steps = pipeline_config.load(folder).train_config.num_steps
     return newest is not None and checkpoints.number(newest) >= steps > 0
 
 
-def refusal(folder: Path, changes: Changes) -> ConfigError:
+def changed_config_error(folder: Path, changes: ConfigChanges) -> ConfigError:
     """The error for a run that was trained with another config."""
     return ConfigError(
         "The run was trained with another config; its checkpoints are not this model's.",
@@ -170,7 +170,7 @@ def refusal(folder: Path, changes: Changes) -> ConfigError:
     )
 
 
-def started(
+def record_start(
     folder: Path,
     config: PipelineConfig,
     *,
@@ -190,8 +190,8 @@ def started(
     Raises:
       UsageError: the folder cannot be written to.
     """
-    known = (read(folder) if step else None) or Run()
-    start = Start(time.time(), step, tuple(command), fingerprint(config), _versions(), seed)
+    known = (read(folder) if step else None) or RunRecord()
+    start = TrainingStart(time.time(), step, tuple(command), fingerprint(config), _versions(), seed)
     made = replace(
         known,
         classes=_label_map(config),
@@ -204,13 +204,13 @@ def started(
     _write(folder, made)
 
 
-def ended(folder: Path, how: str, step: int) -> None:
-    """Notes how a training ended: FINISHED, EARLY or STOPPED.
+def record_end(folder: Path, how: str, step: int) -> None:
+    """Notes how a training ended: FINISHED, STOPPED_EARLY or STOPPED.
 
     Raises:
       UsageError: the folder cannot be written to.
     """
-    _write(folder, replace(read(folder) or Run(), ended=how, step=step))
+    _write(folder, replace(read(folder) or RunRecord(), ended=how, step=step))
 
 
 def set_aside(folder: Path) -> Path | None:
@@ -238,7 +238,7 @@ def fingerprint(config: PipelineConfig) -> str:
     return hashlib.sha256(pipeline_config.dumps(config).encode()).hexdigest()[:12]
 
 
-def _write(folder: Path, run: Run) -> None:
+def _write(folder: Path, run: RunRecord) -> None:
     document = json.dumps(asdict(run), indent=2, ensure_ascii=False)
     files.write_text(folder / RECORD, document + "\n")
 

@@ -18,7 +18,7 @@ from tfod_kit.engine import runtime
 from tfod_kit.errors import UsageError
 from tfod_kit.io import hardware
 from tfod_kit.pipeline_config import record_files
-from tfod_kit.records import example, shards
+from tfod_kit.records import example_proto, feature_keys, shards
 from tfod_kit.training.step_options import Levers
 
 MEMORY = "memory"
@@ -215,8 +215,8 @@ def _bytes_each(path: Path) -> int:
     """What a picture of a record file takes when it is decoded, from the first of them."""
     sizes = []
     for record in itertools.islice(shards.read(path), _SAMPLE):
-        features = example.features(record)
-        sizes.append(3 * features[example.HEIGHT][1][0] * features[example.WIDTH][1][0])
+        features = example_proto.read_features(record)
+        sizes.append(3 * features[feature_keys.HEIGHT][1][0] * features[feature_keys.WIDTH][1][0])
     return sum(sizes) // max(len(sizes), 1)
 
 

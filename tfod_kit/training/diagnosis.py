@@ -10,7 +10,7 @@ from typing import Any
 from tfod_kit.engine import runtime
 from tfod_kit.errors import ConfigError, DataError, SetupError, TfodKitError, first_line
 from tfod_kit.pipeline_config import record_files
-from tfod_kit.records import example
+from tfod_kit.records import example_proto, feature_keys
 from tfod_kit.records.salvage import Damage, salvage
 from tfod_kit.training.inputs import Skipped, faults
 
@@ -171,21 +171,21 @@ def _wanted(rows: list[Source], wanted: set[int]) -> list[Source]:
 
 def _source(path: Path, index: int, record: bytes) -> Source | None:
     try:
-        features = example.features(record)
+        features = example_proto.read_features(record)
     except DataError:
         return None
 
     def values(key: str) -> list[Any]:
         return list(features.get(key, ("", ()))[1])
 
-    name = next(iter(values(example.SOURCE_ID)), b"").decode(errors="replace")
-    height = next(iter(values(example.HEIGHT)), 0)
-    width = next(iter(values(example.WIDTH)), 0)
+    name = next(iter(values(feature_keys.SOURCE_ID)), b"").decode(errors="replace")
+    height = next(iter(values(feature_keys.HEIGHT)), 0)
+    width = next(iter(values(feature_keys.WIDTH)), 0)
     sides = [
         (high - low) * size
         for lows, highs, size in (
-            (example.YMIN, example.YMAX, height),
-            (example.XMIN, example.XMAX, width),
+            (feature_keys.YMIN, feature_keys.YMAX, height),
+            (feature_keys.XMIN, feature_keys.XMAX, width),
         )
         for low, high in zip(values(lows), values(highs), strict=False)
         if size

@@ -13,7 +13,7 @@ from typing import Any
 from tfod_kit.engine import runtime
 from tfod_kit.errors import DataError, first_line
 from tfod_kit.pipeline_config import record_files
-from tfod_kit.records import example, shards
+from tfod_kit.records import example_proto, feature_keys, shards
 from tfod_kit.records.salvage import Damage, salvage
 
 
@@ -42,10 +42,10 @@ def fault(record: bytes) -> str | None:
     """Why upstream's input pipeline would fail on a record; None where it would not."""
     tf = runtime.start()
     try:
-        features = example.features(record)
+        features = example_proto.read_features(record)
     except DataError as error:
         return error.problem
-    encoded = [bytes(value) for value in features.get(example.ENCODED, ("", ()))[1]]
+    encoded = [bytes(value) for value in features.get(feature_keys.ENCODED, ("", ()))[1]]
     if not encoded:
         return "it holds no picture"
     try:
@@ -61,7 +61,7 @@ def fault(record: bytes) -> str | None:
     return None
 
 
-_EDGES = (example.YMIN, example.XMIN, example.YMAX, example.XMAX)
+_EDGES = (feature_keys.YMIN, feature_keys.XMIN, feature_keys.YMAX, feature_keys.XMAX)
 
 
 def faults(reader: Any) -> Iterator[DataError]:

@@ -114,7 +114,7 @@ def _start(folder: Path, config: Any, options: TrainOptions) -> Path | None:
         return None
     changes = run_folder.compare(folder, config)
     if changes.refused and not options.allow_changed:
-        raise run_folder.refusal(folder, changes)
+        raise run_folder.changed_config_error(folder, changes)
     for change in (*changes.refused, *changes.allowed):
         print(f"Changed since this run was last trained: {change}", flush=True)
     return resumed

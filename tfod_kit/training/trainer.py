@@ -122,7 +122,7 @@ class TrainResult:
     seconds: float
     ended: str
     skipped_records: int = 0
-    best: best_checkpoint.Best | None = None
+    best: best_checkpoint.BestCheckpoint | None = None
 
 
 class Trainer:
@@ -208,7 +208,7 @@ class Trainer:
         options = self._options
         _clear_up(self._folder, "ckpt-*")
         training_history.truncate(self._folder, first)
-        run_folder.started(
+        run_folder.record_start(
             self._folder,
             self._config,
             step=first,
@@ -221,7 +221,7 @@ class Trainer:
             stack.enter_context(diagnosis.explained(self._config, self._config_path, self._skipped))
             how = self._loop(first, steps, stop, writer)
         training_history.write_tables(self._folder)
-        run_folder.ended(self._folder, how, self._step.done)
+        run_folder.record_end(self._folder, how, self._step.done)
         return self._result(first, began, how)
 
     def _loop(self, first: int, steps: int, stop: StopRequest, writer: Any) -> str:
@@ -247,12 +247,12 @@ class Trainer:
                 if save or measure:
                     self._settle(0)
                     prefix = self._save(step)
-                    bar.say(f"Saved {prefix}")
+                    bar.print(f"Saved {prefix}")
                     saved_at, saved_time = step, time.monotonic()
                     if measure and not stopped:
                         measured_at = step
                         if self._measure(bar, step, prefix):
-                            return run_folder.EARLY
+                            return run_folder.STOPPED_EARLY
                     self._point = step, time.monotonic()
                 if last:
                     return run_folder.STOPPED if stopped else run_folder.FINISHED
@@ -315,9 +315,9 @@ class Trainer:
         errors = self._skipped.errors if self._skipped else []
         for number, error in enumerate(errors[self._told :], start=self._told + 1):
             if number <= _BAD_RECORDS_TOLD:
-                bar.say(f"Passed over {error.where}: {error.found}")
+                bar.print(f"Passed over {error.where}: {error.found}")
             if number == _BAD_RECORDS_TOLD:
-                bar.say("More of them are only counted; `tfod check` lists all")
+                bar.print("More of them are only counted; `tfod check` lists all")
         self._told = len(errors)
 
     def _measurement_due(self, step: int, before: int, *, last: bool, saved: bool) -> bool:
@@ -336,11 +336,11 @@ class Trainer:
             with bar.paused(), averaged:
                 outcome = self._selector.evaluate(self._detector(step, prefix), prefix)
                 training_history.write_tables(self._folder)
-            bar.say(f"Step {step:,}: {outcome}")
+            bar.print(f"Step {step:,}: {outcome}")
             give_up = outcome.stop
         (give_up,) = self._agreed.any(give_up)
         if give_up:
-            bar.say(f"Stopping early: {self._options.patience} evaluations brought no rise")
+            bar.print(f"Stopping early: {self._options.patience} evaluations brought no rise")
         return give_up
 
     def _save(self, step: int) -> Path:

@@ -7,7 +7,7 @@ from small_records import write_records
 
 from tfod_kit.checks.scanning.fast_record_parser import ParsedRecord, parse
 from tfod_kit.errors import DataError
-from tfod_kit.records import example, shards
+from tfod_kit.records import example_proto, feature_keys, shards
 
 _INSIDE = b"\n\rimage/encoded\x12\x03"  # the key's own bytes, as a text may contain them
 
@@ -21,8 +21,8 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def _compare(record: bytes) -> ParsedRecord:
     """Parses the record both ways, and compares."""
     found = parse(record)
-    whole = example.features(record)
-    _, (image, *_) = whole.pop(example.ENCODED, ("", (b"",)))
+    whole = example_proto.read_features(record)
+    _, (image, *_) = whole.pop(feature_keys.ENCODED, ("", (b"",)))
     assert found.image() == image
     assert {key: (kind, list(values)) for key, (kind, values) in found.features.items()} == {
         key: (kind, list(values)) for key, (kind, values) in whole.items()
@@ -36,18 +36,18 @@ def test_a_record_as_it_is_written(record: bytes) -> None:
 
 @pytest.mark.parametrize("size", [1, 100, 127, 128, 16_383, 16_384, 2_100_000])
 def test_image_lengths_that_take_one_to_four_bytes(record: bytes, size: int) -> None:
-    _compare(with_features(record, {example.ENCODED: [b"x" * size]}))
+    _compare(with_features(record, {feature_keys.ENCODED: [b"x" * size]}))
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {example.ENCODED: [encoded("JPEG", 40, 30) + _INSIDE]},
-        {example.FILENAME: [_INSIDE * 3]},
+        {feature_keys.ENCODED: [encoded("JPEG", 40, 30) + _INSIDE]},
+        {feature_keys.FILENAME: [_INSIDE * 3]},
         {"image/before": [_INSIDE + b"\n\x01"]},
-        {example.ENCODED: [b"one", b"two"]},
-        {example.ENCODED: None},
-        {example.ENCODED: [b""]},
+        {feature_keys.ENCODED: [b"one", b"two"]},
+        {feature_keys.ENCODED: None},
+        {feature_keys.ENCODED: [b""]},
         {"image/encoded_too": [b"other"]},
     ],
     ids=["in the image", "in the name", "before", "two", "missing", "empty", "a longer key"],
@@ -57,14 +57,14 @@ def test_misleading_records(record: bytes, changes: dict) -> None:
 
 
 def test_a_record_cut_anywhere_is_an_error_or_parsed_as_protobuf_parses_it(record: bytes) -> None:
-    record = with_features(record, {example.ENCODED: [b"p" * 30], example.MASK: None})
+    record = with_features(record, {feature_keys.ENCODED: [b"p" * 30], feature_keys.MASK: None})
     for end in range(len(record)):
         cut = record[:end]
         try:
             _compare(cut)
         except DataError:
             with pytest.raises(DataError):
-                example.features(cut)
+                example_proto.read_features(cut)
 
 
 def test_fingerprints_of_different_images_differ() -> None:

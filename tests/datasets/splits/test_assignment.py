@@ -12,7 +12,7 @@ from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.core.boxes import Box
 from tfod_kit.datasets import Loaded
 from tfod_kit.datasets.splits import assignment
-from tfod_kit.datasets.splits.assignment import Split
+from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import DataError, TfodKitError, UsageError
 from tfod_kit.formats.base import Source
 from tfod_kit.formats.common.findings import Findings
@@ -39,20 +39,22 @@ def _ids(groups: dict[str, list[ImageAnnotation]]) -> dict[str, set[str]]:
 
 def test_the_data_sets_own_splits_are_kept_unless_another_is_asked_for() -> None:
     loaded = _loaded(("train", CAMERAS[:50]), ("test", CAMERAS[50:]))
-    groups, told = assignment.apply(Split(), loaded, 0, Findings())
+    groups, told = assignment.apply(SplitOptions(), loaded, 0, Findings())
     assert told == "the data set's own"
     assert [len(groups[name]) for name in ("train", "val", "test")] == [50, 0, 10]
-    groups, told = assignment.apply(Split({"train": 0.5, "val": 0.5}), loaded, 0, Findings())
+    groups, told = assignment.apply(SplitOptions({"train": 0.5, "val": 0.5}), loaded, 0, Findings())
     assert told == "train 0.5, val 0.5"
     assert [len(groups[name]) for name in ("train", "val", "test")] == [30, 30, 0]
-    assert assignment.apply(Split(by="class"), loaded, 0, Findings())[1].endswith(", by class")
+    assert assignment.apply(SplitOptions(by="class"), loaded, 0, Findings())[1].endswith(
+        ", by class"
+    )
 
 
 @pytest.mark.parametrize("key", ["folder", "cam[0-9]", r"cam(\d)/"])
 def test_no_camera_on_both_sides(key: str) -> None:
-    split = Split({"train": 0.6, "val": 0.4}, by="group", group_key=key)
+    split = SplitOptions({"train": 0.6, "val": 0.4}, by="group", group_key=key)
     groups, told = assignment.apply(split, _loaded((None, CAMERAS)), 0, Findings())
-    sides = [{a.path.parent.name for a in groups[name]} for name in ("train", "val")]
+    sides = [{a.image.parent.name for a in groups[name]} for name in ("train", "val")]
     assert sides[0] | sides[1] == {f"cam{number}" for number in range(6)}
     assert not sides[0] & sides[1]
     assert told == "train 0.6, val 0.4, by group"
@@ -67,9 +69,9 @@ def test_pictures_that_are_the_same_stay_on_one_side(tmp_path: Path) -> None:
         noise = Image.frombytes("L", (9, 8), dice.randbytes(72)).resize((320, 240))
         noise.save(path, quality=90 - 40 * (number % 2))
         images.append(ImageAnnotation(path, 320, 240, path.name))
-    split = Split({"train": 0.5, "val": 0.5}, by="group", group_key="content")
+    split = SplitOptions({"train": 0.5, "val": 0.5}, by="group", group_key="content")
     groups, _ = assignment.apply(split, _loaded((None, images)), 0, Findings())
-    sides = [{int(a.path.stem) // 2 for a in groups[name]} for name in ("train", "val")]
+    sides = [{int(a.image.stem) // 2 for a in groups[name]} for name in ("train", "val")]
     assert [len(side) for side in sides] == [3, 3]
     assert not sides[0] & sides[1]
 
@@ -78,7 +80,7 @@ def test_folds_cover_everything_once_and_keep_the_test_split() -> None:
     loaded = _loaded(("train", CAMERAS[:40]), ("val", CAMERAS[40:50]), ("test", CAMERAS[50:]))
     validated: list[str] = []
     for fold in (1, 2, 3):
-        groups, told = assignment.apply(Split(folds=3, fold=fold), loaded, 0, Findings())
+        groups, told = assignment.apply(SplitOptions(folds=3, fold=fold), loaded, 0, Findings())
         ids = _ids(groups)
         assert told == f"fold {fold} of 3"
         assert ids["test"] == {a.source_id for a in CAMERAS[50:]}
@@ -90,9 +92,9 @@ def test_folds_cover_everything_once_and_keep_the_test_split() -> None:
 
 
 def test_folds_by_group() -> None:
-    split = Split(folds=3, fold=2, by="group", group_key="folder")
+    split = SplitOptions(folds=3, fold=2, by="group", group_key="folder")
     groups, _ = assignment.apply(split, _loaded((None, CAMERAS)), 0, Findings())
-    sides = [{a.path.parent.name for a in groups[name]} for name in ("train", "val")]
+    sides = [{a.image.parent.name for a in groups[name]} for name in ("train", "val")]
     assert [len(side) for side in sides] == [4, 2]
     assert not sides[0] & sides[1]
 
@@ -102,7 +104,7 @@ def test_lists_name_images_in_any_of_their_spellings(tmp_path: Path) -> None:
     train.write_text("\ufeff0.jpg\n\n./cam1/1.jpg\n2\r\n2\n")
     val.write_text("C:\\photos\\cam3\\3.jpg\n/home/me/cam4/4\n", "utf-8")
     findings = Findings()
-    split = Split(lists={"train": train, "val": val})
+    split = SplitOptions(lists={"train": train, "val": val})
     groups, told = assignment.apply(split, _loaded((None, CAMERAS[:6])), 0, findings)
     assert told == "the given lists"
     assert [a.source_id for a in groups["train"]] == ["0.jpg", "1.jpg", "2.jpg"]
@@ -127,11 +129,11 @@ def test_lists_that_cannot_be_followed(
     twins = [replace(_image(f"{f}/same.jpg"), source_id=f"{f}/same.jpg") for f in "ab"]
     images = [*CAMERAS[:10], *twins]
     with pytest.raises(kind, match=said):
-        assignment.apply(Split(lists=paths), _loaded((None, images)), 0, Findings())
+        assignment.apply(SplitOptions(lists=paths), _loaded((None, images)), 0, Findings())
 
 
 def test_an_absent_list_is_named() -> None:
-    split = Split(lists={"train": Path("absent.txt")})
+    split = SplitOptions(lists={"train": Path("absent.txt")})
     with pytest.raises(UsageError, match=r"absent\.txt"):
         assignment.apply(split, _loaded((None, CAMERAS)), 0, Findings())
 
@@ -139,19 +141,19 @@ def test_an_absent_list_is_named() -> None:
 @pytest.mark.parametrize(
     ("split", "said"),
     [
-        (Split({"train": 1.0}, folds=2), "three ways to split"),
-        (Split(by="clas"), "Did you mean 'class'"),
-        (Split(by="group"), "needs a group key"),
-        (Split(group_key="x"), "needs a group key"),
-        (Split(folds=1), "two folds are the fewest"),
-        (Split(folds=3, fold=4), "no fold 4 of 3"),
-        (Split(by="class", lists={"train": Path("x")}), "nothing to split by"),
-        (Split(by="group", group_key="("), "no regular expression"),
-        (Split(by="group", group_key="dog"), "finds no group"),
-        (Split(folds=61), "fewer images than folds"),
+        (SplitOptions({"train": 1.0}, folds=2), "three ways to split"),
+        (SplitOptions(by="clas"), "Did you mean 'class'"),
+        (SplitOptions(by="group"), "needs a group key"),
+        (SplitOptions(group_key="x"), "needs a group key"),
+        (SplitOptions(folds=1), "two folds are the fewest"),
+        (SplitOptions(folds=3, fold=4), "no fold 4 of 3"),
+        (SplitOptions(by="class", lists={"train": Path("x")}), "nothing to split by"),
+        (SplitOptions(by="group", group_key="("), "no regular expression"),
+        (SplitOptions(by="group", group_key="dog"), "finds no group"),
+        (SplitOptions(folds=61), "fewer images than folds"),
     ],
 )
-def test_ways_that_do_not_fit_together(split: Split, said: str) -> None:
+def test_ways_that_do_not_fit_together(split: SplitOptions, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         assignment.apply(split, _loaded((None, CAMERAS)), 0, Findings())
 

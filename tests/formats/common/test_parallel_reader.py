@@ -13,9 +13,17 @@ import rich_samples
 from samples import context, picture, voc, voc_xml
 
 from tfod_kit import formats
-from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
+from tfod_kit.core.annotations import (
+    EmbeddedImage,
+    ImageAnnotation,
+    ImageRef,
+    Keypoint,
+    ObjectAnnotation,
+    Polygons,
+    Rle,
+)
 from tfod_kit.core.boxes import Box
-from tfod_kit.formats import FORMATS, WRITTEN
+from tfod_kit.formats import FORMATS
 from tfod_kit.formats.common import parallel_reader, serialisation, writing
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -66,9 +74,23 @@ def test_an_image_is_deferred_unless_it_has_keypoints() -> None:
     image = ImageAnnotation(Path("a.jpg"), 40, 30, "a", OBJECTS[:4])
     deferred = serialisation.deferred(image)
     assert isinstance(deferred.objects, serialisation.Packed)
-    assert (deferred, deferred.labels, deferred.pointed) == (image, ["cat"] * 3 + ["é"], ())
+    assert (deferred, deferred.labels, deferred.with_keypoints) == (image, ["cat"] * 3 + ["é"], ())
     for kept in (replace(image, objects=OBJECTS), replace(image, objects=())):
         assert serialisation.deferred(kept) is kept
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Path("a.jpg"),
+        EmbeddedImage(Path("a.tfrecord"), "a.jpg", 1024),
+        EmbeddedImage(Path("a.json"), "a.jpg"),
+    ],
+)
+def test_an_unpacked_annotation_refers_to_the_same_image(image: ImageRef) -> None:
+    annotation = ImageAnnotation(image, 40, 30, "a", OBJECTS)
+    packed = serialisation.pack_images([annotation])
+    assert list(serialisation.unpack_images(packed, {})) == [annotation]
 
 
 @pytest.mark.parametrize("name", ["voc", "yolo", "kitti", "labelme"])
@@ -101,9 +123,11 @@ def test_record_files_are_read_by_processes_where_they_are_large(tmp_path: Path)
     data = voc(tmp_path / "data", 12)
     said = _run(
         "from tfod_kit import formats\n"
-        "from tfod_kit.conversion import convert\n"
+        "from tfod_kit.conversion import ConvertOptions, convert\n"
+        "from tfod_kit.datasets.splits.assignment import SplitOptions\n"
         "data, out = map(Path, sys.argv[2:])\n"
-        "convert(data, out, num_shards=4, split={'train': 1.0})\n"
+        "split = SplitOptions({'train': 1.0})\n"
+        "convert(data, out, ConvertOptions(shards=4, split=split))\n"
         "parallel_reader._FILES, parallel_reader._BYTES = 250, 1 << 40\n"
         "one = formats.read(out, workers=3)\n"
         "assert runs == ['write']\n"
@@ -182,7 +206,7 @@ def test_deferred_objects_are_those_that_are_read_at_once(name: str) -> None:
     assert any(isinstance(a.objects, serialisation.Packed) for a in read[1])
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_what_is_written_does_not_depend_on_the_processes(name: str, tmp_path: Path) -> None:
     data = rich_samples.write(tmp_path)["voc"]
     for number in range(5):
@@ -217,7 +241,7 @@ def _tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FORMATS.writable)
 def test_a_format_travels_to_processes_that_start_anew(name: str) -> None:
     assert pickle.loads(pickle.dumps(FORMATS[name])) == FORMATS[name]
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import google_crc32c
 
-from tfod_kit.records import example
+from tfod_kit.records import example_proto, feature_keys
 
 _LIST = 0x0A  # field 1, length-delimited
 _VALUE = 0x12  # field 2, length-delimited
-_KEY = bytes((_LIST, len(example.ENCODED))) + example.ENCODED.encode()
+_KEY = bytes((_LIST, len(feature_keys.ENCODED))) + feature_keys.ENCODED.encode()
 _SAMPLE = 4096  # bytes at the beginning, middle and end that the fingerprint covers
 
 
@@ -26,7 +26,7 @@ class ParsedRecord:
     """A record's features without the image, and where the image is.
 
     Attributes:
-      features: key -> (kind of list, values), as `records.example.features` gives them.
+      features: key -> (kind of list, values), as `records.example_proto.read_features` gives them.
       data: the bytes that contain the image.
       start, end: the image is data[start:end]; equal if there is none.
     """
@@ -63,16 +63,16 @@ def parse(record: bytes) -> ParsedRecord:
     """
     span = _image_span(record)
     if span is None:
-        features = example.features(record)
-        kind, values = features.get(example.ENCODED, ("", ()))
+        features = example_proto.read_features(record)
+        kind, values = features.get(feature_keys.ENCODED, ("", ()))
         if kind != "bytes_list" or not values:
             return ParsedRecord(features, b"", 0, 0)
-        del features[example.ENCODED]
+        del features[feature_keys.ENCODED]
         return ParsedRecord(features, values[0], 0, len(values[0]))
     entry, start, end = span
     _, first_entry = _read_varint(record, 1)
     rest = record[first_entry:entry] + record[end:]
-    return ParsedRecord(example.features(_header(len(rest)) + rest), record, start, end)
+    return ParsedRecord(example_proto.read_features(_header(len(rest)) + rest), record, start, end)
 
 
 def _image_span(record: bytes) -> tuple[int, int, int] | None:

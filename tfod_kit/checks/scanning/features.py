@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tfod_kit.checks.findings import CheckFindings, Location
-from tfod_kit.records import example
+from tfod_kit.records import feature_keys
 
 FEATURE_CODES = ("type_wrong",)
 
@@ -13,16 +13,22 @@ _T = TypeVar("_T")
 
 _LISTS = {
     "bytes_list": (
-        *(example.ENCODED, example.FORMAT, example.FILENAME, example.SOURCE_ID),
-        *(example.SHA256, example.CLASS_TEXT),
+        *(feature_keys.ENCODED, feature_keys.FORMAT, feature_keys.FILENAME, feature_keys.SOURCE_ID),
+        *(feature_keys.SHA256, feature_keys.CLASS_TEXT),
     ),
     "float_list": (
-        *(example.YMIN, example.XMIN, example.YMAX, example.XMAX, example.AREA),
-        *(example.MASK_WEIGHT, example.KEYPOINT_Y, example.KEYPOINT_X),
+        *(
+            feature_keys.YMIN,
+            feature_keys.XMIN,
+            feature_keys.YMAX,
+            feature_keys.XMAX,
+            feature_keys.AREA,
+        ),
+        *(feature_keys.MASK_WEIGHT, feature_keys.KEYPOINT_Y, feature_keys.KEYPOINT_X),
     ),
     "int64_list": (
-        *(example.HEIGHT, example.WIDTH, example.CLASS_LABEL, example.IS_CROWD),
-        *(example.DIFFICULT, example.GROUP_OF, example.KEYPOINT_VISIBILITY),
+        *(feature_keys.HEIGHT, feature_keys.WIDTH, feature_keys.CLASS_LABEL, feature_keys.IS_CROWD),
+        *(feature_keys.DIFFICULT, feature_keys.GROUP_OF, feature_keys.KEYPOINT_VISIBILITY),
     ),
 }
 _EXPECTED = {key: kind for kind, keys in _LISTS.items() for key in keys}

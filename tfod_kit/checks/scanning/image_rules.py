@@ -5,7 +5,7 @@ from tfod_kit.checks.scanning import image_headers
 from tfod_kit.checks.scanning.fast_record_parser import ParsedRecord
 from tfod_kit.checks.scanning.features import RecordFeatures
 from tfod_kit.checks.scanning.image_headers import Header
-from tfod_kit.records import example
+from tfod_kit.records import feature_keys
 
 CODES = (
     "image_missing",
@@ -27,10 +27,13 @@ def check(
 
     The size is the image header's, or the record's if the header cannot be read.
     """
-    stated = features.first(example.WIDTH, 0), features.first(example.HEIGHT, 0)
+    stated = features.first(feature_keys.WIDTH, 0), features.first(feature_keys.HEIGHT, 0)
     if record.start == record.end:
         findings.error(
-            "image_missing", f"There is no image ({example.ENCODED}).", where, fix=f"{_CONVERT}."
+            "image_missing",
+            f"There is no image ({feature_keys.ENCODED}).",
+            where,
+            fix=f"{_CONVERT}.",
         )
         return stated
     header = image_headers.read(record.data, record.start, record.end)
@@ -44,10 +47,10 @@ def check(
         )
         return stated
     _check_header(header, where, findings)
-    if features.first(example.FORMAT, b"") == b"raw":
+    if features.first(feature_keys.FORMAT, b"") == b"raw":
         findings.error(
             "format_raw",
-            f"{example.FORMAT} is 'raw', and the image is encoded.",
+            f"{feature_keys.FORMAT} is 'raw', and the image is encoded.",
             where,
             fix=f"{_CONVERT}.",
         )

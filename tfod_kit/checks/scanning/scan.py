@@ -11,7 +11,7 @@ from tfod_kit.checks.scanning.facts import SplitFacts
 from tfod_kit.checks.scanning.fast_record_parser import ParsedRecord, parse
 from tfod_kit.checks.scanning.features import FEATURE_CODES, RecordFeatures, typed
 from tfod_kit.errors import DataError
-from tfod_kit.records import example, shards
+from tfod_kit.records import feature_keys, shards
 
 RECORD_CODES = (
     "file_damaged",
@@ -25,10 +25,10 @@ RECORD_CODES = (
     *pixels.CODES,
 )
 
-_EDGES = (example.YMIN, example.XMIN, example.YMAX, example.XMAX)
+_EDGES = (feature_keys.YMIN, feature_keys.XMIN, feature_keys.YMAX, feature_keys.XMAX)
 _PER_OBJECT = (
-    *(example.IS_CROWD, example.DIFFICULT, example.TRUNCATED, example.GROUP_OF),
-    *(example.AREA, example.MASK_WEIGHT),
+    *(feature_keys.IS_CROWD, feature_keys.DIFFICULT, feature_keys.TRUNCATED, feature_keys.GROUP_OF),
+    *(feature_keys.AREA, feature_keys.MASK_WEIGHT),
 )
 _READ_AHEAD = 2**28  # bytes of a file that the kernel is asked to read in advance
 _CONVERT = "Convert the data set again with `tfod convert`."
@@ -116,7 +116,7 @@ class _Scanner:
         facts.record_index.append(index)
         facts.bytes_read += len(data)
         facts.fingerprints.append(record.fingerprint())
-        source = features.first(example.SOURCE_ID, b"")
+        source = features.first(feature_keys.SOURCE_ID, b"")
         facts.source_ids.append(source.decode("utf-8", "replace"))
         facts.sizes.extend(image_rules.check(record, features, where, self.findings))
         objects = self._add_objects(features, where)
@@ -127,7 +127,10 @@ class _Scanner:
     def _add_objects(self, features: RecordFeatures, where: Location) -> int:
         """Keeps boxes and classes if their numbers agree; returns the number of objects."""
         edges = [features.floats(key) for key in _EDGES]
-        texts, ids = features.texts(example.CLASS_TEXT), features.integers(example.CLASS_LABEL)
+        texts, ids = (
+            features.texts(feature_keys.CLASS_TEXT),
+            features.integers(feature_keys.CLASS_LABEL),
+        )
         lengths = [len(each) for each in edges]
         number = min(lengths)
         if max(lengths) != number or len(texts or ids) != number or (ids and len(ids) != number):
@@ -143,7 +146,7 @@ class _Scanner:
         facts = self.facts
         record = len(facts.objects)
         facts.objects.append(number)
-        facts.keypoints.append(len(features.floats(example.KEYPOINT_Y)))
+        facts.keypoints.append(len(features.floats(feature_keys.KEYPOINT_Y)))
         if number:
             for kept, edge in zip(facts.edges, edges, strict=True):
                 kept.extend(edge)
@@ -169,10 +172,10 @@ class _Scanner:
     ) -> None:
         """Counts masks: one PNG for each object, or in the older form one list of numbers."""
         facts = self.facts
-        length = features.length(example.MASK)
+        length = features.length(feature_keys.MASK)
         if not length:
             return
-        kind = record.features[example.MASK][0]
+        kind = record.features[feature_keys.MASK][0]
         facts.mask_lists[kind] += 1
         facts.with_masks += objects
         width, height = facts.sizes[-2:]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.core.annotations import ImageAnnotation, ImageRef
 from tfod_kit.datasets import Loaded, duplicates
 from tfod_kit.datasets.splits import shares, stratification
 from tfod_kit.errors import DataError, UsageError, did_you_mean
@@ -22,7 +22,7 @@ Groups = dict[str, list[ImageAnnotation]]
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class SplitOptions:
     """How to split; empty, the data set's own splits are kept, or shares.DEFAULT made.
 
     Attributes:
@@ -48,7 +48,7 @@ class Split:
         _checked(self)
 
 
-def apply(split: Split, loaded: Loaded, seed: int, findings: Findings) -> tuple[Groups, str]:
+def apply(split: SplitOptions, loaded: Loaded, seed: int, findings: Findings) -> tuple[Groups, str]:
     """The images by split, and in words where the splits came from.
 
     Raises:
@@ -95,10 +95,10 @@ def note_leaks(groups: Mapping[str, list[ImageAnnotation]], findings: Findings) 
     """Counts the images that stand in more than one split, themselves or as a copy."""
     if sum(bool(members) for members in groups.values()) < 2:
         return
-    places: dict[Path, list[tuple[str, str]]] = defaultdict(list)
+    places: dict[ImageRef, list[tuple[str, str]]] = defaultdict(list)
     for name, members in groups.items():
         for annotation in members:
-            places[annotation.path].append((annotation.source_id, name))
+            places[annotation.image].append((annotation.source_id, name))
     told = "image_in_several_splits" in findings.counts  # by the reader, which knows the lists
     for path, here in places.items():
         if len({name for _, name in here}) > 1 and not told:
@@ -111,7 +111,7 @@ def note_leaks(groups: Mapping[str, list[ImageAnnotation]], findings: Findings) 
             findings.add("image_of_same_bytes", "the splits", copies + more, count=len(paths) - 1)
 
 
-def _checked(split: Split) -> None:
+def _checked(split: SplitOptions) -> None:
     ways = [bool(split.lists), bool(split.folds), split.ratios is not None]
     problem = ""
     if sum(ways) > 1:
@@ -156,7 +156,7 @@ def _dealt(every: list[ImageAnnotation], names: list[str]) -> Groups:
 
 
 def _assigned(
-    split: Split,
+    split: SplitOptions,
     loaded: Loaded,
     every: list[ImageAnnotation],
     ratios: Mapping[str, float],
@@ -176,10 +176,10 @@ def _groups(wanted: str, loaded: Loaded, every: list[ImageAnnotation]) -> list[s
     if wanted != CONTENT:
         key = _key(wanted)
         return [key(loaded.name(a)) for a in every]
-    paths = list(dict.fromkeys(a.path for a in every))
+    paths = list(dict.fromkeys(a.image for a in every))
     with progress("comparing", len(paths), "images") as bar:
         groups = duplicates.families(paths, bar.advance)
-    return [str(groups[a.path]) for a in every]
+    return [str(groups[a.image]) for a in every]
 
 
 def _key(wanted: str) -> Callable[[str], str]:
@@ -211,7 +211,7 @@ def _key(wanted: str) -> Callable[[str], str]:
     return group
 
 
-def _folds(split: Split, loaded: Loaded, seed: int) -> tuple[Groups, str]:
+def _folds(split: SplitOptions, loaded: Loaded, seed: int) -> tuple[Groups, str]:
     every = _every(loaded, without="test")
     names = [f"{number:03}" for number in range(1, split.folds + 1)]
     if len(every) < split.folds:
@@ -233,7 +233,7 @@ def _folds(split: Split, loaded: Loaded, seed: int) -> tuple[Groups, str]:
     return groups, f"fold {split.fold} of {split.folds}{by}"
 
 
-def _listed(split: Split, loaded: Loaded, findings: Findings) -> tuple[Groups, str]:
+def _listed(split: SplitOptions, loaded: Loaded, findings: Findings) -> tuple[Groups, str]:
     every = _every(loaded)
     found = _spellings(every, loaded)
     groups: Groups = {name: [] for name in shares.NAMES}
@@ -269,7 +269,7 @@ def _spellings(every: list[ImageAnnotation], loaded: Loaded) -> dict[str, list[I
     for a in every:
         name = loaded.name(a)
         ends = {name.split("/", start)[-1] for start in range(name.count("/") + 1)}
-        spellings = {a.source_id, a.path.name, *ends}
+        spellings = {a.source_id, a.image.name, *ends}
         spellings |= {spelling.rpartition(".")[0] or spelling for spelling in spellings}
         for spelling in spellings:
             found.setdefault(spelling, []).append(a)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tfod_kit.core.annotations import ImageRef
 from tfod_kit.errors import DataError, TfodKitError
 from tfod_kit.formats.base import Context, Format, Source
 from tfod_kit.formats.common.findings import Findings
@@ -70,10 +71,10 @@ def _widest(
     )
 
 
-def _images(format: Format, sources: tuple[Source, ...], context: Context) -> set[Path]:
+def _images(format: Format, sources: tuple[Source, ...], context: Context) -> set[ImageRef]:
     """The images that a format's annotations name; none when they cannot be read."""
     quiet = replace(context, findings=Findings("skip"))
     try:
-        return {a.path for source in sources for a in format.read(source, quiet).images}
+        return {a.image for source in sources for a in format.read(source, quiet).images}
     except TfodKitError:
         return set()

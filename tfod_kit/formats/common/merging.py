@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from tfod_kit.core import labels
-from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.core.annotations import ImageAnnotation, ImageRef
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError, did_you_mean
 from tfod_kit.formats.base import Context, Part, Source
@@ -27,7 +26,7 @@ def unique(read: Read, context: Context) -> Read:
     read = _renamed(
         read, lambda source, a: f"{source.split if by_split else source.name}/{a.source_id}"
     )
-    read = _renamed(read, lambda _, a: context.name(a.path))
+    read = _renamed(read, lambda _, a: context.name(a.image))
     return [(source, _once(source, part, context)) for source, part in read]
 
 
@@ -42,10 +41,10 @@ def _renamed(read: Read, rename: Callable[[Source, ImageAnnotation], str]) -> Re
     """The annotations, with new source ids where several images have one."""
     if len({a.source_id for _, part in read for a in part}) == sum(len(part) for _, part in read):
         return read
-    owners: dict[str, set[Path]] = {}
+    owners: dict[str, set[ImageRef]] = {}
     for _, part in read:
         for annotation in part:
-            owners.setdefault(annotation.source_id, set()).add(annotation.path)
+            owners.setdefault(annotation.source_id, set()).add(annotation.image)
     several = {name for name, paths in owners.items() if len(paths) > 1}
     if not several:
         return read
@@ -76,7 +75,7 @@ def _once(source: Source, part: list[ImageAnnotation], context: Context) -> list
 
 def note_unannotated(read: Read, context: Context) -> None:
     """Counts the images below the data set's folder that nothing annotates."""
-    paths = [annotation.path for _, part in read for annotation in part]
+    paths = [annotation.image for _, part in read for annotation in part]
     # Most are the very objects that the index found: to compare paths by their text takes longer.
     same = set(map(id, paths))
     others = [path for path in context.images.paths if id(path) not in same]

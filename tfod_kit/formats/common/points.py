@@ -25,7 +25,7 @@ def aligned(annotations: Iterable[ImageAnnotation]) -> list[ImageAnnotation]:
     An object that has some gets all, those that it lacks as not labelled.
     """
     images = list(annotations)
-    names = sorted({p.name for a in images for item in a.pointed for p in item.keypoints})
+    names = sorted({p.name for a in images for item in a.with_keypoints for p in item.keypoints})
     if not names:
         return images
     none = {name: Keypoint(0.0, 0.0, 0, name) for name in names}
@@ -38,7 +38,7 @@ def aligned(annotations: Iterable[ImageAnnotation]) -> list[ImageAnnotation]:
             image,
             objects=tuple(replace(o, keypoints=all_of(o.keypoints)) for o in image.objects),
         )
-        if image.pointed
+        if image.with_keypoints
         else image
         for image in images
     ]

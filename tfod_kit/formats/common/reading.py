@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tfod_kit.core import boxes
-from tfod_kit.core.annotations import Polygons
+from tfod_kit.core.annotations import EmbeddedImage, ImageRef, Polygons
 from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.formats.base import Context
@@ -101,8 +101,8 @@ def image_file(
     context: Context,
     *,
     stem: str = "",
-    embedded: Path | None = None,
-) -> Path | None:
+    embedded: EmbeddedImage | None = None,
+) -> ImageRef | None:
     """The image that an annotation names; None when there is none, or several, which is a finding.
 
     Only files below the image folder are ever found: the folders of `named` choose among images of
@@ -134,7 +134,7 @@ def image_file(
 
 
 def size(
-    width: float | None, height: float | None, image: Path, where: str, context: Context
+    width: float | None, height: float | None, image: ImageRef, where: str, context: Context
 ) -> tuple[int, int] | None:
     """The declared (width, height) in px, or the measured one where none is declared."""
     if width and height and 0.5 < width <= MAX_SIDE and 0.5 < height <= MAX_SIDE:
@@ -145,7 +145,7 @@ def size(
     return measured
 
 
-def measured_size(image: Path, context: Context) -> tuple[int, int] | None:
+def measured_size(image: ImageRef, context: Context) -> tuple[int, int] | None:
     """The image's (width, height) in px as seen; None when it is none, which is a finding."""
     try:
         return images.size(image)

@@ -43,11 +43,11 @@ def ready(
     """
     declared = (planned.width, planned.height)
     try:
-        image = images.load(planned.path, declared=declared, max_side=max_side)
+        image = images.load(planned.image, declared=declared, max_side=max_side)
     except DataError as error:
-        findings.add("image_unusable", planned.path, error.found, fix=error.fix or "")
+        findings.add("image_unusable", planned.image, error.found, fix=error.fix or "")
         return None
-    annotation = planned.made(findings)
+    annotation = planned.materialise(findings)
     if not with_masks:
         objects = tuple(map(_without_mask, annotation.objects))
         annotation = replace(annotation, objects=objects)

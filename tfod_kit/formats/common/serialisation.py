@@ -12,6 +12,8 @@ import msgspec
 
 from tfod_kit.core.annotations import (
     Deferred,
+    EmbeddedImage,
+    FindingSink,
     ImageAnnotation,
     Keypoint,
     ObjectAnnotation,
@@ -20,6 +22,7 @@ from tfod_kit.core.annotations import (
 )
 from tfod_kit.core.boxes import Box
 from tfod_kit.io.files import readable
+from tfod_kit.records.image_files import containing_file
 
 _EDGES = [f"box.{edge.name}" for edge in fields(Box)]
 _OTHERS = [each.name for each in fields(ObjectAnnotation)[2:]]
@@ -41,9 +44,9 @@ def deferred(annotation: ImageAnnotation) -> ImageAnnotation:
     objects = annotation.objects
     if not objects or any(item.keypoints for item in objects):
         return annotation
-    packed: Any = Packed([item.label for item in objects], pack(objects))
+    packed = Packed([item.label for item in objects], pack(objects))
     return ImageAnnotation(
-        annotation.path, annotation.width, annotation.height, annotation.source_id, packed
+        annotation.image, annotation.width, annotation.height, annotation.source_id, packed
     )
 
 
@@ -51,6 +54,7 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
     """An image with its objects."""
 
     path: bytes
+    embedded: tuple[str, int | None] | None
     width: int
     height: int
     source_id: str
@@ -74,23 +78,26 @@ def unpack_images(
       deferring: whether to leave objects without keypoints packed.
     """
     for row in _decode_rows(content):
-        objects: Any = ()
+        objects: Sequence[ObjectAnnotation] = ()
         if row.labels and deferring and not row.keypoints:
             # A data set has a few names, a million times each.
             objects = Packed(tuple(map(sys.intern, row.labels)), row.objects)
         elif row.labels:
             objects = unpack(row.objects)
-        path = paths.get(row.path) or Path(os.fsdecode(row.path))
-        yield ImageAnnotation(path, row.width, row.height, row.source_id, objects)
+        file = paths.get(row.path) or Path(os.fsdecode(row.path))
+        image = file if row.embedded is None else EmbeddedImage(file, *row.embedded)
+        yield ImageAnnotation(image, row.width, row.height, row.source_id, objects)
 
 
-def _row_of(image: ImageAnnotation) -> _Row:
-    objects = image.objects
+def _row_of(annotation: ImageAnnotation) -> _Row:
+    image, objects = annotation.image, annotation.objects
+    embedded = (image.name, image.offset) if isinstance(image, EmbeddedImage) else None
     return _Row(
-        os.fsencode(image.path),
-        image.width,
-        image.height,
-        readable(image.source_id),
+        os.fsencode(containing_file(image)),
+        embedded,
+        annotation.width,
+        annotation.height,
+        readable(annotation.source_id),
         [item.label for item in objects],
         pack(objects) if objects else b"",
         any(item.keypoints for item in objects),
@@ -121,7 +128,7 @@ class Packed(Deferred):
     def content(self) -> bytes:
         return self._content
 
-    def made(self, findings: Any = None) -> tuple[ObjectAnnotation, ...]:
+    def materialise(self, findings: FindingSink | None = None) -> tuple[ObjectAnnotation, ...]:
         return unpack(self._content)
 
 

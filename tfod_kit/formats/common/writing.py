@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tfod_kit.core import boxes, labels
-from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.core.annotations import EmbeddedImage, ImageAnnotation, ImageRef, ObjectAnnotation
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError, UsageError
 from tfod_kit.formats.base import DETAILS, Format, Output
@@ -19,7 +19,6 @@ from tfod_kit.formats.common import repair, serialisation
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.io import files, resumable_output, worker_pool
 from tfod_kit.io.progress import progress
-from tfod_kit.records import embedded
 from tfod_kit.records.images import EncodedImage
 
 LABEL_MAP = labels.FILE_NAME
@@ -32,7 +31,7 @@ Named = Mapping[str, Iterable[ImageAnnotation]]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenDataSet:
     """What was written; the content of report.json.
 
     Attributes:
@@ -68,7 +67,7 @@ def write(
     max_side: int | None = None,
     masks: bool = True,
     workers: int = 1,
-) -> Written:
+) -> WrittenDataSet:
     """Writes a folder, which appears whole or not at all.
 
     Args:
@@ -96,7 +95,7 @@ def write(
     listed = {split: list(part) for split, part in splits.items()}
     for part in listed.values():
         _check_ids(part)
-    with resumable_output.opened(out) as folder, files.explained(out):
+    with resumable_output.locked(out) as folder, files.explained(out):
         resumable_output.clean(folder)
         how = _How(format, findings.on_error, link, max_side, masks)
         placed = _placed(_parts(listed, folder, how), findings, workers)
@@ -132,7 +131,7 @@ def _placed(
     """Writes the pictures; their annotations, less splits that have none."""
     total = sum(len(part.pictures) for part in parts)
     shown = progress("writing", total, "images")
-    done = worker_pool.run(_put_all, parts, worker_pool.useful(workers, total), shown)
+    done = worker_pool.run(_put_all, parts, worker_pool.worthwhile(workers, total), shown)
     placed: dict[str, list[ImageAnnotation]] = {}
     for part, (written, found) in zip(parts, done, strict=True):
         findings.merge(found)
@@ -179,7 +178,7 @@ def _check_ids(part: list[ImageAnnotation]) -> None:
 
 def _stem(annotation: ImageAnnotation, taken: set[str]) -> str:
     """The picture's own name; with a number behind it where another has it already."""
-    stem = wanted = files.portable(annotation.path.stem) or "image"
+    stem = wanted = files.portable(annotation.image.stem) or "image"
     number = 1
     while stem.lower() in taken:
         number += 1
@@ -228,15 +227,15 @@ def _put(
     if ready is None:
         return None
     kept, image = ready
-    path = stem.with_name(stem.name + _suffix(annotation.path, image))
+    path = stem.with_name(stem.name + _suffix(annotation.image, image))
     path.parent.mkdir(parents=True, exist_ok=True)
     changed = image.turned or image.untagged or image.converted_from or image.full_size
-    if how.link and not changed and embedded.holder(annotation.path) is None:
-        path.symlink_to(annotation.path.resolve())
+    if how.link and not changed and not isinstance(annotation.image, EmbeddedImage):
+        path.symlink_to(annotation.image.resolve())
     else:
         path.write_bytes(image.data)
     objects = tuple(_held(item, annotation, how.format, findings) for item in kept.objects)
-    return replace(kept, path=path, objects=objects)
+    return replace(kept, image=path, objects=objects)
 
 
 def _held(
@@ -263,7 +262,7 @@ def _is_box_area(item: ObjectAnnotation, annotation: ImageAnnotation) -> bool:
     return item.area is not None and abs(item.area - area) <= _SAME_AREA * area
 
 
-def _suffix(source: Path, image: EncodedImage) -> str:
+def _suffix(source: ImageRef, image: EncodedImage) -> str:
     """The picture's own extension where it tells the truth, else that of what is stored."""
     truth = (".jpg", ".jpeg") if image.format == "jpeg" else (".png",)
     return source.suffix if source.suffix.lower() in truth else truth[0]
@@ -275,11 +274,11 @@ def _summary(
     written: tuple[str, ...],
     folder: Path,
     findings: Findings,
-) -> Written:
+) -> WrittenDataSet:
     def each(count: object) -> dict[str, int]:
         return {split: count(part) for split, part in placed.items()}  # type: ignore[operator]
 
-    return Written(
+    return WrittenDataSet(
         format=name,
         images=each(len),
         negatives=each(lambda part: sum(not a.objects for a in part)),

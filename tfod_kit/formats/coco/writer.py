@@ -1,43 +1,40 @@
 """Writes COCO JSON: annotations/instances_SPLIT.json beside a folder of images for each split."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
 from tfod_kit.formats.base import Output, Splits
+from tfod_kit.formats.coco.schema import ATTRIBUTES
 from tfod_kit.io import files
 
-# COCO has no fields for these; other tools, CVAT's and Datumaro's, put them under "attributes".
-ATTRIBUTES = ("difficult", "truncated", "occluded", "group_of")
-
-_Points = dict[str, tuple[str, ...]]  # class -> the names of its keypoints
+_KeypointNames = Mapping[str, tuple[str, ...]]  # class -> the names of its keypoints
 
 
 def write(splits: Splits, output: Output) -> list[Path]:
-    """Writes a file a split. Image ids are the source ids where those are numbers."""
+    """Writes one file per split. An image's id is its source id if all of those are numbers."""
     ids = _image_ids([a for part in splits.values() for a in part])
-    points = _points([o for part in splits.values() for a in part for o in a.objects])
+    names = _keypoint_names([o for part in splits.values() for a in part for o in a.objects])
     written = []
-    number = 1
+    first_id = 1
     for split, annotations in splits.items():
-        items = list(_annotations(annotations, ids, points, output, number))
-        number += len(items)
+        items = list(_annotations(annotations, ids, names, output, first_id))
+        first_id += len(items)
         content = {
             "images": [
                 {
                     "id": ids[a.source_id],
-                    "file_name": a.path.name,
+                    "file_name": a.image.name,
                     "width": a.width,
                     "height": a.height,
                 }
                 for a in annotations
             ],
             "annotations": items,
-            "categories": list(_categories(output, points)),
+            "categories": list(_categories(output, names)),
         }
         path = output.folder / "annotations" / f"instances_{split}.json"
         files.write_bytes(path, msgspec.json.encode(content))
@@ -46,55 +43,58 @@ def write(splits: Splits, output: Output) -> list[Path]:
 
 
 def _image_ids(annotations: Sequence[ImageAnnotation]) -> dict[str, int]:
-    names = [annotation.source_id for annotation in annotations]
-    if all(name.isdecimal() and name == str(int(name)) for name in names):
-        return {name: int(name) for name in names}
-    return {name: number for number, name in enumerate(names, start=1)}
+    """Source id -> image id: the same number, or a count from 1 if one is not a number."""
+    source_ids = [annotation.source_id for annotation in annotations]
+    if all(text.isdecimal() and text == str(int(text)) for text in source_ids):
+        return {text: int(text) for text in source_ids}
+    return {text: number for number, text in enumerate(source_ids, start=1)}
 
 
-def _points(objects: Sequence[ObjectAnnotation]) -> _Points:
-    """The keypoints' names of each class that has any, those of the object that has most."""
-    most: dict[str, tuple[Keypoint, ...]] = {}
+def _keypoint_names(objects: Sequence[ObjectAnnotation]) -> _KeypointNames:
+    """Class -> keypoint names, taken from the class's object that has the most keypoints."""
+    longest: dict[str, tuple[Keypoint, ...]] = {}
     for item in objects:
-        if len(item.keypoints) > len(most.get(item.label, ())):
-            most[item.label] = item.keypoints
+        if len(item.keypoints) > len(longest.get(item.label, ())):
+            longest[item.label] = item.keypoints
     return {
-        label: tuple(point.name or f"{place}" for place, point in enumerate(points, start=1))
+        label: tuple(point.name or f"{number}" for number, point in enumerate(points, start=1))
         if any(point.name for point in points)
         else ("",) * len(points)
-        for label, points in most.items()
+        for label, points in longest.items()
     }
 
 
-def _categories(output: Output, points: _Points) -> Iterator[dict[str, Any]]:
-    for name, number in output.classes.ids.items():
-        category: dict[str, Any] = {"id": number, "name": name, "supercategory": ""}
-        if any(points.get(name, ())):
-            category |= {"keypoints": points[name], "skeleton": []}
+def _categories(output: Output, names: _KeypointNames) -> Iterator[dict[str, object]]:
+    for name, class_id in output.classes.ids.items():
+        category: dict[str, object] = {"id": class_id, "name": name, "supercategory": ""}
+        if any(names.get(name, ())):
+            category |= {"keypoints": names[name], "skeleton": []}
         yield category
 
 
 def _annotations(
     annotations: Sequence[ImageAnnotation],
-    ids: dict[str, int],
-    points: _Points,
+    ids: Mapping[str, int],
+    names: _KeypointNames,
     output: Output,
-    number: int,
-) -> Iterator[dict[str, Any]]:
+    first_id: int,
+) -> Iterator[dict[str, object]]:
+    annotation_id = first_id
     for annotation in annotations:
         for item in annotation.objects:
             yield {
-                "id": number,
+                "id": annotation_id,
                 "image_id": ids[annotation.source_id],
                 "category_id": output.classes.ids[item.label],
                 **_shape(item, annotation),
                 "iscrowd": int(item.is_crowd),
-                **_extras(item, annotation, len(points.get(item.label, ()))),
+                **_extras(item, annotation, len(names.get(item.label, ()))),
             }
-            number += 1
+            annotation_id += 1
 
 
-def _shape(item: ObjectAnnotation, annotation: ImageAnnotation) -> dict[str, Any]:
+def _shape(item: ObjectAnnotation, annotation: ImageAnnotation) -> dict[str, object]:
+    """The fields bbox, area and segmentation."""
     bbox = boxes.to_xywh(item.box, width=annotation.width, height=annotation.height)
     mask = item.mask
     segmentation: object = []
@@ -108,16 +108,17 @@ def _shape(item: ObjectAnnotation, annotation: ImageAnnotation) -> dict[str, Any
     return {"bbox": rounded, "area": round(area, 4), "segmentation": segmentation}
 
 
-def _extras(item: ObjectAnnotation, annotation: ImageAnnotation, most: int) -> dict[str, Any]:
-    extras: dict[str, Any] = {}
+def _extras(item: ObjectAnnotation, annotation: ImageAnnotation, count: int) -> dict[str, object]:
+    """The optional fields; keypoints are padded to `count`, the number that the class has."""
+    extras: dict[str, object] = {}
     if item.keypoints:
         flat: list[float] = []
         for point in item.keypoints:
             x, y = point.x * annotation.width, point.y * annotation.height
             flat += (round(x, 4), round(y, 4), point.visibility)
-        extras["keypoints"] = flat + [0] * (3 * (most - len(item.keypoints)))
+        extras["keypoints"] = flat + [0] * (3 * (count - len(item.keypoints)))
         extras["num_keypoints"] = sum(point.visibility > 0 for point in item.keypoints)
-    attributes: dict[str, Any] = {name: True for name in ATTRIBUTES if getattr(item, name)}
+    attributes: dict[str, object] = {name: True for name in ATTRIBUTES if getattr(item, name)}
     if item.view:
         attributes["view"] = item.view
     if item.weight != 1.0:

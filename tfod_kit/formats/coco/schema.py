@@ -1,0 +1,72 @@
+"""The structure of a COCO JSON file, as msgspec decodes it.
+
+Boxes, segmentations and attributes stay undecoded text (msgspec.Raw) for two reasons: a value that
+cannot be read costs the object or its mask and not the whole file, and the numbers of a large file
+would take gigabytes as Python objects.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+# Marks that COCO has no fields for; CVAT and Datumaro put them under "attributes" too.
+ATTRIBUTES = ("difficult", "truncated", "occluded", "group_of")
+
+Id = int | str
+
+
+# gc=False: these objects cannot form reference cycles, and the garbage collector would otherwise
+# visit millions of them.
+class Image(msgspec.Struct, gc=False):
+    """An entry of "images"."""
+
+    id: Id
+    file_name: str
+    width: float | None = None
+    height: float | None = None
+
+
+class Annotation(msgspec.Struct, gc=False):
+    """An entry of "annotations"."""
+
+    image_id: Id
+    category_id: Id
+    id: Id | None = None
+    bbox: msgspec.Raw = msgspec.Raw()
+    segmentation: msgspec.Raw = msgspec.Raw()
+    area: float | None = None
+    iscrowd: int | bool | None = None
+    keypoints: list[float] | None = None
+    attributes: msgspec.Raw = msgspec.Raw()
+    score: float | None = None
+
+
+class Category(msgspec.Struct):
+    """An entry of "categories"."""
+
+    id: Id
+    name: str
+    supercategory: str | None = None
+    keypoints: list[str] | None = None
+
+
+class File(msgspec.Struct):
+    """The whole file."""
+
+    images: list[Image]
+    annotations: list[Annotation] = []
+    categories: list[Category] = []
+
+
+class RunLengths(msgspec.Struct):
+    """A segmentation as run lengths; `size` is (height, width) in px."""
+
+    counts: list[int] | str
+    size: tuple[int, int]
+
+
+class Class(NamedTuple):
+    """A category's name, and the names of its keypoints."""
+
+    name: str
+    keypoints: tuple[str, ...]
