@@ -11,7 +11,6 @@ from tfod_kit.core import labels
 from tfod_kit.errors import ConfigError, UsageError
 from tfod_kit.io import resources
 from tfod_kit.pipeline_config.extractors import EXTRACTORS
-from tfod_kit.pipeline_config.windows import repair_paths
 from tfod_kit.records import shards
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "zoo" / "configs"
@@ -109,35 +108,6 @@ def test_an_augmentation_that_was_never_published_is_left_out_and_named(tmp_path
     assert dropped == ["random_imgaug"]
     (step,) = config.train_config.data_augmentation_options
     assert step.HasField("random_horizontal_flip")
-
-
-# ---- backslashes ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("written", "meant"),
-    [
-        (r"C:\data\new\train.record", "C:/data/new/train.record"),
-        (r"C:\data\2017\x.record", "C:/data/2017/x.record"),
-        (r"C:\Users\me\n" + "\\", "C:/Users/me/n/"),
-        (r"\\server\share\a.record", "//server/share/a.record"),
-        (r"annotations\label_map.pbtxt", "annotations/label_map.pbtxt"),
-        (r"data\train.record", "data/train.record"),
-        (r"C:\\data\new", "C:/data/new"),
-        (r"C:\\data\\train.record", r"C:\data\train.record"),
-        (r"/home/Jos\303\251/a.record", "/home/José/a.record"),
-        ("/data/a b.record", "/data/a b.record"),
-    ],
-)
-def test_paths_from_windows(written, meant):
-    text = f'train_input_reader {{ tf_record_input_reader {{ input_path: "{written}"\n }} }}'
-    config = pipeline_config.loads(text)
-    assert list(config.train_input_reader.tf_record_input_reader.input_path) == [meant]
-
-
-def test_lists_of_paths_are_repaired_and_other_texts_left_alone():
-    text = "input_path: ['C:\\a\\b', 'C:\\n']\nname: 'a\\tb'\n"
-    assert repair_paths(text) == "input_path: ['C:/a/b', 'C:/n']\nname: 'a\\tb'\n"
 
 
 # ---- fields --------------------------------------------------------------------------------------
