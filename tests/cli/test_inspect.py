@@ -79,7 +79,7 @@ def test_classes_are_chosen_as_convert_chooses_them(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["absent"], "not there"),
+        (["absent"], "does not exist"),
         (["data", "--config", "absent.config"], "absent.config"),
         (["data", "--out", "data"], "holds other things"),
         (["data", "--format", "vocc"], "Did you mean 'voc'"),

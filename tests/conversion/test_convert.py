@@ -193,7 +193,7 @@ def test_the_data_set_itself_is_not_replaced(tmp_path: Path) -> None:
 def test_wrong_paths_and_empty_folders(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     picture(tmp_path / "images" / "a.jpg")
-    with pytest.raises(UsageError, match="not there"):
+    with pytest.raises(UsageError, match="does not exist"):
         convert(tmp_path / "absent", tmp_path / "out")
     with pytest.raises(DataError, match="an empty folder"):
         convert(tmp_path / "empty", tmp_path / "out")

@@ -62,7 +62,7 @@ def test_ids_keep_their_gaps(tmp_path: Path) -> None:
         {"id": "text"},
     ],
 )
-def test_what_other_readers_trip_over(tmp_path: Path, item: dict) -> None:
+def test_values_that_other_readers_reject(tmp_path: Path, item: dict) -> None:
     assert _one(tmp_path, item) == ObjectAnnotation("dog", Box(0.1, 0.1, 0.5, 0.5))
 
 
@@ -73,7 +73,7 @@ def test_outlines_are_kept(tmp_path: Path) -> None:
     )
 
 
-def test_run_lengths_of_both_kinds(tmp_path: Path) -> None:
+def test_run_lengths_compressed_or_not(tmp_path: Path) -> None:
     counts = [600, 100, 500]
     plain = _one(tmp_path, {"segmentation": {"counts": counts, "size": [30, 40]}}).mask
     assert isinstance(plain, Rle)
@@ -89,7 +89,7 @@ def test_keypoints(tmp_path: Path) -> None:
     assert item.keypoints == (Keypoint(0.1, 0.1, 2), Keypoint(0.0, 0.0, 0))
 
 
-def test_a_box_from_the_outline(tmp_path: Path) -> None:
+def test_a_missing_box_is_that_of_the_outline(tmp_path: Path) -> None:
     at = context(tmp_path)
     item = _one(tmp_path, {"bbox": None, "segmentation": [[4, 3, 20, 3, 20, 15]]}, at)
     assert item.box == Box(0.1, 0.1, 0.5, 0.5)
@@ -100,9 +100,7 @@ def test_a_box_from_the_outline(tmp_path: Path) -> None:
     "segmentation",
     [[[1, 2, 3, 4]], [["a"]], {"counts": [5], "size": [30, 40]}, {"size": [30, 40]}, "text"],
 )
-def test_a_mask_that_cannot_be_read_costs_the_mask_alone(
-    tmp_path: Path, segmentation: object
-) -> None:
+def test_an_invalid_mask_is_ignored_and_its_box_kept(tmp_path: Path, segmentation: object) -> None:
     at = context(tmp_path)
     item = _one(tmp_path, {"segmentation": segmentation}, at)
     assert item == ObjectAnnotation("dog", Box(0.1, 0.1, 0.5, 0.5))
@@ -119,7 +117,7 @@ def test_a_mask_that_cannot_be_read_costs_the_mask_alone(
         ({"bbox": {"x": 1}}, "number_unreadable"),
     ],
 )
-def test_what_only_a_person_can_mend(tmp_path: Path, item: dict, code: str) -> None:
+def test_ambiguous_annotations_stop_or_are_skipped(tmp_path: Path, item: dict, code: str) -> None:
     with pytest.raises(DataError) as caught:
         _one(tmp_path, item)
     assert caught.value.where == "a.json, annotation 1"
@@ -137,7 +135,7 @@ def test_images_and_annotations_without_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('{"images": [], "annotations": [{"image_id": 1', "truncated"),
         ('{"images": [{"id": 1}], "annotations": []}', r"file_name.*images\[0\]"),
@@ -147,9 +145,11 @@ def test_images_and_annotations_without_each_other(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_file_that_cannot_be_read_says_where(tmp_path: Path, text: str, said: str) -> None:
+def test_an_unreadable_file_is_reported_with_the_position(
+    tmp_path: Path, text: str, message: str
+) -> None:
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         _part(tmp_path)
 
 
@@ -162,7 +162,7 @@ def test_categories_that_contradict_each_other(tmp_path: Path, categories: list)
         _part(tmp_path)
 
 
-def test_roboflows_parent_class_is_left_out(tmp_path: Path) -> None:
+def test_the_unused_parent_class_of_roboflow_is_left_out(tmp_path: Path) -> None:
     categories = [
         {"id": 0, "name": "cells", "supercategory": "none"},
         {"id": 1, "name": "cat", "supercategory": "cells"},
@@ -223,13 +223,13 @@ def test_an_image_listed_twice(tmp_path: Path) -> None:
         list(_part(tmp_path).images)
 
 
-def test_other_json_is_not_taken_for_coco(tmp_path: Path) -> None:
+def test_other_json_is_not_coco(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"shapes": []}')
     (tmp_path / "empty.json").write_text("")
     assert coco.FORMAT.discover(tmp_path, context(tmp_path)) == ()
 
 
-def test_the_richest_file(tmp_path: Path) -> None:
+def test_a_file_with_everything(tmp_path: Path) -> None:
     at = context(rich_samples.write(tmp_path)["coco"])
     ((annotation,),) = [tuple(_part(tmp_path / "coco", at).images)]
     pieces, crowd, packed, posed, marked = annotation.objects
@@ -245,7 +245,7 @@ def test_the_richest_file(tmp_path: Path) -> None:
     assert at.findings.counts == {}
 
 
-def test_an_annotation_that_stands_twice_counts_once(tmp_path: Path) -> None:
+def test_a_repeated_annotation_is_read_once(tmp_path: Path) -> None:
     picture(tmp_path / "a.jpg")
     other = ITEM | {"bbox": [0, 0, 5, 5]}  # the same id, another object
     coco_file(tmp_path / "a.json", [IMAGE], [ITEM, ITEM, other])
@@ -254,7 +254,7 @@ def test_an_annotation_that_stands_twice_counts_once(tmp_path: Path) -> None:
     assert at.findings.counts == {"annotation_twice": 1}
 
 
-def test_ids_of_text(tmp_path: Path) -> None:
+def test_ids_may_be_text(tmp_path: Path) -> None:
     picture(tmp_path / "a.jpg")
     categories = [{"id": "x", "name": "cat"}, {"id": "y", "name": "dog"}]
     item = {"id": "n", "image_id": "i", "category_id": "y", "bbox": [4, 3, 16, 12]}
@@ -274,7 +274,7 @@ def test_a_class_of_id_0_is_kept_when_it_is_used(tmp_path: Path) -> None:
     assert part.ids == {"cat": 0, "dog": 1}
 
 
-def test_images_of_one_stem_are_told_apart(tmp_path: Path) -> None:
+def test_images_with_the_same_stem_are_distinguished(tmp_path: Path) -> None:
     for name in ("a.jpg", "a.png"):
         picture(tmp_path / name)
     images = [IMAGE, IMAGE | {"id": 8, "file_name": "a.png"}]
@@ -282,7 +282,7 @@ def test_images_of_one_stem_are_told_apart(tmp_path: Path) -> None:
     assert [a.image.name for a in _part(tmp_path).images] == ["a.jpg", "a.png"]
 
 
-def test_keypoints_that_are_no_triples_cost_themselves_alone(tmp_path: Path) -> None:
+def test_keypoints_that_are_not_triples_are_ignored(tmp_path: Path) -> None:
     at = context(tmp_path)
     item = _one(tmp_path, {"keypoints": [4, 3, 2, 0]}, at)
     assert item == ObjectAnnotation("dog", Box(0.1, 0.1, 0.5, 0.5))
@@ -296,7 +296,7 @@ def _deferred(root: Path, items: list[dict]) -> ImageAnnotation:
     return annotation
 
 
-def test_deferred_objects_are_those_that_are_read_at_once(tmp_path: Path) -> None:
+def test_deferred_objects_equal_those_decoded_at_once(tmp_path: Path) -> None:
     items = [
         ITEM | {"segmentation": [[4, 3, 20, 3, 20, 15]], "area": 96, "attributes": {"view": "Up"}},
         ITEM | {"id": 2, "category_id": 1, "segmentation": [[1, 2]]},
@@ -329,7 +329,7 @@ def test_deferred_objects_are_those_that_are_read_at_once(tmp_path: Path) -> Non
         {"keypoints": [1, 2, 2]},
     ],
 )
-def test_what_may_be_wrong_is_looked_at_while_planning(
+def test_annotations_that_may_be_invalid_are_not_deferred(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict
 ) -> None:
     monkeypatch.setattr(coco_objects, "_CHUNK", 1)
@@ -341,7 +341,7 @@ def test_what_may_be_wrong_is_looked_at_while_planning(
 
 
 @pytest.mark.parametrize("deferring", [False, True])
-def test_masks_that_nobody_wants_are_not_read(tmp_path: Path, deferring: bool) -> None:
+def test_masks_that_are_not_needed_are_not_decoded(tmp_path: Path, deferring: bool) -> None:
     at = replace(context(tmp_path), deferring=deferring, masks=False)
     picture(tmp_path / "a.jpg")
     outline = {"segmentation": [[4, 3, 20, 3, 20, 15]]}
@@ -349,7 +349,7 @@ def test_masks_that_nobody_wants_are_not_read(tmp_path: Path, deferring: bool) -
     (annotation,) = _part(tmp_path, at).images
     assert [item.mask for item in annotation.objects] == [None, None]
     assert at.findings.counts == {}
-    # Where there is no box, the outline's is.
+    # Without a box, the outline is still needed.
     coco_file(tmp_path / "a.json", [IMAGE], [ITEM | outline | {"bbox": None}])
     (annotation,) = _part(tmp_path, at).images
     assert [item.box for item in annotation.objects] == [Box(0.1, 0.1, 0.5, 0.5)]

@@ -98,17 +98,30 @@ def test_without_extensions_the_metadata_of_packages_is_not_parsed() -> None:
     ids=["a name that is taken", "another type", "a missing module"],
 )
 def test_a_faulty_extension_is_one_message(tmp_path: Path, entry_point: str, message: str) -> None:
-    package = tmp_path / "tfod_extension-1.0.dist-info"
-    package.mkdir()
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: tfod-extension\nVersion: 1.0\n")
-    (package / "entry_points.txt").write_text(f"[tfod_kit.formats]\n{entry_point}\n")
-    root = Path(formats.__file__).parent.parent.parent
-    paths = os.pathsep.join(map(str, (tmp_path, extensions.PACKAGE, root)))
-    done = _python({"PYTHONPATH": paths}, "-m", "tfod_kit", "convert", tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith("tfod: ")
+    done = _convert_with(tmp_path, {"tfod-extension": entry_point})
     assert message in done.stderr
     assert "Update or uninstall the package" in done.stderr
+
+
+def test_two_extensions_with_the_same_name_are_one_message(tmp_path: Path) -> None:
+    entry_point = "json_lines = tfod_extension.json_lines:FORMAT"
+    done = _convert_with(tmp_path, {"first": entry_point, "second": entry_point})
+    assert "Two packages register the extension 'json_lines'." in done.stderr
+
+
+def _convert_with(folder: Path, entry_points: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Runs a conversion that fails, beside packages that each register a format."""
+    for name, entry_point in entry_points.items():
+        package = folder / f"{name}-1.0.dist-info"
+        package.mkdir()
+        (package / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (package / "entry_points.txt").write_text(f"[tfod_kit.formats]\n{entry_point}\n")
+    root = Path(formats.__file__).parent.parent.parent
+    paths = os.pathsep.join(map(str, (folder, extensions.PACKAGE, root)))
+    done = _python({"PYTHONPATH": paths}, "-m", "tfod_kit", "convert", folder)
+    assert done.returncode == 2
+    assert done.stderr.startswith("tfod: ")
+    return done
 
 
 def test_a_format_that_does_not_exist(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Thousands of damaged and hostile files: an error that is explained, or findings; nothing else.
+"""Thousands of damaged and hostile files: each ends in an explained error or in findings.
 
-Each reader's fixture is mutated, as bytes and as text and as JSON, and what can be read of it is
-taken through the whole way to a record. What hypothesis must not find: any other exception, a file
-left behind, or one that takes seconds.
+Each reader's fixture is mutated as bytes, as text and as JSON, and whatever can still be read is
+encoded into records. The tests fail at any other exception, at files left behind, and at an example
+that takes seconds.
 """
 
 import json
@@ -28,7 +28,7 @@ from tfod_kit.formats.common.repair import fitted
 from tfod_kit.records import example, example_proto, feature_keys, images, shards
 
 FIXTURES = Path(__file__).parent / "fixtures"
-PICTURES = (".png", ".jpg")
+IMAGE_SUFFIXES = (".png", ".jpg")
 
 NUMBERS = ["-1", "0", "1e9", "-1e308", "1e999", "nan", "inf", "99999999999999999999", "1,5", "0x10"]
 TEXTS = [
@@ -87,7 +87,7 @@ EXTRA_KEYS = [
 
 
 @dataclass(repr=False)
-class _Place:
+class _Fixture:
     """A copy of a fixture, and its annotation files as they were."""
 
     folder: Path
@@ -95,8 +95,8 @@ class _Place:
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, _Place]:
-    made = {}
+def copies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, _Fixture]:
+    copied = {}
     rich = rich_samples.write(tmp_path_factory.mktemp("rich"))
     for name in FORMATS:
         folder = tmp_path_factory.mktemp("fuzz") / name
@@ -104,33 +104,33 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, _Place]:
         if name in rich:
             shutil.copytree(rich[name], folder / "rich")
         files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-        made[name] = _Place(
-            folder, {path: path.read_bytes() for path in files if path.suffix not in PICTURES}
+        copied[name] = _Fixture(
+            folder, {path: path.read_bytes() for path in files if path.suffix not in IMAGE_SUFFIXES}
         )
-    return made
+    return copied
 
 
 def _bytes(data: bytes, rng: random.Random) -> bytes:
-    """Cuts, repeats or overwrites a piece, or puts bytes of any kind or a nasty text somewhere."""
+    """Cuts, repeats or overwrites a piece, or inserts random bytes or a hostile text."""
     start = rng.randrange(len(data) + 1)
     end = min(len(data), start + rng.choice((0, 1, 4, 40)))
-    kind = rng.randrange(5)
-    if kind == 0:
+    mutation = rng.randrange(5)
+    if mutation == 0:
         return data[:start]
-    if kind == 1:
+    if mutation == 1:
         return data[:start] + data[end:]
-    if kind == 2:
+    if mutation == 2:
         return data[:end] + data[start:]
     new = (
         rng.randbytes(end - start)
-        if kind == 3
+        if mutation == 3
         else rng.choice(TEXTS).encode(errors="surrogatepass")
     )
     return data[:start] + new + data[end:]
 
 
 def _token(data: bytes, rng: random.Random) -> bytes:
-    """Replaces one word, number or mark by a nasty one."""
+    """Recopies one word, number or character by a hostile text."""
     spans = [match.span() for match in re.finditer(rb"[\w.+-]+|[^\w\s]", data)]
     if not spans:
         return data
@@ -139,7 +139,7 @@ def _token(data: bytes, rng: random.Random) -> bytes:
 
 
 def _node(data: bytes, rng: random.Random) -> bytes:
-    """Replaces, removes or doubles one value of a JSON document."""
+    """Recopies, removes or doubles one value of a JSON document."""
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):
@@ -162,14 +162,14 @@ def _node(data: bytes, rng: random.Random) -> bytes:
 
 
 def _framed(data: bytes, rng: random.Random) -> bytes:
-    """A record file whose records are damaged and whose checksums are right all the same."""
+    """A record file whose records are damaged, with correct checksums."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.tfrecord")
         path.write_bytes(data)
         records = list(shards.read(path))
         for _ in range(rng.choice((1, 3))):
-            place = rng.randrange(len(records))
-            records[place] = rng.choice((_bytes, _feature))(records[place], rng)
+            index = rng.randrange(len(records))
+            records[index] = rng.choice((_bytes, _feature))(records[index], rng)
         shards.write(path, records)
         return path.read_bytes()
 
@@ -203,22 +203,22 @@ def _mutated(data: bytes, seed: int, name: str = "") -> bytes:
 
 
 def _to_records(name: str, folder: Path, on_error: str) -> int:
-    """Reads and encodes everything; returns how many objects came through."""
+    """Reads and encodes everything; returns the number of objects encoded."""
     findings = Findings(on_error)
     read = formats.read(folder, format=name, findings=findings)
-    every = {item.label for annotation in read for item in annotation.objects}
-    label_map = labels.from_names(sorted(every))
+    names = {item.label for annotation in read for item in annotation.objects}
+    label_map = labels.from_names(sorted(names))
     assert len({annotation.source_id for annotation in read}) == len(read)
-    done = 0
+    encoded = 0
     for annotation in read:
         size = annotation.width, annotation.height
         image = images.load(annotation.image, declared=size)
         kept = fitted(annotation, image, findings)
         if kept is not None:
             example.encode(kept, image, label_map)
-            done += len(kept.objects)
+            encoded += len(kept.objects)
             assert all(item.box.is_inside and item.box.area > 0 for item in kept.objects)
-    return done
+    return encoded
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -228,46 +228,46 @@ def _to_records(name: str, folder: Path, on_error: str) -> int:
     which=st.integers(0, 99),
     on_error=st.sampled_from(("skip", "fix", "skip")),
 )
-def test_no_mutation_is_a_traceback(
-    places: dict[str, _Place], name: str, seed: int, which: int, on_error: str
+def test_no_mutation_ends_in_a_traceback(
+    copies: dict[str, _Fixture], name: str, seed: int, which: int, on_error: str
 ) -> None:
-    place = places[name]
-    path = list(place.originals)[which % len(place.originals)]
-    path.write_bytes(_mutated(place.originals[path], seed, path.name))
+    fixture = copies[name]
+    path = list(fixture.originals)[which % len(fixture.originals)]
+    path.write_bytes(_mutated(fixture.originals[path], seed, path.name))
     try:
-        _to_records(name, place.folder, on_error)
+        _to_records(name, fixture.folder, on_error)
     except TfodKitError as error:
         explained = bool(error.fix) and (error.where is not None or error.found is not None)
         assert explained, error  # noqa: PT017 most mutations raise nothing
     finally:
-        path.write_bytes(place.originals[path])
+        path.write_bytes(fixture.originals[path])
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_fixture_itself_comes_through(places: dict[str, _Place], name: str) -> None:
-    """Else the mutations of it would prove nothing."""
-    assert _to_records(name, places[name].folder, "fix") >= 2
+def test_the_fixture_itself_is_encoded(copies: dict[str, _Fixture], name: str) -> None:
+    """Otherwise its mutations would prove nothing."""
+    assert _to_records(name, copies[name].folder, "fix") >= 2
 
 
 @SETTINGS
 @given(seed=st.integers(0, 2**32 - 1), name=st.sampled_from(sorted(FORMATS)))
-def test_auto_and_writing_are_whole_or_nothing(
-    places: dict[str, _Place], seed: int, name: str
+def test_detection_and_writing_complete_or_leave_nothing(
+    copies: dict[str, _Fixture], seed: int, name: str
 ) -> None:
-    place = places[name]
+    fixture = copies[name]
     rng = random.Random(seed)
-    path = rng.choice(list(place.originals))
-    path.write_bytes(_mutated(place.originals[path], seed, path.name))
-    out = place.folder.parent / "out"
+    path = rng.choice(list(fixture.originals))
+    path.write_bytes(_mutated(fixture.originals[path], seed, path.name))
+    out = fixture.folder.parent / "out"
     to = rng.choice(FORMATS.writable)
     try:
-        formats.write(to, formats.read(place.folder), out)
+        formats.write(to, formats.read(fixture.folder), out)
     except TfodKitError:
         assert not out.exists()
     else:
         assert (out / "report.json").is_file()
         formats.read(out, format=to)
     finally:
-        path.write_bytes(place.originals[path])
+        path.write_bytes(fixture.originals[path])
         shutil.rmtree(out, ignore_errors=True)
-    assert {entry.name for entry in place.folder.parent.iterdir()} == {name}
+    assert {entry.name for entry in fixture.folder.parent.iterdir()} == {name}

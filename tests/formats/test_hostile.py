@@ -1,4 +1,4 @@
-"""Files that mean harm, by name: each gets a message, soon, and nothing is read or written."""
+"""Hostile files, one by one: each ends quickly in a message, without reading or writing others."""
 
 import json
 import time
@@ -34,7 +34,7 @@ ITEM = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 3, 16, 12]}
     ],
     ids=["lists", "objects", "labelme", "label studio", "voc", "cvat", "one long text"],
 )
-def test_depth_is_an_error(tmp_path: Path, name: str, file: str, text: str) -> None:
+def test_deep_nesting_is_an_error(tmp_path: Path, name: str, file: str, text: str) -> None:
     picture(tmp_path / "a.jpg")
     (tmp_path / file).write_text(text)
     started = time.monotonic()
@@ -43,7 +43,7 @@ def test_depth_is_an_error(tmp_path: Path, name: str, file: str, text: str) -> N
     assert time.monotonic() - started < 5
 
 
-def test_a_yaml_that_grows_is_not_grown(tmp_path: Path) -> None:
+def test_a_yaml_file_that_expands_exponentially(tmp_path: Path) -> None:
     picture(tmp_path / "images" / "a.jpg")
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
@@ -53,7 +53,7 @@ def test_a_yaml_that_grows_is_not_grown(tmp_path: Path) -> None:
     assert time.monotonic() - started < 5
 
 
-def test_a_yaml_of_objects_makes_none(tmp_path: Path) -> None:
+def test_yaml_tags_do_not_create_objects(tmp_path: Path) -> None:
     picture(tmp_path / "images" / "a.jpg")
     (tmp_path / "data.yaml").write_text("names: !!python/object/apply:os.mkdir [made]")
     with pytest.raises(DataError, match="could not determine a constructor"):
@@ -61,7 +61,7 @@ def test_a_yaml_of_objects_makes_none(tmp_path: Path) -> None:
     assert not Path("made").exists()
 
 
-def test_entities_that_grow_are_refused(tmp_path: Path) -> None:
+def test_entities_that_expand_exponentially_are_refused(tmp_path: Path) -> None:
     picture(tmp_path / "a.jpg")
     entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
     xml = voc_xml("a.jpg", [("&e11;", (4, 3, 20, 15))])
@@ -72,7 +72,7 @@ def test_entities_that_grow_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "..", "", "\x00", "~/.ssh"])
-def test_names_lead_nowhere_else(tmp_path: Path, name: str) -> None:
+def test_names_do_not_lead_out_of_the_image_folder(tmp_path: Path, name: str) -> None:
     coco(tmp_path / "set" / "a.json", [IMAGE | {"file_name": name}], [ITEM])
     found, counts = read(tmp_path / "set", "coco", "skip")
     assert found == []
@@ -87,7 +87,7 @@ def test_an_image_above_the_folder_is_not_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1e18, 1e300, -5, 0.2])
-def test_absurd_sizes_are_measured(tmp_path: Path, size: float) -> None:
+def test_implausible_sizes_are_replaced_by_the_measured_one(tmp_path: Path, size: float) -> None:
     picture(tmp_path / "a.jpg")
     coco(tmp_path / "a.json", [IMAGE | {"width": size}], [ITEM])
     (annotation,), counts = read(tmp_path, "coco")
@@ -108,7 +108,7 @@ def test_absurd_sizes_are_measured(tmp_path: Path, size: float) -> None:
         {"counts": [1200], "size": [-30, -40]},
     ],
 )
-def test_run_lengths_that_lie(tmp_path: Path, segmentation: dict) -> None:
+def test_invalid_run_lengths(tmp_path: Path, segmentation: dict) -> None:
     picture(tmp_path / "a.jpg")
     coco(tmp_path / "a.json", [IMAGE], [ITEM | {"segmentation": segmentation}])
     (annotation,), counts = read(tmp_path, "coco")
@@ -116,7 +116,7 @@ def test_run_lengths_that_lie(tmp_path: Path, segmentation: dict) -> None:
     assert counts == {"mask_ignored": 1}
 
 
-def test_run_lengths_are_unpacked_as_pycocotools_packs_them() -> None:
+def test_run_lengths_agree_with_pycocotools() -> None:
     import numpy as np
     from pycocotools import mask as coco_mask
 
@@ -134,7 +134,7 @@ def test_run_lengths_are_unpacked_as_pycocotools_packs_them() -> None:
 
 
 @pytest.mark.parametrize("far", [1e4, 1e9, 1e300, float("inf"), float("nan")])
-def test_outlines_that_leave_the_image_are_drawn_soon(tmp_path: Path, far: float) -> None:
+def test_outlines_far_outside_the_image_are_rasterised_quickly(tmp_path: Path, far: float) -> None:
     path = picture(tmp_path / "a.jpg")
     mask = Polygons([(-far, 5, far, 5, far, 15, -far, 15), (5, 5, 6, 5, 6, 6)])
     item = ObjectAnnotation("cat", Box(0.1, 0.1, 0.5, 0.5), mask=mask)
@@ -152,7 +152,7 @@ def test_outlines_that_leave_the_image_are_drawn_soon(tmp_path: Path, far: float
 @pytest.mark.parametrize(
     "ring", [(1, 2, 3, 4, 5, 6), (-40, 0, 80, 0, 80, 80), (-5.5, 3, 45, 3, 20, 35)]
 )
-def test_outlines_near_the_image_stay_as_they_are(ring: tuple[float, ...]) -> None:
+def test_outlines_near_the_image_are_not_changed(ring: tuple[float, ...]) -> None:
     assert outlines.within(ring, 40, 30) is ring
 
 
@@ -164,7 +164,7 @@ def test_an_outline_beside_the_image_is_empty() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"imageData": 5}', b'{"imageData": "?"}', b"\xff"])
-def test_a_picture_that_is_not_inside(tmp_path: Path, data: bytes) -> None:
+def test_an_embedded_image_that_is_missing(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.json").write_bytes(data)
     with pytest.raises(DataError, match=r"cannot be used"):
         images.load(image_files.in_labelme(tmp_path / "a.json", "a.png"))
@@ -172,7 +172,7 @@ def test_a_picture_that_is_not_inside(tmp_path: Path, data: bytes) -> None:
         images.load(image_files.in_record(tmp_path / "a.json", 3, "a.png"))
 
 
-def test_many_categories_take_no_time(tmp_path: Path) -> None:
+def test_many_categories_are_read_quickly(tmp_path: Path) -> None:
     categories = [{"id": n, "name": f"c{n}"} for n in range(100_000)]
     coco(tmp_path / "a.json", [], [], categories)
     at = context(tmp_path)
@@ -182,7 +182,7 @@ def test_many_categories_take_no_time(tmp_path: Path) -> None:
     assert time.monotonic() - started < 5
 
 
-def test_ids_that_no_label_map_holds_are_numbered_anew(tmp_path: Path) -> None:
+def test_ids_that_a_label_map_cannot_hold_are_renumbered(tmp_path: Path) -> None:
     from tfod_kit.conversion import ConvertOptions, convert
 
     picture(tmp_path / "set" / "a.jpg")

@@ -41,7 +41,7 @@ def _write(folder: Path, *records: bytes, name: str = "train-00000-of-00001.tfre
     return out
 
 
-def test_what_was_written_is_read(tmp_path: Path) -> None:
+def test_written_records_are_read(tmp_path: Path) -> None:
     posed = replace(ITEM, label="dog", keypoints=(Keypoint(0.25, 0.5, 2), Keypoint(0.5, 0.5, 1)))
     masked = replace(ITEM, mask=Polygons([(10, 4, 30, 4, 30, 15, 10, 15)]))
     records = [_record(tmp_path, "a.jpg", posed, masked), _record(tmp_path, "b.png")]
@@ -61,7 +61,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert counts == {}
 
 
-def test_records_split_anew_and_back(tmp_path: Path) -> None:
+def test_records_are_split_again(tmp_path: Path) -> None:
     records = [_record(tmp_path, f"{number}.jpg", ITEM) for number in range(10)]
     out = _write(tmp_path, *records, name="all.record")
     labels.save(MAP, out / "map.pbtxt")
@@ -77,7 +77,7 @@ def test_records_split_anew_and_back(tmp_path: Path) -> None:
     assert sorted(again) == sorted(records)
 
 
-def test_shards_are_sized_by_what_the_records_take(tmp_path: Path) -> None:
+def test_the_size_of_an_embedded_image_is_that_of_its_record(tmp_path: Path) -> None:
     records = [_record(tmp_path, f"{number}.jpg", ITEM) for number in range(3)]
     found, _ = read(_write(tmp_path, *records), "tfrecord")
     assert [image_files.size_on_disk(a.image) for a in found] == list(map(len, records))
@@ -85,7 +85,7 @@ def test_shards_are_sized_by_what_the_records_take(tmp_path: Path) -> None:
     assert image_files.size_on_disk(tmp_path / "absent.jpg") == 0
 
 
-def test_names_of_the_wild(tmp_path: Path) -> None:
+def test_usual_names_of_record_files(tmp_path: Path) -> None:
     for name in ("train.record-00000-of-00002", "train.record-00001-of-00002", "val.tfrecords"):
         _write(tmp_path, _record(tmp_path, f"{name}.jpg", ITEM), name=name)
     assert len(read(tmp_path / "records", "tfrecord", split="train")[0]) == 2
@@ -93,7 +93,7 @@ def test_names_of_the_wild(tmp_path: Path) -> None:
     assert len(read(tmp_path / "records" / "val.tfrecords", "tfrecord")[0]) == 1
 
 
-def test_without_source_id_each_image_gets_one(tmp_path: Path) -> None:
+def test_a_missing_source_id_is_replaced(tmp_path: Path) -> None:
     bare = {"a": feature_keys.SOURCE_ID}
     records = [_record(tmp_path, name, ITEM, **bare) for name in ("a.jpg", "b.jpg")]
     records += [_record(tmp_path, "c.jpg", **bare, b=feature_keys.FILENAME)] * 2
@@ -128,7 +128,7 @@ def test_ids_alone_need_the_label_map(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["../../evil.jpg", "C:\\x\\evil.jpg", "/etc/evil.jpg", "..", ".\x01"]
 )
-def test_file_names_that_climb_stay_inside(tmp_path: Path, name: str) -> None:
+def test_file_names_lose_their_folders(tmp_path: Path, name: str) -> None:
     record = example_proto.kind("Example").FromString(_record(tmp_path, "a.jpg", ITEM))
     record.features.feature[feature_keys.FILENAME].bytes_list.value[0] = name.encode()
     (annotation,), _ = read(_write(tmp_path, record.SerializeToString()), "tfrecord")
@@ -137,7 +137,7 @@ def test_file_names_that_climb_stay_inside(tmp_path: Path, name: str) -> None:
     assert image_files.read(annotation.image)
 
 
-def test_damage_names_the_record_and_costs_what_follows(tmp_path: Path) -> None:
+def test_records_after_damage_are_lost(tmp_path: Path) -> None:
     records = [_record(tmp_path, f"{number}.jpg", ITEM) for number in range(3)]
     out = _write(tmp_path, *records)
     path = next(out.iterdir())
@@ -152,18 +152,18 @@ def test_damage_names_the_record_and_costs_what_follows(tmp_path: Path) -> None:
     assert counts == {"annotation_unreadable": 1}
 
 
-def test_records_of_something_else(tmp_path: Path) -> None:
+def test_records_that_are_not_examples(tmp_path: Path) -> None:
     out = _write(tmp_path, b"no example", b"")
     with pytest.raises(DataError, match="record 0"):
         read(out, "tfrecord")
 
 
-@pytest.mark.parametrize(("cut", "said"), [(100, "cut short"), (0, "empty"), (5, "cut short")])
-def test_a_file_that_was_cut_is_known_as_what_it_was(tmp_path: Path, cut: int, said: str) -> None:
+@pytest.mark.parametrize(("size", "message"), [(100, "cut short"), (0, "empty"), (5, "cut short")])
+def test_a_truncated_record_file_is_detected(tmp_path: Path, size: int, message: str) -> None:
     out = _write(tmp_path, _record(tmp_path, "a.jpg", ITEM))
     path = next(out.iterdir())
-    path.write_bytes(path.read_bytes()[:cut])
+    path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(DataError) as caught:
         read(out, "auto")
     assert caught.value.where == "train-00000-of-00001.tfrecord, record 0"
-    assert said in str(caught.value)
+    assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""LabelMe, CVAT and Label Studio: what annotation tools export."""
+"""The exports of annotation tools: LabelMe, CVAT and Label Studio."""
 
 import json
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_labelme(rich: dict[str, Path]) -> None:
     assert counts == {"shape_ignored": 2}
 
 
-def test_points_of_several_objects_are_in_one_order(tmp_path: Path) -> None:
+def test_keypoints_of_all_objects_have_the_same_order(tmp_path: Path) -> None:
     def shape(kind: str, label: str, group: int | None, *points: list) -> dict:
         return {"label": label, "points": points, "shape_type": kind, "group_id": group}
 
@@ -63,7 +63,7 @@ def test_points_of_several_objects_are_in_one_order(tmp_path: Path) -> None:
         shape("rectangle", "cat", 1, *corners),
         shape("rectangle", "cat", 2, *corners),
         shape("point", "a", 2, [7, 6]),
-        # Whose they are, nobody can tell.
+        # These points belong to no object, or possibly to several.
         shape("rectangle", "cat", 3, *corners),
         shape("rectangle", "cat", 3, *corners),
         shape("point", "a", 3, [7, 6]),
@@ -76,7 +76,7 @@ def test_points_of_several_objects_are_in_one_order(tmp_path: Path) -> None:
     assert counts == {"shape_ignored": 3}
 
 
-def test_a_picture_inside_the_json(rich: dict[str, Path]) -> None:
+def test_an_image_embedded_in_the_json_file(rich: dict[str, Path]) -> None:
     (annotation,), _ = read(rich["labelme"], "labelme")
     assert annotation.image.name == "inside.png"
     assert annotation.source_id == "inside.png"
@@ -98,14 +98,14 @@ def _labelme(root: Path, *shapes: dict, **more: object) -> Path:
 @pytest.mark.parametrize(
     "points", [[[4, 3], [20, 15]], [[20, 15], [4, 3]], [[4, 15], [20, 3]], [[20, 3], [4, 15]]]
 )
-def test_a_rectangles_corners_in_any_order(tmp_path: Path, points: list) -> None:
+def test_the_corners_of_a_rectangle_may_have_any_order(tmp_path: Path, points: list) -> None:
     shape = {"label": "cat", "points": points, "shape_type": "rectangle"}
     (annotation,), _ = read(_labelme(tmp_path, shape), "labelme")
     assert pixels(annotation) == [("cat", CORNERS)]
     assert annotation.objects[0].mask is None
 
 
-def test_a_labelme_mask_that_leaves_the_image(tmp_path: Path) -> None:
+def test_a_labelme_mask_that_exceeds_the_image(tmp_path: Path) -> None:
     shape = {"label": "cat", "points": [[38, 28], [41, 30]], "shape_type": "mask"}
     _labelme(tmp_path, shape | {"mask": rich_samples._png_mask()}, shape | {"mask": "?"})
     (annotation,), counts = read(tmp_path, "labelme")
@@ -124,7 +124,7 @@ def test_cvat(rich: dict[str, Path]) -> None:
     (annotation,), counts = read(rich["cvat"], "cvat")
     turned, outline, ellipse, drawn, skeleton = annotation.objects
     found = [corners for _, corners in pixels(annotation)]
-    assert found[0] == (15.0, 5.0, 25.0, 25.0)  # turned by 90 degrees about its centre
+    assert found[0] == (15.0, 5.0, 25.0, 25.0)  # rotated by 90 degrees about its centre
     assert _area(turned.mask) == 200
     assert (turned.occluded, turned.difficult) == (True, True)
     assert outline.mask == TRIANGLE
@@ -141,7 +141,7 @@ def test_cvat(rich: dict[str, Path]) -> None:
     assert counts == {"image_level_label": 1, "shape_ignored": 2}
 
 
-def test_cvats_run_lengths_go_row_by_row(rich: dict[str, Path]) -> None:
+def test_cvat_run_lengths_go_row_by_row(rich: dict[str, Path]) -> None:
     from pycocotools import mask as coco_mask
 
     (annotation,), _ = read(rich["cvat"], "cvat")
@@ -198,7 +198,7 @@ def test_cvat_subsets_with_equal_names(tmp_path: Path) -> None:
         ('<box label=" " xtl="4" ytl="3" xbr="20" ybr="15"/>', "class_missing"),
     ],
 )
-def test_cvat_shapes_that_only_a_person_can_mend(tmp_path: Path, shape: str, code: str) -> None:
+def test_ambiguous_cvat_shapes_stop_or_are_skipped(tmp_path: Path, shape: str, code: str) -> None:
     picture(tmp_path / "a.png")
     image = f'<image id="0" name="a.png" width="40" height="30">{shape}</image>'
     (tmp_path / "a.xml").write_text(f"<annotations>{image}</annotations>")
@@ -208,7 +208,7 @@ def test_cvat_shapes_that_only_a_person_can_mend(tmp_path: Path, shape: str, cod
 
 
 @pytest.mark.parametrize("runs", ["1,2", "-1,13", "99999999999999999999", "12,x"])
-def test_cvat_masks_that_cannot_be_read_cost_the_mask_alone(tmp_path: Path, runs: str) -> None:
+def test_an_invalid_cvat_mask_is_ignored_and_its_box_kept(tmp_path: Path, runs: str) -> None:
     picture(tmp_path / "a.png")
     shape = f'<mask label="cat" rle="{runs}" left="5" top="6" width="4" height="3"/>'
     image = f'<image id="0" name="a.png" width="40" height="30">{shape}</image>'
@@ -233,7 +233,7 @@ def test_label_studio(rich: dict[str, Path]) -> None:
     (annotation,), counts = read(rich["label_studio"], "label_studio")
     turned, outline, ellipse, painted = annotation.objects
     found = pixels(annotation)
-    # 10 x 3 px at (20, 15), turned a quarter about that corner: in px, for the image is no square.
+    # 10 x 3 px at (20, 15), rotated by 90 degrees about that corner: in px, not in percent.
     assert found[0] == ("cat", (17.0, 15.0, 20.0, 25.0))
     assert isinstance(turned.mask, Polygons)
     assert turned.mask.rings[0] == pytest.approx((20, 15, 20, 25, 17, 25, 17, 15))
@@ -249,7 +249,7 @@ def test_label_studio(rich: dict[str, Path]) -> None:
 @pytest.mark.parametrize(
     "stored", [[1, 2], "text", [0, 0, 18, 192, 0], [0, 0, 18, 192, 7, 0, 0, 0, 0], [300], {}]
 )
-def test_brush_strokes_that_are_none(stored: object) -> None:
+def test_invalid_brush_strokes(stored: object) -> None:
     with pytest.raises(ValueError, match="brush strokes"):
         label_studio_rle.read(stored, 40, 30)
 
@@ -280,7 +280,7 @@ def _result(label: str) -> dict:
         "https://host/a.jpg",
     ],
 )
-def test_label_studios_addresses(tmp_path: Path, image: str) -> None:
+def test_label_studio_image_addresses(tmp_path: Path, image: str) -> None:
     task = {"id": 1, "data": {"text": "x", "image": image}}
     task |= {"annotations": [{"result": [_result("cat")]}]}
     (annotation,), counts = read(_tasks(tmp_path, task), "label_studio")
@@ -288,7 +288,7 @@ def test_label_studios_addresses(tmp_path: Path, image: str) -> None:
     assert counts == {}
 
 
-def test_which_of_several_annotations(tmp_path: Path) -> None:
+def test_the_annotation_that_is_read_of_several(tmp_path: Path) -> None:
     done = [{"result": [_result(name)]} for name in ("one", "two", "three")]
     done[0]["was_cancelled"] = True
     task = {"id": 1, "data": {"image": "a.jpg"}, "annotations": done}
@@ -300,7 +300,7 @@ def test_which_of_several_annotations(tmp_path: Path) -> None:
     assert [item.label for item in annotation.objects] == ["two"]
 
 
-def test_tasks_nobody_has_done_are_no_negatives(tmp_path: Path) -> None:
+def test_tasks_without_annotation_are_not_negatives(tmp_path: Path) -> None:
     picture(tmp_path / "b.jpg")
     tasks = [
         {"id": 1, "data": {"image": "a.jpg"}, "annotations": []},
@@ -311,7 +311,7 @@ def test_tasks_nobody_has_done_are_no_negatives(tmp_path: Path) -> None:
     assert counts == {"not_annotated_yet": 1}
 
 
-def test_label_studios_short_form(tmp_path: Path) -> None:
+def test_label_studio_json_min(tmp_path: Path) -> None:
     shape = _result("cat")
     row = {"image": "/data/upload/a.jpg", "id": 1, "label": [{**shape["value"], **shape}]}
     (annotation,), _ = read(_tasks(tmp_path, row), "label_studio")

@@ -16,7 +16,7 @@ from tfod_kit.formats.base import Context
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.records.rasters import masks
 
-BOX = (4, 3, 20, 15)  # in 40x30: ymin 0.1, xmin 0.1, ymax 0.5, xmax 0.5
+BOX = (4, 3, 20, 15)  # px; in an image of 40x30: ymin 0.1, xmin 0.1, ymax 0.5, xmax 0.5
 
 
 def _read(root: Path, at: Context | None = None) -> dict[str, list[ImageAnnotation]]:
@@ -71,7 +71,7 @@ def test_flags(tmp_path: Path) -> None:
     ],
     ids=["BOM", "floats", "windows path", "stale name", "no name", "white space", "empty", "part"],
 )
-def test_what_other_readers_trip_over(tmp_path: Path, xml: str) -> None:
+def test_files_that_other_readers_reject(tmp_path: Path, xml: str) -> None:
     annotation = _one(tmp_path, xml)
     assert [(item.label, item.box) for item in annotation.objects] == [
         ("cat", Box(0.1, 0.1, 0.5, 0.5))
@@ -113,7 +113,7 @@ def test_an_outline_gives_the_box(tmp_path: Path) -> None:
         (voc_xml("a.jpg", [("cat", BOX)])[:150], "annotation_unreadable"),
     ],
 )
-def test_what_only_a_person_can_mend(tmp_path: Path, xml: str, code: str) -> None:
+def test_ambiguous_annotations_stop_or_are_skipped(tmp_path: Path, xml: str, code: str) -> None:
     assert _counts(tmp_path, xml)[code] == 1
     with pytest.raises(DataError) as caught:
         _read(tmp_path)
@@ -121,7 +121,7 @@ def test_what_only_a_person_can_mend(tmp_path: Path, xml: str, code: str) -> Non
     assert "--on_error skip" in str(caught.value.fix)
 
 
-def test_a_file_cut_in_half_names_its_line(tmp_path: Path) -> None:
+def test_a_truncated_file_is_reported_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(voc_xml("a.jpg", [("cat", BOX)] * 3)[:300])
     with pytest.raises(DataError) as caught:
         _read(tmp_path)
@@ -138,18 +138,18 @@ def test_entities_are_not_read(tmp_path: Path) -> None:
         _one(tmp_path, xml)
 
 
-def test_an_image_that_is_absent(tmp_path: Path) -> None:
+def test_a_missing_image(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(voc_xml("a.jpg"))
     with pytest.raises(DataError, match="image is not there"):
         _read(tmp_path)
 
 
-def test_the_image_of_the_xmls_own_name_wins(tmp_path: Path) -> None:
+def test_the_image_with_the_stem_of_the_xml_file_is_preferred(tmp_path: Path) -> None:
     picture(tmp_path / "b.jpg")
     assert _one(tmp_path, voc_xml("b.jpg")).image == tmp_path / "a.jpg"
 
 
-def test_two_images_of_one_stem(tmp_path: Path) -> None:
+def test_two_images_with_the_same_stem(tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
     assert _one(tmp_path, voc_xml("a.png")).image == tmp_path / "a.png"
     (tmp_path / "a.xml").write_text(voc_xml("a"))
@@ -214,7 +214,7 @@ def test_image_sets(tmp_path: Path) -> None:
     assert at.findings.counts == {"annotation_not_in_lists": 2, "listed_twice": 1}
 
 
-def test_a_list_that_names_what_is_not_annotated(tmp_path: Path) -> None:
+def test_a_split_list_that_names_an_image_without_annotation(tmp_path: Path) -> None:
     _put(tmp_path, "JPEGImages/a.jpg", "Annotations/a.xml")
     lists = tmp_path / "ImageSets" / "Main"
     lists.mkdir(parents=True)
@@ -223,18 +223,18 @@ def test_a_list_that_names_what_is_not_annotated(tmp_path: Path) -> None:
         _read(tmp_path)
 
 
-def test_other_xml_is_not_taken_for_voc(tmp_path: Path) -> None:
+def test_other_xml_is_not_voc(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text("<project/>")
     assert voc.FORMAT.discover(tmp_path, context(tmp_path)) == ()
 
 
-def test_segmentation_of_objects(tmp_path: Path) -> None:
+def test_instance_masks(tmp_path: Path) -> None:
     at = context(rich_samples.write(tmp_path)["voc"])
     ((annotation,),) = list(_read(tmp_path / "voc", at).values())
     drawn, outlined = annotation.objects
     assert isinstance(drawn.mask, Rle)
     decoded = coco_mask.decode({"counts": drawn.mask.counts, "size": [30, 40]})
-    assert decoded.sum() == 16 * 12 - 4  # less what is void
+    assert decoded.sum() == 16 * 12 - 4  # without the void pixels
     assert decoded[5, 4] == 1
     assert decoded[3, 4] == 0
     assert isinstance(outlined.mask, Polygons)
@@ -243,9 +243,7 @@ def test_segmentation_of_objects(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["size", "number", "html"])
-def test_a_segmentation_that_does_not_fit_costs_the_masks_alone(
-    tmp_path: Path, damage: str
-) -> None:
+def test_an_unusable_mask_image_is_ignored_and_the_boxes_kept(tmp_path: Path, damage: str) -> None:
     rich_samples.write(tmp_path)
     path = tmp_path / "SegmentationObject" / "a.png"
     if damage == "size":
@@ -272,11 +270,11 @@ def test_masks_of_several_outlines_are_painted(tmp_path: Path) -> None:
     objects = tuple(
         ObjectAnnotation("cat", Box(0.1, 0.1, 0.9, 0.9), mask=shape) for shape in shapes
     )
-    # A PNG has the name of its picture of masks.
+    # The image is a PNG, as is its mask image of the same name.
     annotation = ImageAnnotation(picture(tmp_path / "a.png"), 40, 30, "a", objects)
     findings = Findings()
     done = formats.write("voc", [annotation], tmp_path / "out", findings=findings)
-    assert findings.counts == {"lost_mask": 1}  # a pixel is one object's
+    assert findings.counts == {"lost_mask": 1}  # a pixel belongs to one object
     assert done.files[-1] == "SegmentationObject"
     assert "<segmented>1<" in (tmp_path / "out" / "Annotations" / "a.xml").read_text()
     with Image.open(tmp_path / "out" / "SegmentationObject" / "a.png") as painted:

@@ -47,7 +47,7 @@ def test_layouts(tmp_path: Path, files: list[tuple[str, str]], splits: dict) -> 
 
 
 @pytest.mark.parametrize("text", [None, "", "\n \n"])
-def test_no_text_or_none_in_it_is_a_negative(tmp_path: Path, text: str | None) -> None:
+def test_a_missing_or_empty_text_file_is_a_negative(tmp_path: Path, text: str | None) -> None:
     _put(tmp_path, "images/a.jpg", "labels/a.txt")
     _put(tmp_path, "images/b.jpg", None if text is None else "labels/b.txt", text or "")
     (tmp_path / "classes.txt").write_text("cat\n")
@@ -88,7 +88,7 @@ def test_a_split_may_be_a_list_of_images(tmp_path: Path) -> None:
     assert [a.image.stem for a in read(tmp_path, "yolo", split="val")[0]] == ["c"]
 
 
-def test_roboflows_paths_that_climb_are_found_inside(tmp_path: Path) -> None:
+def test_roboflow_paths_are_resolved_inside_the_data_set(tmp_path: Path) -> None:
     _put(tmp_path / "set", "train/images/a.jpg", "train/labels/a.txt")
     _put(tmp_path, "elsewhere/images/b.jpg", "elsewhere/labels/b.txt")
     text = "train: ../train/images\nval: ../elsewhere/images\nnames: [cat]"
@@ -97,7 +97,7 @@ def test_roboflows_paths_that_climb_are_found_inside(tmp_path: Path) -> None:
     assert [a.image.name for a in found] == ["a.jpg"]
 
 
-def test_rows_of_every_kind(tmp_path: Path) -> None:
+def test_all_forms_of_rows(tmp_path: Path) -> None:
     _put(tmp_path, "a.jpg", "a.txt", YOLO)
     (tmp_path / "classes.txt").write_text("cat\ndog")
     (annotation,), counts = read(tmp_path, "yolo")
@@ -116,7 +116,7 @@ def test_rows_of_every_kind(tmp_path: Path) -> None:
     [("[2, 3]", "0 0.3 0.3 0.4 0.4 0.2 0.3 1 0 0 0", (1, 0)),
      ("[2, 2]", "0 0.3 0.3 0.4 0.4 0.2 0.3 0 0", (2, 0))],
 )  # fmt: skip
-def test_the_declared_keypoints(tmp_path: Path, shape: str, row: str, visible: tuple) -> None:
+def test_declared_keypoints(tmp_path: Path, shape: str, row: str, visible: tuple) -> None:
     _put(tmp_path, "images/a.jpg", "labels/a.txt", row)
     declared = f"names: [cat]\nkpt_shape: {shape}\nkpt_names: {{0: [nose, tail]}}\n"
     (tmp_path / "data.yaml").write_text(declared)
@@ -128,7 +128,7 @@ def test_the_declared_keypoints(tmp_path: Path, shape: str, row: str, visible: t
     ]
 
 
-def test_a_picture_on_its_side_is_read_as_it_is_seen(tmp_path: Path) -> None:
+def test_the_size_follows_the_exif_orientation(tmp_path: Path) -> None:
     from PIL import Image
 
     exif = Image.Exif()
@@ -141,7 +141,7 @@ def test_a_picture_on_its_side_is_read_as_it_is_seen(tmp_path: Path) -> None:
     assert pixels(annotation) == [("cat", (3.0, 4.0, 15.0, 20.0))]
 
 
-def test_numbers_without_names(tmp_path: Path) -> None:
+def test_class_numbers_without_names(tmp_path: Path) -> None:
     _put(tmp_path, "a.jpg", "a.txt")
     with pytest.raises(DataError, match=r"classes\.txt"):
         read(tmp_path, "yolo")
@@ -158,7 +158,7 @@ def test_numbers_without_names(tmp_path: Path) -> None:
         ("0 0.3 0.3 0.4", "row_unreadable"),
     ],
 )
-def test_what_only_a_person_can_mend(tmp_path: Path, row: str, code: str) -> None:
+def test_ambiguous_rows_stop_or_are_skipped(tmp_path: Path, row: str, code: str) -> None:
     _put(tmp_path, "a.jpg", "a.txt", ROW + row)
     (tmp_path / "classes.txt").write_text("cat")
     with pytest.raises(DataError) as caught:

@@ -1,12 +1,12 @@
-"""CSV: one row a box, columns by name: the raccoon tutorial's, BCCD's, Roboflow's and their like.
+"""CSV: one row per box, with columns recognised by name, as in Roboflow's or BCCD's tables.
 
 A table needs a column for the image, one for the class and four for the box: two corners, or a
-corner and a size. The names may be any of the usual ones, in any order, parted by commas,
-semicolons, tabs or bars. Coordinates are pixels, or fractions where no coordinate of a file exceeds
-1. A row without a box is an image without objects.
+corner and a size. The names may be any of the usual ones, in any order, separated by commas,
+semicolons, tabs or bars. Coordinates are pixels, or fractions if no coordinate of a file exceeds 1
+and one is not a whole number. A row without a box is an image without objects.
 
-Written: SPLIT.csv beside images/SPLIT, with the raccoon tutorial's columns and one for each mark
-that is set anywhere.
+Written: SPLIT.csv beside images/SPLIT, with the columns of the raccoon tutorial and one for each
+flag that is set anywhere.
 """
 
 import csv
@@ -14,7 +14,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, ImageRef, ObjectAnnotation
@@ -56,7 +55,7 @@ _REQUIRED = (frozenset(_IMAGE), frozenset(_LABEL), frozenset((*_XMIN, *_X)))
 
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
-    """The tables below a folder, or the one file; none when no table has the columns."""
+    """The tables below a folder, or the one file; empty if no table has the columns."""
     paths = [root] if root.is_file() else [p for p in context.images.files(root) if _is_table(p)]
     return tuple(
         Source(context.name(path.with_suffix("")), split_of_path(path, root), (path,))
@@ -66,13 +65,22 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 
 def read(source: Source, context: Context) -> Part:
-    """The images of one table; classes have no ids in it."""
+    """The images of one table, which has no class ids."""
     return Part(_images(source, context), {})
 
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Which column holds what; `corners` tells two corners from a corner and a size."""
+    """Which column holds what.
+
+    Attributes:
+      header: the table's delimiter and columns.
+      image: the column of the image's name.
+      label: the column of the class.
+      box: the four columns of the box.
+      corners: whether these are two corners, or else a corner and a size.
+      width, height: the columns of the image's size; None without them.
+    """
 
     header: Header
     image: str
@@ -88,29 +96,29 @@ def _is_table(path: Path) -> bool:
 
 
 def _columns(path: Path) -> _Columns | None:
-    """What the file's columns mean; None when it is no table of boxes."""
-    found = tables.header(path, _REQUIRED)
-    if found is None or {"imageid", "labelname", "xmin"} <= set(found.columns):  # Open Images
+    """The meaning of the file's columns; None if it is not a table of boxes."""
+    header = tables.header(path, _REQUIRED)
+    if header is None or {"imageid", "labelname", "xmin"} <= set(header.columns):  # Open Images
         return None
     used: set[str] = set()
 
     def pick(names: Sequence[str]) -> str | None:
-        column = next((n for n in names if n in found.columns and n not in used), None)
+        column = next((n for n in names if n in header.columns and n not in used), None)
         used.update((column,) if column else ())
         return column
 
     image, label = pick(_IMAGE), pick(_LABEL)
-    corners = all(set(names) & set(found.columns) for names in (_XMIN, _YMIN, _XMAX, _YMAX))
-    wanted = (_XMIN, _YMIN, _XMAX, _YMAX) if corners else (_X, _Y, _W, _H)
-    if not corners:  # a size of the image's own keeps "width" for the box
-        used.update(column for column in found.columns if column.startswith(("image", "img")))
-    box = [pick(names) for names in wanted]
+    corners = all(set(names) & set(header.columns) for names in (_XMIN, _YMIN, _XMAX, _YMAX))
+    box_names = (_XMIN, _YMIN, _XMAX, _YMAX) if corners else (_X, _Y, _W, _H)
+    if not corners:  # columns such as image_width are not the box's width
+        used.update(column for column in header.columns if column.startswith(("image", "img")))
+    box = [pick(names) for names in box_names]
     used.difference_update(_IMAGE_WIDTH[:3], _IMAGE_HEIGHT[:3])
-    if image is None or label is None or any(column is None for column in box):
+    first, second, third, fourth = box
+    if not (image and label and first and second and third and fourth):
         return None
-    edges = tuple(column for column in box if column)
     size = pick(_IMAGE_WIDTH), pick(_IMAGE_HEIGHT)
-    return _Columns(found, image, label, edges, corners, *size)  # type: ignore[arg-type]
+    return _Columns(header, image, label, (first, second, third, fourth), corners, *size)
 
 
 def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
@@ -133,8 +141,8 @@ def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
 
 
 def _are_fractions(columns: _Columns, by_image: Mapping[str, Sequence[Row]]) -> bool:
-    """Whether the table's coordinates are fractions: none exceeds 1, and one is not whole."""
-    whole = True
+    """Whether coordinates are fractions: none exceeds 1, and one is not a whole number."""
+    all_whole = True
     for members in by_image.values():
         for _, values in members:
             for column in columns.box:
@@ -144,12 +152,12 @@ def _are_fractions(columns: _Columns, by_image: Mapping[str, Sequence[Row]]) -> 
                     continue
                 if not 0 <= value <= 1:
                     return False
-                whole = whole and value == int(value)
-    return not whole
+                all_whole = all_whole and value == int(value)
+    return not all_whole
 
 
 def _value(columns: _Columns, text: str) -> float:
-    # A table parted by something else may write the decimal point as a comma.
+    # A table with another delimiter may have decimal commas.
     return reading.number(text if columns.header.delimiter == "," else text.replace(",", "."))
 
 
@@ -190,20 +198,29 @@ def _objects(
         except ValueError as error:
             context.findings.add("number_unreadable", where, error)
             continue
-        make = boxes.from_pixels if columns.corners else boxes.from_xywh
-        first = 0 if fractions or not columns.corners else context.origin
-        yield _object(
-            label,
-            make(edges[0] - first, edges[1] - first, *edges[2:], width=width, height=height),
-            values,
-        )
+        if columns.corners:
+            origin = 0 if fractions else context.origin
+            xmin, ymin, xmax, ymax = edges
+            box = boxes.from_pixels(
+                xmin - origin, ymin - origin, xmax, ymax, width=width, height=height
+            )
+        else:
+            box = boxes.from_xywh(*edges, width=width, height=height)
+        yield _object(label, box, values)
 
 
 def _object(label: str, box: Box, values: Mapping[str, str]) -> ObjectAnnotation:
-    flags: dict[str, Any] = {
-        flag: reading.flag(values[column]) for column, flag in _FLAGS.items() if column in values
-    }
-    return ObjectAnnotation(label=label, box=box, score=_score(values), **flags)
+    flags = {flag for column, flag in _FLAGS.items() if reading.flag(values.get(column))}
+    return ObjectAnnotation(
+        label=label,
+        box=box,
+        is_crowd="is_crowd" in flags,
+        difficult="difficult" in flags,
+        truncated="truncated" in flags,
+        occluded="occluded" in flags,
+        group_of="group_of" in flags,
+        score=_score(values),
+    )
 
 
 def _score(values: Mapping[str, str]) -> float | None:
@@ -225,28 +242,39 @@ def write(splits: Splits, output: Output) -> list[Path]:
 
 
 def _table(annotations: Sequence[ImageAnnotation]) -> str:
-    every = [item for annotation in annotations for item in annotation.objects]
+    objects = [item for annotation in annotations for item in annotation.objects]
     flags = [
         flag
         for flag in dict.fromkeys(_FLAGS.values())
-        if any(getattr(item, flag) for item in every)
+        if any(getattr(item, flag) for item in objects)
     ]
-    scores = ["score"] if any(item.score is not None for item in every) else []
+    score_columns = ["score"] if any(item.score is not None for item in objects) else []
     stream = io.StringIO()
     table = csv.writer(stream, lineterminator="\n")
     table.writerow(
-        ["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax", *flags, *scores]
+        [
+            "filename",
+            "width",
+            "height",
+            "class",
+            "xmin",
+            "ymin",
+            "xmax",
+            "ymax",
+            *flags,
+            *score_columns,
+        ]
     )
     for annotation in annotations:
         start = [annotation.image.name, annotation.width, annotation.height]
         if not annotation.objects:
-            table.writerow([*start, *[""] * (5 + len(flags) + len(scores))])
+            table.writerow([*start, *[""] * (5 + len(flags) + len(score_columns))])
         for item in annotation.objects:
-            size = {"width": annotation.width, "height": annotation.height}
-            edges = [tables.tidy(edge) for edge in boxes.to_pixels(item.box, **size)]
-            marks = [int(getattr(item, flag)) for flag in flags]
-            score = ["" if item.score is None else item.score] if scores else []
-            table.writerow([*start, item.label, *edges, *marks, *score])
+            corners = boxes.to_pixels(item.box, width=annotation.width, height=annotation.height)
+            edges = [tables.tidy(edge) for edge in corners]
+            flag_values = [int(getattr(item, flag)) for flag in flags]
+            scores = ["" if item.score is None else item.score for _ in score_columns]
+            table.writerow([*start, item.label, *edges, *flag_values, *scores])
     return stream.getvalue()
 
 

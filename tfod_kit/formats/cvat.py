@@ -1,17 +1,16 @@
-"""CVAT XML ("CVAT for images" and "for video" 1.1): one file a task or project.
+"""CVAT XML ("CVAT for images" and "CVAT for video" 1.1): one file per task or project.
 
-Boxes, also turned ones, polygons, ellipses, masks in CVAT's own run lengths (rows within a box),
-and skeletons as keypoints. In videos a shape marked `outside` is not to be seen and is left out;
-the frames are looked for as pictures named by their number, as CVAT exports them. Images of several
-subsets may have one name: the subset then chooses the folder. Points, lines and cuboids have no box
-and are left out; tags, which label a whole image, too.
+Read are boxes, also rotated ones, polygons, ellipses, masks in CVAT's run lengths (row by row
+within a box), and skeletons as keypoints. In videos, a shape marked `outside` is not visible and is
+left out; frames are looked for as images named by their number, as CVAT exports them. Images of
+different subsets may have the same name: the subset then selects the folder. Points, lines and
+cuboids have no box and are left out, and so are tags, which label a whole image.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
@@ -19,29 +18,42 @@ from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.common import reading
 from tfod_kit.formats.common.image_index import split_of, split_of_path, which
+from tfod_kit.formats.common.xml_element import Element
 from tfod_kit.records.rasters import run_lengths
 
 _SUBSET = re.compile(rb'\ssubset="([^"]{0,200})"')
-_MARKS = {"difficult": "difficult", "truncated": "truncated", "iscrowd": "is_crowd",
-          "groupof": "group_of"}  # fmt: skip
+# Attributes that annotators define, lower case without underscores, and the flags they stand for.
+_FLAGS = {
+    "difficult": "difficult",
+    "truncated": "truncated",
+    "iscrowd": "is_crowd",
+    "groupof": "group_of",
+}
 _Size = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """An image of the file: its element or its shapes in tracks, and where to look for it."""
+    """An image of the file.
 
-    number: int
+    Attributes:
+      named: its name in the file.
+      split: the split of its subset.
+      width, height: the declared size in px; None if it is missing or invalid.
+      shapes: class and element of each shape.
+      where: its position in the file, for messages.
+    """
+
     named: str
     split: str | None
     width: float | None
     height: float | None
-    shapes: Sequence[tuple[str, Any]]
+    shapes: Sequence[tuple[str, Element]]
     where: str
 
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
-    """The files below a folder by their subsets, or the one file; none when it is not CVAT's."""
+    """The files below a folder by their subsets, or the one file; empty if it is not CVAT's."""
     files = [root] if root.is_file() else context.images.of_kind(root, ".xml")
     return tuple(
         Source(context.name(path.with_suffix("")), split, (path,))
@@ -51,7 +63,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 
 def read(source: Source, context: Context) -> Part:
-    """The images of one subset; classes have no ids in CVAT."""
+    """The images of one subset; CVAT has no class ids."""
     return Part(_images(source, context), {})
 
 
@@ -60,7 +72,7 @@ FORMAT = Format(
     discover=discover,
     read=read,
     expects="an XML file whose root is <annotations> with <image> or <track> in it",
-    keeps=frozenset(("mask", "keypoints", "occluded", *_MARKS.values())),
+    keeps=frozenset(("mask", "keypoints", "occluded", *_FLAGS.values())),
 )
 
 
@@ -77,22 +89,22 @@ def _is_cvat(path: Path) -> bool:
 
 
 def _splits(path: Path, root: Path) -> list[str | None]:
-    """The splits that the images' subsets speak of; the path's where they speak of none."""
+    """The splits that the images' subsets name; if they name none, that of the path."""
     subsets = {name.decode("utf-8", "replace") for name in _SUBSET.findall(path.read_bytes())}
-    found = {split_of(name) for name in subsets}
-    if not found - {None}:
+    splits = {split_of(name) for name in subsets}
+    if not splits - {None}:
         return [split_of_path(path, root)]
-    return sorted(found, key=str)
+    return sorted(splits, key=str)
 
 
 def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
     path = source.annotations[0]
-    root = reading.xml(path, "annotations", context)
+    root: Element | None = reading.xml(path, "annotations", context)
     if root is None:
         return
-    name = context.name(path)
+    file = context.name(path)
     by_subset = any(split_of(e.get("subset", "")) for e in root.iterfind("image"))
-    for frame in (*_stills(root, name), *_video(root, path, source.split, name, context)):
+    for frame in (*_still_images(root, file), *_video_frames(root, source.split, file, context)):
         if by_subset and frame.split != source.split:
             continue
         image = reading.image_file(frame.named, path, source.split, frame.where, context)
@@ -108,57 +120,55 @@ def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
             yield ImageAnnotation(image, *size, image.name, objects)
 
 
-def _stills(root: Any, name: str) -> Iterator[_Frame]:
-    for number, element in enumerate(root.iterfind("image")):
-        subset = element.get("subset", "")
-        named = element.get("name", "")
+def _still_images(root: Element, file: str) -> Iterator[_Frame]:
+    """The <image> elements."""
+    for element in root.iterfind("image"):
+        subset, named = element.get("subset", ""), element.get("name", "")
         yield _Frame(
-            number,
             f"{subset}/{named}" if subset else named,
             split_of(subset),
-            _number(element, "width"),
-            _number(element, "height"),
+            _number(element.get("width")),
+            _number(element.get("height")),
             [(child.get("label", ""), child) for child in element.iterchildren("*")],
-            f"{name}, image {named!r}",
+            f"{file}, image {named!r}",
         )
 
 
-def _video(
-    root: Any, path: Path, split: str | None, name: str, context: Context
+def _video_frames(
+    root: Element, split: str | None, file: str, context: Context
 ) -> Iterator[_Frame]:
-    """The frames of tracks: those with an object, and those without one whose picture is there."""
+    """The frames of the <track> elements: those with an object, and others whose image exists."""
     tracks = root.findall("track")
     if not tracks:
         return
-    shown: dict[int, list[tuple[str, Any]]] = {}
+    shapes_of: dict[int, list[tuple[str, Element]]] = {}
     for track in tracks:
         for shape in track.iterchildren("*"):
-            number = int(_number(shape, "frame") or 0)
-            seen = shape.get("outside") != "1"
-            shown.setdefault(number, []).extend([(track.get("label", ""), shape)] if seen else [])
-    size = root.find("meta//original_size")
-    width, height = (_number(size, "width", True), _number(size, "height", True))
-    pictures = _numbered(context)
-    for number in sorted(shown.keys() | pictures.keys()):
-        shapes = shown.get(number, [])
-        if shapes or number in pictures:
-            named = pictures.get(number, f"frame_{number:06}.png")
-            yield _Frame(number, named, split, width, height, shapes, f"{name}, frame {number}")
+            shapes = shapes_of.setdefault(int(_number(shape.get("frame")) or 0), [])
+            if shape.get("outside") != "1":
+                shapes.append((track.get("label", ""), shape))
+    width = _number(root.findtext("meta//original_size/width"))
+    height = _number(root.findtext("meta//original_size/height"))
+    images = _images_by_number(context)
+    for number in sorted(shapes_of.keys() | images.keys()):
+        shapes = shapes_of.get(number, [])
+        if shapes or number in images:
+            named = images.get(number, f"frame_{number:06}.png")
+            yield _Frame(named, split, width, height, shapes, f"{file}, frame {number}")
 
 
-def _numbered(context: Context) -> Mapping[int, str]:
-    """The pictures whose name ends in a number of up to nine digits, by that number."""
-    found: dict[int, str] = {}
+def _images_by_number(context: Context) -> Mapping[int, str]:
+    """The images whose name ends in a number of up to nine digits, by that number."""
+    names: dict[int, str] = {}
     for path in context.images.paths:
         digits = re.search(r"(?:^|\D)(\d{1,9})$", path.stem)
         if digits:
-            found.setdefault(int(digits[1]), path.name)
-    return found
+            names.setdefault(int(digits[1]), path.name)
+    return names
 
 
-def _number(element: Any, name: str, child: bool = False) -> float | None:
-    """An attribute's number, or a child's; None where it is absent or none."""
-    text = None if element is None else element.findtext(name) if child else element.get(name)
+def _number(text: str | None) -> float | None:
+    """The number that a text stands for; None if it is missing or invalid."""
     try:
         return None if text is None else reading.number(text)
     except ValueError:
@@ -166,9 +176,10 @@ def _number(element: Any, name: str, child: bool = False) -> float | None:
 
 
 def _object(
-    label: str, shape: Any, size: _Size, where: str, context: Context
+    label: str, shape: Element, size: _Size, image_where: str, context: Context
 ) -> ObjectAnnotation | None:
-    where = f"{where}, line {shape.sourceline}"
+    """The object of a shape; None if it is left out, which is a finding."""
+    where = f"{image_where}, line {shape.sourceline}"
     label = reading.name(label)
     if not label:
         context.findings.add("class_missing", where)
@@ -177,48 +188,78 @@ def _object(
         context.findings.add("image_level_label", where, label)
         return None
     try:
-        found = _extent(shape, size, where, context)
+        extent = _extent(shape, size, where, context)
     except ValueError as error:
         context.findings.add("number_unreadable", where, error)
         return None
-    if found is None:
+    if extent is None:
         context.findings.add("shape_ignored", where, f"{label}: {shape.tag}")
         return None
-    box, mask, keypoints = found
-    marks: dict[str, Any] = {
-        mark: reading.flag(attribute.text)
+    flags = _flags(shape)
+    return ObjectAnnotation(
+        label,
+        *extent,
+        is_crowd="is_crowd" in flags,
+        difficult="difficult" in flags,
+        truncated="truncated" in flags,
+        occluded=shape.get("occluded") == "1",
+        group_of="group_of" in flags,
+    )
+
+
+def _flags(shape: Element) -> set[str]:
+    """The flags that the shape's attributes set."""
+    names = (
+        attribute.get("name", "").lower().replace("_", "")
         for attribute in shape.iterfind("attribute")
-        if (mark := _MARKS.get(attribute.get("name", "").lower().replace("_", "")))
-    }
-    occluded = shape.get("occluded") == "1"
-    return ObjectAnnotation(label, box, mask, keypoints, occluded=occluded, **marks)
+        if reading.flag(attribute.text)
+    )
+    return {_FLAGS[name] for name in names if name in _FLAGS}
 
 
 _Extent = tuple[Box, Polygons | Rle | None, tuple[Keypoint, ...]]
 
 
-def _extent(shape: Any, size: _Size, where: str, context: Context) -> _Extent | None:
-    """The shape's box, its mask where it is more than the box, and its keypoints."""
-    get = lambda name: reading.number(shape.get(name))  # noqa: E731
-    turn = reading.number(shape.get("rotation") or 0)
+def _extent(shape: Element, size: _Size, where: str, context: Context) -> _Extent | None:
+    """The shape's box, its mask unless the box says it all, and its keypoints; None without a box.
+
+    Raises:
+      ValueError: a coordinate is not a number.
+    """
     if shape.tag == "box":
-        x0, y0, x1, y1 = get("xtl"), get("ytl"), get("xbr"), get("ybr")
-        if not turn:
-            return boxes.from_pixels(x0, y0, x1, y1, width=size[0], height=size[1]), None, ()
-        corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
-        return _outlined(reading.turned(corners, turn, (x0 + x1) / 2, (y0 + y1) / 2), size)
+        return _box(shape, size)
     if shape.tag == "polygon":
         points = _points(shape)
         return _outlined(points, size) if len(points) > 2 else None
     if shape.tag == "ellipse":
-        return _outlined(reading.ellipse(get("cx"), get("cy"), get("rx"), get("ry"), turn), size)
+        cx, cy, rx, ry = _numbers(shape, "cx", "cy", "rx", "ry")
+        return _outlined(reading.ellipse(cx, cy, rx, ry, _rotation(shape)), size)
     if shape.tag == "mask":
-        left, top, across, down = (get(name) for name in ("left", "top", "width", "height"))
-        box = boxes.from_xywh(left, top, across, down, width=size[0], height=size[1])
-        return box, _mask(shape, (left, top, across, down), size, where, context), ()
+        left, top, width, height = _numbers(shape, "left", "top", "width", "height")
+        box = boxes.from_xywh(left, top, width, height, width=size[0], height=size[1])
+        return box, _mask(shape, (left, top, width, height), size, where, context), ()
     if shape.tag == "skeleton":
         return _skeleton(shape, size)
     return None
+
+
+def _numbers(shape: Element, *names: str) -> list[float]:
+    """The numbers of attributes. Raises ValueError for one that is missing or invalid."""
+    return [reading.number(shape.get(name)) for name in names]
+
+
+def _rotation(shape: Element) -> float:
+    """The clockwise rotation in degrees. Raises ValueError for one that is invalid."""
+    return reading.number(shape.get("rotation") or 0)
+
+
+def _box(shape: Element, size: _Size) -> _Extent:
+    x0, y0, x1, y1 = _numbers(shape, "xtl", "ytl", "xbr", "ybr")
+    rotation = _rotation(shape)
+    if not rotation:
+        return boxes.from_pixels(x0, y0, x1, y1, width=size[0], height=size[1]), None, ()
+    corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
+    return _outlined(reading.turned(corners, rotation, (x0 + x1) / 2, (y0 + y1) / 2), size)
 
 
 def _outlined(points: Sequence[tuple[float, float]], size: _Size) -> _Extent:
@@ -226,37 +267,40 @@ def _outlined(points: Sequence[tuple[float, float]], size: _Size) -> _Extent:
     return reading.around(mask, *size), mask, ()
 
 
-def _points(shape: Any) -> list[tuple[float, float]]:
-    """The points of "x,y;x,y;..."."""
-    pairs = [pair.split(",") for pair in shape.get("points", "").split(";") if pair.strip()]
+def _points(shape: Element) -> list[tuple[float, float]]:
+    """The points of "x,y;x,y;...". Raises ValueError for one that is invalid."""
+    text = shape.get("points", "")
+    pairs = [pair.split(",") for pair in text.split(";") if pair.strip()]
     if any(len(pair) != 2 for pair in pairs):
-        raise ValueError(f"points {shape.get('points')[:40]!r}")
+        raise ValueError(f"points {text[:40]!r}")
     return [(reading.number(x), reading.number(y)) for x, y in pairs]
 
 
 def _mask(
-    shape: Any, box: tuple[float, ...], size: _Size, where: str, context: Context
+    shape: Element, box: Sequence[float], size: _Size, where: str, context: Context
 ) -> Rle | None:
-    left, top, across, down = (int(value) for value in box)
+    """The mask of run lengths within a box; None if they are invalid, which is a finding."""
+    left, top, width, height = (int(value) for value in box)
     try:
         runs = [int(run) for run in shape.get("rle", "").split(",") if run.strip()]
-        return run_lengths.from_rows(runs, (left, top, across, down), size[1], size[0])
+        return run_lengths.from_rows(runs, (left, top, width, height), size[1], size[0])
     except ValueError as error:
         context.findings.add("mask_ignored", where, error)
         return None
 
 
-def _skeleton(shape: Any, size: _Size) -> _Extent | None:
-    """The skeleton's points in the order of the file; the box encloses those in the picture."""
-    keypoints, seen = [], []
+def _skeleton(shape: Element, size: _Size) -> _Extent | None:
+    """The skeleton's points in the order of the file; the box encloses those in the image."""
+    keypoints, visible = [], []
     for element in shape.iterfind("points"):
         ((x, y),) = _points(element) or [(0.0, 0.0)]
         outside, hidden = element.get("outside") == "1", element.get("occluded") == "1"
         name = reading.name(element.get("label", ""))
         keypoints.append(Keypoint(y / size[1], x / size[0], 0 if outside else 2 - hidden, name))
-        seen.extend([] if outside else [(x, y)])
-    if not seen:
+        if not outside:
+            visible.append((x, y))
+    if not visible:
         return None
-    xs, ys = zip(*seen, strict=True)
-    around = boxes.from_pixels(min(xs), min(ys), max(xs), max(ys), width=size[0], height=size[1])
-    return around, None, tuple(keypoints)
+    xs, ys = zip(*visible, strict=True)
+    box = boxes.from_pixels(min(xs), min(ys), max(xs), max(ys), width=size[0], height=size[1])
+    return box, None, tuple(keypoints)

@@ -1,8 +1,9 @@
-"""KITTI: one text file an image, a row of 15 fields an object (16 with a score).
+"""KITTI: one text file per image, one row of 15 fields per object (16 with a score).
 
-type, truncated (0 to 1), occluded (0 to 3), alpha, box as left, top, right, bottom in pixels, and
-seven numbers of three dimensions that detection in pictures has no use for. DontCare rows mark
-regions that were not annotated; they are left out and counted. (KITTI object development kit.)
+The fields are type, truncated (0 to 1), occluded (0 to 3), alpha, the box as left, top, right,
+bottom in pixels, and seven numbers about the object in three dimensions, which are ignored.
+DontCare rows mark regions that were not annotated; they are left out and counted. (KITTI object
+development kit.)
 """
 
 from collections.abc import Iterator
@@ -16,18 +17,18 @@ from tfod_kit.formats.common import reading
 from tfod_kit.formats.common.image_index import split_of_path
 from tfod_kit.formats.common.parallel_reader import PerFile
 
-_FIELDS = (15, 16)
+_FIELD_COUNTS = (15, 16)
 _DONT_CARE = "dontcare"
-_HIDDEN = (1, 2)  # partly and largely occluded; 0 is visible, 3 and -1 unknown
-_LOOKED_AT = 20  # files, to tell the format
+_OCCLUDED = (1, 2)  # partly and largely occluded; 0 is visible, 3 and -1 are unknown
+_SAMPLED_FILES = 20  # read to recognise the format
 
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
-    """The parts of the data set below a folder; none when its text files are no KITTI rows."""
+    """The parts of the data set below a folder; empty if its text files do not hold KITTI rows."""
     if root.is_file():
         return (Source(root.stem, None, (root,)),) if _is_kitti(root) else ()
     files = context.images.of_kind(root, ".txt")
-    folders = {path.parent for path in files[:_LOOKED_AT] if _is_kitti(path)}
+    folders = {path.parent for path in files[:_SAMPLED_FILES] if _is_kitti(path)}
     folders |= {path.parent for path in files if path.parent.name.startswith("label_")}
     if not any(_is_kitti(path) for path in files if path.parent in folders):
         return ()
@@ -36,7 +37,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
         if path.parent in folders:
             parts.setdefault(split_of_path(path.parent / "_", root), []).append(path)
     if len(parts) == 1:
-        # KITTI's own folder "training" is all there is with labels, to be split by the user.
+        # Only KITTI's folder "training" has labels, so that its name does not mean a split.
         parts = {None: next(iter(parts.values()))}
     return tuple(
         Source(context.name(files[0].parent), split, tuple(files)) for split, files in parts.items()
@@ -44,7 +45,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 
 def read(source: Source, context: Context) -> Part:
-    """The images of one part; classes have no ids in KITTI."""
+    """The images of one part; KITTI has no class ids."""
     return Part(PerFile(source.annotations, partial(_images, source.split), context), {})
 
 
@@ -52,7 +53,7 @@ FORMAT = Format(
     title="KITTI",
     discover=discover,
     read=read,
-    expects="text files of 15 fields a row, such as training/label_2/*.txt beside image_2/",
+    expects="text files with 15 fields per row, such as training/label_2/*.txt beside image_2/",
     keeps=frozenset(("truncated", "occluded", "score")),
 )
 
@@ -62,20 +63,26 @@ def _is_kitti(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
             fields = stream.read(4096).lstrip().split(b"\n")[0].split()
-        return len(fields) in _FIELDS and _numbers(fields[1:8]) and not _numbers(fields[:1])
+        return (
+            len(fields) in _FIELD_COUNTS
+            and _are_numbers(fields[1:8])
+            and not _are_numbers(fields[:1])
+        )
     except OSError:
         return False
 
 
-def _numbers(fields: list[bytes]) -> bool:
+def _are_numbers(fields: list[bytes]) -> bool:
     try:
-        return all(map(float, fields)) or True
+        for field in fields:
+            float(field)
     except ValueError:
         return False
+    return True
 
 
 def _images(split: str | None, path: Path, context: Context) -> Iterator[ImageAnnotation]:
-    """The image of a text file, if it can be used."""
+    """The image of a text file; nothing if it is unusable, which is a finding."""
     text = reading.text(path, context)
     if text is None:
         return
@@ -88,15 +95,15 @@ def _images(split: str | None, path: Path, context: Context) -> Iterator[ImageAn
 
 
 def _objects(
-    text: str, size: tuple[int, int], name: str, context: Context
+    text: str, size: tuple[int, int], file: str, context: Context
 ) -> Iterator[ObjectAnnotation]:
     width, height = size
     for number, line in enumerate(text.splitlines(), start=1):
         fields = line.split()
-        where = f"{name}:{number}"
+        where = f"{file}:{number}"
         if not fields:
             continue
-        if len(fields) not in _FIELDS:
+        if len(fields) not in _FIELD_COUNTS:
             context.findings.add("row_unreadable", where, f"{len(fields)} fields, not 15 or 16")
             continue
         if fields[0].lower() == _DONT_CARE:
@@ -113,6 +120,6 @@ def _objects(
             label=fields[0],
             box=boxes.from_pixels(*edges, width=width, height=height),
             truncated=truncated > 0,
-            occluded=occluded in _HIDDEN,
+            occluded=occluded in _OCCLUDED,
             score=score,
         )

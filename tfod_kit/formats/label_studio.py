@@ -1,18 +1,18 @@
-"""Label Studio JSON: a list of tasks, each an image and what people marked on it.
+"""Label Studio JSON: a list of tasks, each with an image and its annotations.
 
-Both exports are read, JSON and JSON_MIN. Coordinates are percent of the image; a turned box turns
-clockwise about its left upper corner, in pixels, so that it stays a rectangle whatever the image's
-shape. Rectangles, polygons and ellipses are objects; labels may stand in the shape or in a result
-of their own with the shape's id. Brush strokes are masks. Points whose parent is a shape are its
+Both exports are read, JSON and JSON_MIN. Coordinates are percent of the image. A rotated box turns
+clockwise about its top left corner, in pixels, so that it stays a rectangle whatever the image's
+aspect ratio. Rectangles, polygons and ellipses are objects; a label may be in the shape or in
+another result with the shape's id. Brush strokes are masks. Points whose parent is a shape are its
 keypoints; other points and choices have no box and are left out.
-Of several people's annotations of one image the one marked as ground truth is read, else the last;
-what a model predicted is not. Tasks that nobody has annotated are left out.
+
+If several people annotated an image, the annotation marked as ground truth is read, else the last
+one. Predictions of a model are not read. Tasks without an annotation are left out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -36,26 +36,28 @@ _LABELS = (
     "hypertextlabels",
 )  # fmt: skip
 _GEOMETRY = ("x", "points", "rle")
-_UPLOAD = 9  # characters: Label Studio puts eight and a dash before an uploaded file's name
+_UPLOAD_PREFIX = 9  # characters: eight and a dash, put before the name of an uploaded file
 
-_Result = Mapping[str, Any]
+# A result, a shape or a task: their keys depend on the project's settings, so that each value is
+# checked where it is used.
+_Json = Mapping[str, object]
 
 
 class _Annotation(msgspec.Struct):
-    result: list[dict[str, Any]] = []
+    result: list[dict[str, object]] = []
     was_cancelled: bool | None = False
     ground_truth: bool | None = False
 
 
 class _Task(msgspec.Struct):
     id: int | str | None = None
-    data: dict[str, Any] | None = None
+    data: dict[str, object] | None = None
     annotations: list[_Annotation] | None = None
     completions: list[_Annotation] | None = None
 
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
-    """The files below a folder, or the one file; none when it is not Label Studio's."""
+    """The files below a folder, or the one file; empty if it is not Label Studio's."""
     files = [root] if root.is_file() else context.images.of_kind(root, ".json")
     return tuple(
         Source(context.name(path.with_suffix("")), split_of_path(path, root), (path,))
@@ -64,7 +66,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 
 def read(source: Source, context: Context) -> Part:
-    """The images of one file; classes have no ids in Label Studio."""
+    """The images of one file; Label Studio has no class ids."""
     return Part(points.aligned(_images(source, context)), {})
 
 
@@ -89,7 +91,7 @@ def _is_label_studio(path: Path) -> bool:
 
 def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
     path = source.annotations[0]
-    tasks = reading.json(path, list[dict[str, Any]], context)
+    tasks = reading.json(path, list[dict[str, object]], context)
     for number, raw in enumerate(tasks or ()):
         where = f"{context.name(path)}, task {raw.get('id', number)!r}"
         try:
@@ -112,33 +114,31 @@ def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
             yield ImageAnnotation(image, *size, image.name, objects)
 
 
-def _size(result: _Result, side: str) -> float | None:
+def _size(result: _Json, side: str) -> float | None:
     try:
         return reading.number(result.get(f"original_{side}"))
     except ValueError:
         return None
 
 
-def _task(
-    raw: Mapping[str, Any], where: str, context: Context
-) -> tuple[str, Sequence[_Result] | None]:
-    """What names the image, and the results; None of them where nobody annotated it.
+def _task(raw: _Json, where: str, context: Context) -> tuple[str, Sequence[_Json] | None]:
+    """The image's path or address, and the results; None instead of them without an annotation.
 
     Raises:
-      ValueError or msgspec.ValidationError: it is no task.
+      ValueError or msgspec.ValidationError: it is not a task.
     """
     task = msgspec.convert(raw, _Task)
     if task.data is None:
-        return _named(raw), _short(raw)
+        return _image_name(raw), _results_of_row(raw)
     done = [a for a in task.annotations or task.completions or () if not a.was_cancelled]
     if len(done) > 1:
         context.findings.add("annotated_by_several", where, f"{len(done)} annotations")
     truth = [a for a in done if a.ground_truth]
-    return _named(task.data), (truth or done)[-1].result if done else None
+    return _image_name(task.data), (truth or done)[-1].result if done else None
 
 
-def _short(raw: Mapping[str, Any]) -> list[_Result]:
-    """The results of a JSON_MIN row: each a shape with its size and labels side by side."""
+def _results_of_row(raw: _Json) -> list[_Json]:
+    """The results of a JSON_MIN row, whose shapes hold size and labels side by side."""
     return [
         {**shape, "value": shape}
         for value in raw.values()
@@ -148,7 +148,7 @@ def _short(raw: Mapping[str, Any]) -> list[_Result]:
     ]
 
 
-def _named(data: Mapping[str, Any]) -> str:
+def _image_name(data: _Json) -> str:
     """The image's path or address: the value under "image", or the first that looks like one."""
     texts = [text for key in ("image", "img", *data) if isinstance(text := data.get(key), str)]
     plain = [unquote(text.split("?d=")[-1].split("?")[0]) for text in texts]
@@ -161,67 +161,71 @@ def _named(data: Mapping[str, Any]) -> str:
 def _image_file(
     named: str, path: Path, split: str | None, where: str, context: Context
 ) -> ImageRef | None:
-    """The image of that name, or of the name that it had before it was uploaded."""
+    """The image of that name, or of the name that it had before the upload."""
     last = named.replace("\\", "/").rsplit("/", 1)[-1]
-    uploaded = last[_UPLOAD - 1 : _UPLOAD] == "-" and not context.images.by_name(named, path, split)
-    return reading.image_file(last[_UPLOAD:] if uploaded else named, path, split, where, context)
+    is_upload = last[_UPLOAD_PREFIX - 1 : _UPLOAD_PREFIX] == "-" and not context.images.by_name(
+        named, path, split
+    )
+    return reading.image_file(
+        last[_UPLOAD_PREFIX:] if is_upload else named, path, split, where, context
+    )
 
 
 def _objects(
-    results: Sequence[_Result], size: tuple[int, int], where: str, context: Context
+    results: Sequence[_Json], size: tuple[int, int], where: str, context: Context
 ) -> Iterator[ObjectAnnotation]:
-    groups = _joined(results)
-    own_ids = [parts[0].get("id") for parts in groups if not _is_point(parts)]
-    shapes = {own for own in own_ids if isinstance(own, str)}
-    marked: dict[object, list[Keypoint]] = {}
-    found: list[tuple[object, ObjectAnnotation]] = []
-    for number, parts in enumerate(groups, start=1):
-        place = f"{where}, result {number}"
-        values = [value for part in parts if isinstance(value := part.get("value"), dict)]
+    groups = _grouped(results)
+    group_ids = [group[0].get("id") for group in groups if not _is_point(group)]
+    shape_ids = {group_id for group_id in group_ids if isinstance(group_id, str)}
+    keypoints: dict[object, list[Keypoint]] = {}
+    objects: list[tuple[object, ObjectAnnotation]] = []
+    for number, group in enumerate(groups, start=1):
+        result_where = f"{where}, result {number}"
+        values = [value for result in group if isinstance(value := result.get("value"), dict)]
         label = next((name for value in values if (name := _label(value))), "")
         shape = next((v for v in values if any(key in v for key in _GEOMETRY)), None)
-        parent = next((part["parentID"] for part in parts if part.get("parentID")), None)
+        parent = next((result["parentID"] for result in group if result.get("parentID")), None)
         if shape is None:
-            context.findings.add("image_level_label", place, label or None)
+            context.findings.add("image_level_label", result_where, label or None)
             continue
         try:
-            if _is_point(parts) and isinstance(parent, str) and parent in shapes:
-                point = Keypoint(_share(shape.get("y")), _share(shape.get("x")), 2, label)
-                marked.setdefault(parent, []).append(point)
+            if _is_point(group) and isinstance(parent, str) and parent in shape_ids:
+                point = Keypoint(_fraction(shape.get("y")), _fraction(shape.get("x")), 2, label)
+                keypoints.setdefault(parent, []).append(point)
                 continue
             extent = _extent(shape, size)
         except (ValueError, TypeError, OverflowError) as error:
-            context.findings.add("number_unreadable", place, error)
+            context.findings.add("number_unreadable", result_where, error)
             continue
         if extent is None:
-            context.findings.add("shape_ignored", place, parts[0].get("type"))
+            context.findings.add("shape_ignored", result_where, group[0].get("type"))
         elif not label:
-            context.findings.add("class_missing", place)
+            context.findings.add("class_missing", result_where)
         else:
-            found.append((parts[0].get("id"), ObjectAnnotation(label, *extent)))
-    for own, item in found:
-        keypoints = marked.get(own, ()) if isinstance(own, str) else ()
-        yield replace(item, keypoints=points.unique(keypoints)) if keypoints else item
+            objects.append((group[0].get("id"), ObjectAnnotation(label, *extent)))
+    for shape_id, item in objects:
+        own = keypoints.get(shape_id, ()) if isinstance(shape_id, str) else ()
+        yield replace(item, keypoints=points.unique(own)) if own else item
 
 
-def _is_point(parts: Sequence[_Result]) -> bool:
-    return any(part.get("type") in ("keypointlabels", "keypoint") for part in parts)
+def _is_point(group: Sequence[_Json]) -> bool:
+    return any(result.get("type") in ("keypointlabels", "keypoint") for result in group)
 
 
-def _share(percent: object) -> float:
+def _fraction(percent: object) -> float:
     return reading.number(percent) / 100
 
 
-def _joined(results: Sequence[_Result]) -> list[list[_Result]]:
-    """The results, those of one id together."""
-    groups: dict[object, list[_Result]] = {}
+def _grouped(results: Sequence[_Json]) -> list[list[_Json]]:
+    """The results, grouped by id."""
+    groups: dict[object, list[_Json]] = {}
     for number, result in enumerate(results):
-        own = result.get("id")
-        groups.setdefault(own if isinstance(own, str) else number, []).append(result)
+        result_id = result.get("id")
+        groups.setdefault(result_id if isinstance(result_id, str) else number, []).append(result)
     return list(groups.values())
 
 
-def _label(value: _Result) -> str:
+def _label(value: _Json) -> str:
     for key in _LABELS:
         names = value.get(key)
         if isinstance(names, list) and names and isinstance(names[0], str):
@@ -229,39 +233,46 @@ def _label(value: _Result) -> str:
     return ""
 
 
-def _extent(value: _Result, size: tuple[int, int]) -> tuple[Box, Polygons | Rle | None] | None:
-    """The shape's box, and its mask where it is more than the box; None when it encloses nothing.
+def _extent(value: _Json, size: tuple[int, int]) -> tuple[Box, Polygons | Rle | None] | None:
+    """The shape's box, and its mask unless the box says it all; None for a point or a line.
 
     Raises:
-      ValueError or TypeError: a coordinate is no number.
+      ValueError or TypeError: a coordinate is not a number.
     """
     width, height = size
     if "rle" in value:
         return label_studio_rle.read(value["rle"], width, height)
     if "points" in value:
-        corners = [(_px(x, width), _px(y, height)) for x, y in value["points"]]
+        corners = [(_px(x, width), _px(y, height)) for x, y in _pairs(value["points"])]
         if len(corners) < 3:
             return None
     elif "radiusX" in value:
         center = _px(value.get("x"), width), _px(value.get("y"), height)
         radii = _px(value.get("radiusX"), width), _px(value.get("radiusY"), height)
-        corners = list(reading.ellipse(*center, *radii, _turn(value)))
+        corners = list(reading.ellipse(*center, *radii, _rotation(value)))
     elif {"width", "height"} <= value.keys():
         x, y = _px(value.get("x"), width), _px(value.get("y"), height)
         w, h = _px(value["width"], width), _px(value.get("height"), height)
-        if not _turn(value):
+        if not _rotation(value):
             return boxes.from_xywh(x, y, w, h, width=width, height=height), None
         upright = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
-        corners = list(reading.turned(upright, _turn(value), x, y))
+        corners = list(reading.turned(upright, _rotation(value), x, y))
     else:
         return None
     mask = Polygons((reading.ring(corners),))
     return reading.around(mask, width, height), mask
 
 
+def _pairs(stored: object) -> list[tuple[object, object]]:
+    """The points of a polygon. Raises TypeError or ValueError if they are not pairs."""
+    if not isinstance(stored, list):
+        raise TypeError("points are not a list")
+    return [(x, y) for x, y in stored]
+
+
 def _px(percent: object, side: int) -> float:
     return reading.number(percent) * side / 100
 
 
-def _turn(value: _Result) -> float:
+def _rotation(value: _Json) -> float:
     return reading.number(value.get("rotation") or 0)

@@ -1,10 +1,10 @@
-"""LabelMe: one JSON file an image, with shapes of points in pixels.
+"""LabelMe: one JSON file per image, with shapes whose points are in pixels.
 
 Polygons are outlines; a rectangle is two corners in any order; a circle is its centre and a point
-on it; a mask is a PNG within its box. Polygons of one label and one group_id are one object in
+on it; a mask is a PNG within its box. Polygons with the same label and group_id are one object in
 several pieces. Points with the group_id of one object are its keypoints, named by their labels;
-one with the flag "occluded" is hidden. Other points, lines and line strips enclose nothing and are
-left out. Where the image's file is absent, the copy that the JSON holds in imageData is read.
+one with the flag "occluded" is hidden. Other points, lines and line strips enclose no area and are
+left out. If the image file is missing, the copy in the JSON file's imageData is read.
 """
 
 import base64
@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -31,7 +30,10 @@ from tfod_kit.records import image_files
 from tfod_kit.records.images import MAX_PIXELS
 from tfod_kit.records.rasters import run_lengths
 
-_MARKS = ("difficult", "truncated", "occluded", "is_crowd", "group_of")
+_FLAGS = ("difficult", "truncated", "occluded", "is_crowd", "group_of")
+
+
+_Extent = tuple[Box, Polygons | Rle | None]
 
 
 class _Shape(msgspec.Struct):
@@ -39,8 +41,9 @@ class _Shape(msgspec.Struct):
     points: list[tuple[float, float]] = []
     shape_type: str | None = None
     group_id: int | str | None = None
-    flags: Any = None
-    difficult: Any = None
+    # Any JSON: an unexpected value costs the flag, not the file.
+    flags: object = None
+    difficult: object = None
     mask: str | None = None
 
 
@@ -53,7 +56,7 @@ class _File(msgspec.Struct):
 
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
-    """The parts of the data set below a folder, or the one file; none when it is not LabelMe's."""
+    """The parts of the data set below a folder, or the one file; empty if it is not LabelMe's."""
     files = [root] if root.is_file() else context.images.of_kind(root, ".json")
     parts: dict[str | None, list[Path]] = {}
     for path in which(files, _is_labelme):
@@ -65,7 +68,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 
 def read(source: Source, context: Context) -> Part:
-    """The images of one part; classes have no ids in LabelMe."""
+    """The images of one part; LabelMe has no class ids."""
     images = PerFile(source.annotations, partial(_images, source.split), context)
     return Part(points.aligned(images), {})
 
@@ -74,13 +77,13 @@ FORMAT = Format(
     title="LabelMe JSON",
     discover=discover,
     read=read,
-    expects='JSON files with "shapes" and "imagePath", one an image',
-    keeps=frozenset(("mask", "keypoints", *_MARKS)),
+    expects='JSON files with "shapes" and "imagePath", one per image',
+    keeps=frozenset(("mask", "keypoints", *_FLAGS)),
 )
 
 
 def _is_labelme(path: Path) -> bool:
-    """Whether the keys stand near the file's start or, the image's data between, near its end."""
+    """Whether the keys are near the file's start or, after the image data, near its end."""
     try:
         with path.open("rb") as stream:
             start = stream.read(65536)
@@ -92,16 +95,16 @@ def _is_labelme(path: Path) -> bool:
 
 
 def _images(split: str | None, path: Path, context: Context) -> Iterator[ImageAnnotation]:
-    """The image of a JSON file, if it can be used."""
+    """The image of a JSON file; nothing if it is unusable, which is a finding."""
     content = reading.json(path, _File, context)
     if content is None:
         return
     where = context.name(path)
-    inside = None
+    embedded = None
     if bytes(content.imageData).strip().startswith(b'"'):
-        inside = image_files.in_labelme(path, (content.imagePath or path.stem).replace("\\", "/"))
+        embedded = image_files.in_labelme(path, (content.imagePath or path.stem).replace("\\", "/"))
     image = reading.image_file(
-        content.imagePath or "", path, split, where, context, stem=path.stem, embedded=inside
+        content.imagePath or "", path, split, where, context, stem=path.stem, embedded=embedded
     )
     if image is None:
         return
@@ -112,109 +115,129 @@ def _images(split: str | None, path: Path, context: Context) -> Iterator[ImageAn
 
 
 def _objects(
-    shapes: Sequence[_Shape], size: tuple[int, int], name: str, context: Context
+    shapes: Sequence[_Shape], size: tuple[int, int], file: str, context: Context
 ) -> Iterator[ObjectAnnotation]:
-    pieces = list(_pieces(shapes))
-    owners = Counter(members[0][1].group_id for members in pieces if not _is_point(members))
-    marked: dict[object, list[Keypoint]] = {}
-    found: list[tuple[_Shape, ObjectAnnotation]] = []
-    for members in pieces:
-        number, shape = members[0]
-        where = f"{name}, shape {number}"
+    groups = _grouped(shapes)
+    owners = Counter(group[0][1].group_id for group in groups if not _is_point(group))
+    keypoints: dict[object, list[Keypoint]] = {}
+    objects: list[tuple[_Shape, ObjectAnnotation]] = []
+    for group in groups:
+        number, shape = group[0]
+        where = f"{file}, shape {number}"
         label = reading.name("" if shape.label is None else shape.label)
         if not label:
             context.findings.add("class_missing", where)
-        elif _is_point(members) and shape.group_id is not None and owners[shape.group_id] == 1:
-            marked.setdefault(shape.group_id, []).append(_keypoint(shape, label, size))
+        elif _is_point(group) and shape.group_id is not None and owners[shape.group_id] == 1:
+            keypoints.setdefault(shape.group_id, []).append(_keypoint(shape, label, size))
         else:
-            extent = _extent([piece for _, piece in members], size, where, context)
-            marks: dict[str, Any] = {mark: _marked(shape, mark) for mark in _MARKS}
+            extent = _extent([piece for _, piece in group], size, where, context)
             if extent is not None:
-                found.append((shape, ObjectAnnotation(label, *extent, **marks)))
-    for shape, item in found:
-        own = marked.get(shape.group_id, ())
+                objects.append((shape, _object(label, extent, shape)))
+    for shape, item in objects:
+        own = keypoints.get(shape.group_id, ())
         yield replace(item, keypoints=points.unique(own)) if own else item
 
 
-def _is_point(members: Sequence[tuple[int, _Shape]]) -> bool:
-    return _kind(members[0][1]) == "point" and len(members[0][1].points) == 1
+def _object(label: str, extent: _Extent, shape: _Shape) -> ObjectAnnotation:
+    flags = {name for name in _FLAGS if _has_flag(shape, name)}
+    return ObjectAnnotation(
+        label,
+        *extent,
+        is_crowd="is_crowd" in flags,
+        difficult="difficult" in flags,
+        truncated="truncated" in flags,
+        occluded="occluded" in flags,
+        group_of="group_of" in flags,
+    )
+
+
+def _is_point(group: Sequence[tuple[int, _Shape]]) -> bool:
+    shape = group[0][1]
+    return _type(shape) == "point" and len(shape.points) == 1
 
 
 def _keypoint(shape: _Shape, name: str, size: tuple[int, int]) -> Keypoint:
     ((x, y),) = shape.points
-    return Keypoint(y / size[1], x / size[0], 2 - _marked(shape, "occluded"), name)
+    visibility = 1 if _has_flag(shape, "occluded") else 2
+    return Keypoint(y / size[1], x / size[0], visibility, name)
 
 
-def _pieces(shapes: Sequence[_Shape]) -> Iterator[list[tuple[int, _Shape]]]:
-    """The shapes, numbered, those together that are pieces of one object."""
+def _grouped(shapes: Sequence[_Shape]) -> list[list[tuple[int, _Shape]]]:
+    """The shapes with their numbers; polygons that are pieces of one object form one group."""
     groups: dict[object, list[tuple[int, _Shape]]] = {}
     for number, shape in enumerate(shapes, start=1):
-        joined = shape.group_id is not None and _kind(shape) == "polygon"
-        key = (shape.label, shape.group_id) if joined else number
+        is_piece = shape.group_id is not None and _type(shape) == "polygon"
+        key = (shape.label, shape.group_id) if is_piece else number
         groups.setdefault(key, []).append((number, shape))
-    yield from groups.values()
+    return list(groups.values())
 
 
-def _kind(shape: _Shape) -> str:
+def _type(shape: _Shape) -> str:
     return shape.shape_type or "polygon"
 
 
 def _extent(
     pieces: Sequence[_Shape], size: tuple[int, int], where: str, context: Context
-) -> tuple[Box, Polygons | Rle | None] | None:
-    """The object's box, and its mask where its shape is more than the box."""
+) -> _Extent | None:
+    """The object's box, and its mask unless the box says it all.
+
+    None if the shape encloses no area, which is a finding.
+    """
     width, height = size
     shape = pieces[0]
-    corners, kind = shape.points, _kind(shape)
-    if kind in ("rectangle", "mask") and len(corners) >= 2:
+    corners, shape_type = shape.points, _type(shape)
+    if shape_type in ("rectangle", "mask") and len(corners) >= 2:
         xs, ys = [x for x, _ in corners], [y for _, y in corners]
         edges = min(xs), min(ys), max(xs), max(ys)
-        if kind == "mask":
-            return _of_mask(shape, edges, size, where, context)
+        if shape_type == "mask":
+            return _with_mask(shape, edges, size, where, context)
         return boxes.from_pixels(*edges, width=width, height=height), None
-    if kind == "circle" and len(corners) == 2:
+    if shape_type == "circle" and len(corners) == 2:
         (x, y), (on_x, on_y) = corners
         radius = math.hypot(on_x - x, on_y - y)
         mask = Polygons((reading.ring(reading.ellipse(x, y, radius, radius)),))
         edges = x - radius, y - radius, x + radius, y + radius
         return boxes.from_pixels(*edges, width=width, height=height), mask
     rings = tuple(reading.ring(piece.points) for piece in pieces if len(piece.points) > 2)
-    if kind in ("polygon", "rotation", "oriented_rectangle", "quadrilateral") and rings:
+    if shape_type in ("polygon", "rotation", "oriented_rectangle", "quadrilateral") and rings:
         mask = Polygons(rings)
         return reading.around(mask, width, height), mask
-    context.findings.add("shape_ignored", where, f"{kind} of {len(corners)} points")
+    context.findings.add("shape_ignored", where, f"{shape_type} of {len(corners)} points")
     return None
 
 
-def _of_mask(
+def _with_mask(
     shape: _Shape,
     edges: tuple[float, float, float, float],
     size: tuple[int, int],
     where: str,
     context: Context,
 ) -> tuple[Box, Rle | None]:
-    """A shape that is a picture of its box: labelme counts the last pixel in."""
+    """The box and mask of a shape whose PNG fills its box, which includes the last pixel."""
     left, top = math.floor(edges[0]), math.floor(edges[1])
-    mask = None
     box = boxes.from_pixels(
         left, top, math.floor(edges[2]) + 1, math.floor(edges[3]) + 1, width=size[0], height=size[1]
     )
     try:
-        mask = _pasted(shape.mask or "", left, top, size)
-    except (ValueError, OSError, SyntaxError) as error:
+        return box, _decoded_mask(shape.mask or "", left, top, size)
+    except (ValueError, OSError, SyntaxError) as error:  # Pillow raises all three
         context.findings.add("mask_ignored", where, error)
-    return box, mask
+        return box, None
 
 
-def _pasted(text: str, left: int, top: int, size: tuple[int, int]) -> Rle:
-    """The mask of a base64 PNG laid on the image. Raises ValueError or OSError."""
+def _decoded_mask(text: str, left: int, top: int, size: tuple[int, int]) -> Rle:
+    """A PNG in base64 as a mask of the whole image.
+
+    Raises:
+      ValueError, OSError or SyntaxError: it is not a PNG, or it exceeds the image.
+    """
     import numpy as np
     from PIL import Image
 
     try:
         data = base64.b64decode(text, validate=True)
     except binascii.Error as error:
-        raise ValueError(f"no base64: {error}") from error
+        raise ValueError(f"not base64: {error}") from error
     piece = Image.open(io.BytesIO(data), formats=("PNG",))
     if max(piece.width * piece.height, size[0] * size[1]) > MAX_PIXELS:
         raise ValueError(f"a mask of {piece.width}x{piece.height} for {size[0]}x{size[1]}")
@@ -225,7 +248,7 @@ def _pasted(text: str, left: int, top: int, size: tuple[int, int]) -> Rle:
     return run_lengths.from_pixels(pixels)
 
 
-def _marked(shape: _Shape, mark: str) -> bool:
-    """Whether the shape, or a flag of it, says so."""
+def _has_flag(shape: _Shape, name: str) -> bool:
+    """Whether the shape has a flag that is true."""
     flags = shape.flags if isinstance(shape.flags, dict) else {}
-    return flags.get(mark) is True or (mark == "difficult" and shape.difficult is True)
+    return flags.get(name) is True or (name == "difficult" and shape.difficult is True)

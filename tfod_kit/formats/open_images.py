@@ -1,9 +1,9 @@
-"""Open Images: CSV files of boxes by image id, their classes by code, coordinates in [0, 1].
+"""Open Images: CSV files with boxes by image id, classes by code and coordinates in [0, 1].
 
-train-annotations-bbox.csv and its like hold the boxes; a class-descriptions file beside them gives
-the codes (/m/0k4j) their names. A depiction (a drawing, a statue) counts as the thing; a box taken
-from inside an object has no extent of its own and is left out. Labels of whole images, in files of
-their own, are not read.
+Files such as train-annotations-bbox.csv hold the boxes; a class-descriptions file below the data
+set's folder gives the codes (/m/0k4j) their names. A depiction (a drawing, a statue) counts as the
+object that it shows. A box that was drawn inside an object (IsInside) does not show its extent and
+is left out. Labels of whole images, in separate files, are not read.
 """
 
 import csv
@@ -23,20 +23,20 @@ _EDGES = ("ymin", "xmin", "ymax", "xmax")
 
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
-    """The box files below a folder, or the one file; none when there is none."""
+    """The box files below a folder, or the one file; empty if there is none."""
     paths = [root] if root.is_file() else context.images.of_kind(root, ".csv")
-    found = [path for path in paths if tables.header(path, _BOXES)]
+    box_files = [path for path in paths if tables.header(path, _BOXES)]
     for path in paths:
-        if found and path not in found and tables.header(path, _IMAGE_LABELS):
+        if box_files and path not in box_files and tables.header(path, _IMAGE_LABELS):
             context.findings.add("image_level_label", context.name(path))
     return tuple(
         Source(context.name(path.with_suffix("")), split_of_path(path, root), (path,))
-        for path in found
+        for path in box_files
     )
 
 
 def read(source: Source, context: Context) -> Part:
-    """The images of one file; classes are codes or names, without numbers."""
+    """The images of one file; Open Images has no class ids."""
     return Part(_images(source, context), {})
 
 
@@ -54,7 +54,7 @@ def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
     header = tables.header(path, _BOXES)
     if header is None:
         return
-    names = _descriptions(path, context)
+    names = _class_names(context)
     by_image: dict[str, list[Row]] = {}
     for row in tables.rows(path, header, context):
         by_image.setdefault(row[1]["imageid"], []).append(row)
@@ -63,32 +63,32 @@ def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
         image = reading.image_file(image_id, path, source.split, where, context, stem=image_id)
         size = None if image is None else reading.measured_size(image, context)
         if image is not None and size is not None:
-            objects = tuple(_objects(members, names, path, context))
+            objects = tuple(_objects(members, names, context.name(path), context))
             yield ImageAnnotation(image, *size, image_id, objects)
 
 
-def _descriptions(path: Path, context: Context) -> Mapping[str, str]:
-    """Code -> class name, of the class-descriptions files below the data set's folder."""
+def _class_names(context: Context) -> Mapping[str, str]:
+    """Code -> class name, from the class-descriptions files below the data set's folder."""
     names: dict[str, str] = {}
-    for found in context.images.of_kind(context.root, ".csv"):
-        if "class-descriptions" in found.name:
-            text = reading.text(found, context) or ""
+    for path in context.images.of_kind(context.root, ".csv"):
+        if "class-descriptions" in path.name:
+            text = reading.text(path, context) or ""
             rows = (row for row in csv.reader(text.splitlines()) if len(row) == 2)
             names.update((code, reading.name(name)) for code, name in rows if code[:1] == "/")
     return names
 
 
 def _objects(
-    members: Sequence[Row], names: Mapping[str, str], path: Path, context: Context
+    members: Sequence[Row], names: Mapping[str, str], file: str, context: Context
 ) -> Iterator[ObjectAnnotation]:
     for line, values in members:
-        where = f"{context.name(path)}:{line}"
+        where = f"{file}:{line}"
         label = names.get(values["labelname"], values["labelname"])
         if not label:
             context.findings.add("class_missing", where)
             continue
         if reading.flag(values.get("isinside")):
-            context.findings.add("shape_ignored", where, f"{label}: taken from inside the object")
+            context.findings.add("shape_ignored", where, f"{label}: drawn inside the object")
             continue
         try:
             box = Box(*(reading.number(values.get(edge)) for edge in _EDGES))

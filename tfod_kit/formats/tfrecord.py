@@ -1,9 +1,9 @@
-"""TFRecords of object detection as input: to split anew, to choose classes from, to convert back.
+"""TFRecords of object detection as input: to split again, to select classes, to convert back.
 
-Files are known by their names: .tfrecord, .record and the like, also with -00000-of-00010 behind.
-Pictures stay where they are until they are read. A
-record without `image/source_id` gets its file name for one, so that evaluation can tell images
-apart. Classes come from the records' class names, or by id from the label map beside them.
+Files are recognised by their names: .tfrecord, .record and the like, optionally followed by
+-00000-of-00010. Images stay in the record files until they are needed. A record without
+`image/source_id` gets its file name as source id, so that evaluation can distinguish images.
+Classes come from the records' class names, or by id from the label map beside the records.
 """
 
 import itertools
@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 
 from tfod_kit.core import labels
-from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.core.annotations import EmbeddedImage, ImageAnnotation
 from tfod_kit.core.labels import LabelMap
-from tfod_kit.errors import ConfigError, DataError
+from tfod_kit.errors import ConfigError, DataError, TfodKitError
 from tfod_kit.formats.base import DETAILS, Context, Format, Part, Source
 from tfod_kit.formats.common.image_index import split_of_path
 from tfod_kit.formats.common.parallel_reader import PerFile
@@ -25,11 +25,11 @@ from tfod_kit.records import example, image_files, images, shards
 
 _NAME = re.compile(r".*\.(tfrecords?|records?|tfrec)(-\d+-of-\d+)?", re.IGNORECASE)
 _SHARD = re.compile(r"-\d+-of-\d+")
-_FRAME = 16  # bytes around a record's data: its length, and two checksums
+_FRAME_BYTES = 16  # around a record's data: its length, and two checksums
 
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
-    """The sets of shards below a folder, or the one file; none when there is none."""
+    """The sets of shards below a folder, or the one file; empty if there is none."""
     sets: dict[Path, list[Path]] = {}
     for path in [root] if root.is_file() else context.images.files(root):
         if _NAME.fullmatch(path.name):
@@ -44,7 +44,7 @@ def read(source: Source, context: Context) -> Part:
     """The images of one set of shards, and the ids of the label map beside it.
 
     Raises:
-      ConfigError: the label map beside the records is none.
+      ConfigError: the label map beside the records is invalid.
     """
     label_map = _label_map(source, context)
     images = PerFile(source.annotations, partial(_images, label_map), context)
@@ -61,14 +61,14 @@ FORMAT = Format(
 
 
 def _label_map(source: Source, context: Context) -> LabelMap | None:
-    """The label map given, or the one that lies beside the records or at the data set's root."""
+    """The label map given, or the one beside the records or in the data set's folder."""
     if context.label_map is not None:
         return context.label_map
     for folder in dict.fromkeys((source.annotations[0].parent, context.root)):
-        found = sorted(folder.glob("*.pbtxt")) if folder.is_dir() else []
-        named = [path for path in found if "label" in path.name]
-        if len(named or found) == 1:
-            return labels.load((named or found)[0])
+        paths = sorted(folder.glob("*.pbtxt")) if folder.is_dir() else []
+        candidates = [path for path in paths if "label" in path.name] or paths
+        if len(candidates) == 1:
+            return labels.load(candidates[0])
     return None
 
 
@@ -80,58 +80,74 @@ def _images(label_map: LabelMap | None, path: Path, context: Context) -> Iterato
         where = f"{context.name(path)}, record {index}"
         try:
             record = next(records, None)
-        except DataError as error:  # nothing behind the damage can be found
-            found = f"{error.problem} {error.found or ''}".strip()
-            context.findings.add("annotation_unreadable", where, found, fix=error.fix or "")
+        except DataError as error:  # the start of the next record is unknown after damage
+            _add_unreadable(error, where, context)
             break
         if record is None:
             break
-        image = _image(record, path, offset, index, label_map, where, context)
-        offset += len(record) + _FRAME
-        if image is not None:
-            yield image
+        annotation = _decoded(record, label_map, where, context)
+        if annotation is not None:
+            name = annotation.image.name or f"{path.stem}_{index:06}"
+            image = image_files.in_record(path, offset, name)
+            yield from _with_image(annotation, image, where, context)
+        offset += len(record) + _FRAME_BYTES
 
 
-def _check_kinds(annotation: ImageAnnotation) -> None:
-    """Raises TypeError where a list of a record holds bytes for numbers, or 0 bytes for a class."""
+def _decoded(
+    record: bytes, label_map: LabelMap | None, where: str, context: Context
+) -> ImageAnnotation | None:
+    """What a record declares; None if it is invalid, which is a finding."""
+    try:
+        annotation, _ = example.decode(record, label_map)
+        _check_types(annotation)
+    except (DataError, ConfigError) as error:
+        _add_unreadable(error, where, context)
+        return None
+    except Exception as error:  # lists of different lengths, text that is not UTF-8, invalid masks
+        context.findings.add("annotation_unreadable", where, error)
+        return None
+    return annotation
+
+
+def _check_types(annotation: ImageAnnotation) -> None:
+    """Checks that the record's lists have the types that their keys call for.
+
+    Raises:
+      TypeError: a list holds bytes instead of numbers, or a class name is empty.
+    """
     for item in annotation.objects:
         box = item.box
         numbers = [box.ymin, box.xmin, box.ymax, box.xmax, item.area or 0.0, item.weight]
         numbers += [value for point in item.keypoints for value in (point.y, point.x)]
-        marks = [point.visibility for point in item.keypoints]
-        kinds = ((numbers, float | int), (marks, int), ([item.label], str))
-        if not item.label or not all(isinstance(v, kind) for vs, kind in kinds for v in vs):
-            raise TypeError(f"an object's lists are of the wrong kind: {item.label!r} {box}")
+        valid = (
+            isinstance(item.label, str)
+            and item.label
+            and all(isinstance(value, float | int) for value in numbers)
+            and all(isinstance(point.visibility, int) for point in item.keypoints)
+        )
+        if not valid:
+            raise TypeError(f"an object's lists have the wrong types: {item.label!r} {box}")
 
 
-def _image(
-    record: bytes,
-    path: Path,
-    offset: int,
-    index: int,
-    label_map: LabelMap | None,
-    where: str,
-    context: Context,
-) -> ImageAnnotation | None:
-    try:
-        annotation, _ = example.decode(record, label_map)
-        _check_kinds(annotation)
-    except (DataError, ConfigError) as error:
-        found = f"{error.problem} {error.found or ''}".strip()
-        context.findings.add("annotation_unreadable", where, found, fix=error.fix or "")
-        return None
-    except Exception as error:  # lists of other lengths, text that is none, masks that are none
-        context.findings.add("annotation_unreadable", where, error)
-        return None
-    name = annotation.image.name or f"{path.stem}_{index:06}"
-    inside = image_files.in_record(path, offset, name)
+def _with_image(
+    annotation: ImageAnnotation, image: EmbeddedImage, where: str, context: Context
+) -> Iterator[ImageAnnotation]:
+    """The annotation of an embedded image, with a valid size and a source id.
+
+    Yields nothing if the image is unusable, which is a finding.
+    """
     width, height = annotation.width, annotation.height
     if not all(isinstance(side, int) and 0 < side <= MAX_SIDE for side in (width, height)):
         try:
-            width, height = images.size(inside)
+            width, height = images.size(image)
         except DataError as error:
             context.findings.add("image_unusable", where, error.found)
-            return None
+            return
         context.findings.add("size_missing", where, f"{width}x{height} measured")
-    source_id = annotation.source_id or inside.name
-    return replace(annotation, image=inside, width=width, height=height, source_id=source_id)
+    source_id = annotation.source_id or image.name
+    yield replace(annotation, image=image, width=width, height=height, source_id=source_id)
+
+
+def _add_unreadable(error: TfodKitError, where: str, context: Context) -> None:
+    problem = f"{error.problem} {error.found or ''}".strip()
+    context.findings.add("annotation_unreadable", where, problem, fix=error.fix or "")

@@ -1,12 +1,12 @@
-"""WIDER FACE: one text file a split, for each image its path, a count, and a row a face.
+"""WIDER FACE: one text file per split; for each image its path, a count, and one row per face.
 
-A row is x, y, w, h in pixels and six marks: blur, expression, illumination, invalid, occlusion,
-pose. An image of count 0 is followed by one row of zeros all the same. Faces marked invalid, too
-small to be recognised, are kept as difficult. (WIDER FACE readme.)
+A row is x, y, w, h in pixels and six attributes: blur, expression, illumination, invalid,
+occlusion, pose. An image without faces has the count 0 and one row of zeros. Faces marked invalid,
+which are too small to be recognised, are kept as difficult. (WIDER FACE readme.)
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfod_kit.core import boxes
@@ -18,11 +18,12 @@ from tfod_kit.formats.common.image_index import split_of_path, which
 _LABEL = "face"
 _HEAD = re.compile(rb"[^\n]*\.\w{3,4}[ \r]*\n[ ]*\d+[ \r]*\n(-?\d+ +){9}-?\d+[ \r]*(\n|$)")
 _ROW = re.compile(r"(-?[\d.]+\s+){3,}-?[\d.]+")
-_INVALID, _OCCLUSION = 7, 8
+_INVALID, _OCCLUSION = 7, 8  # indices in a row
+_Row = tuple[int, str]  # line number, text
 
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
-    """The lists below a folder, or the one file; none when there is none."""
+    """The lists below a folder, or the one file; empty if there is none."""
     files = [root] if root.is_file() else context.images.of_kind(root, ".txt")
     return tuple(
         Source(context.name(path.with_suffix("")), split_of_path(path, root), (path,))
@@ -31,7 +32,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 
 def read(source: Source, context: Context) -> Part:
-    """The images of one list; the only class is "face"."""
+    """The images of one list, whose only class is "face"."""
     return Part(_images(source, context), {_LABEL: 1})
 
 
@@ -53,51 +54,50 @@ def _is_wider(path: Path) -> bool:
 
 
 def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
-    path = source.annotations[0]
-    text = reading.text(path, context)
-    lines = enumerate((text or "").splitlines(), start=1)
-    named, place = "", 0
-    rows: list[tuple[int, str]] = []
-    for number, line in lines:
+    text = reading.text(source.annotations[0], context) or ""
+    named, first_line = "", 0
+    rows: list[_Row] = []
+    for number, line in enumerate(text.splitlines(), start=1):
         stripped = line.strip()
         if _ROW.fullmatch(stripped):
             rows.append((number, stripped))
         elif stripped and not stripped.isdecimal():
             if named:
-                yield from _image(named, place, rows, source, context)
-            named, place, rows = stripped, number, []
+                yield from _image(named, first_line, rows, source, context)
+            named, first_line, rows = stripped, number, []
     if named:
-        yield from _image(named, place, rows, source, context)
+        yield from _image(named, first_line, rows, source, context)
 
 
 def _image(
-    named: str, place: int, rows: list[tuple[int, str]], source: Source, context: Context
+    named: str, line: int, rows: Sequence[_Row], source: Source, context: Context
 ) -> Iterator[ImageAnnotation]:
+    """The image that a line names; nothing if it is unusable, which is a finding."""
     path = source.annotations[0]
-    where = f"{context.name(path)}:{place}"
-    image = reading.image_file(named, path, source.split, where, context)
+    file = context.name(path)
+    image = reading.image_file(named, path, source.split, f"{file}:{line}", context)
     size = None if image is None else reading.measured_size(image, context)
     if image is not None and size is not None:
-        objects = tuple(_objects(rows, size, context.name(path), context))
+        objects = tuple(_objects(rows, size, file, context))
         yield ImageAnnotation(image, *size, image.name, objects)
 
 
 def _objects(
-    rows: list[tuple[int, str]], size: tuple[int, int], name: str, context: Context
+    rows: Sequence[_Row], size: tuple[int, int], file: str, context: Context
 ) -> Iterator[ObjectAnnotation]:
     width, height = size
     for number, row in rows:
         try:
             values = [reading.number(field) for field in row.split()]
         except ValueError as error:
-            context.findings.add("number_unreadable", f"{name}:{number}", error)
+            context.findings.add("number_unreadable", f"{file}:{number}", error)
             continue
         if not any(values):
-            continue  # the row of an image without faces
-        marks = [*values, *[0.0] * 10]
+            continue  # the row of zeros of an image without faces
+        attributes = [*values, *[0.0] * 10]  # some lists leave them out
         yield ObjectAnnotation(
             label=_LABEL,
             box=boxes.from_xywh(*values[:4], width=width, height=height),
-            difficult=bool(marks[_INVALID]),
-            occluded=bool(marks[_OCCLUSION]),
+            difficult=bool(attributes[_INVALID]),
+            occluded=bool(attributes[_OCCLUSION]),
         )
