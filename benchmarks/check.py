@@ -85,7 +85,7 @@ def _compare_reading(folder: Path, files: list[Path], runs: int) -> bool:
 
 
 def _compare_decoding(folder: Path, files: list[Path], pictures: int, runs: int) -> bool:
-    pixels = checks.Options(pixels=True)
+    pixels = checks.CheckOptions(pixels=True)
     seconds, _ = _best(lambda: checks.check(folder, pixels), lambda: None, runs)
     done = subprocess.run(
         [sys.executable, "-c", _DECODE, *map(str, files)],

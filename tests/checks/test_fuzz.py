@@ -1,4 +1,4 @@
-"""Records with wrong bytes, checksums right: check says what it finds and never fails itself."""
+"""Records with altered bytes and correct checksums: check reports findings and never fails."""
 
 import random
 from pathlib import Path
@@ -17,7 +17,7 @@ _RECORDS = 1500
 
 @pytest.fixture(scope="module")
 def mutants(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Records of which each has some bytes changed, cut out or put in."""
+    """Records of which each has some bytes changed, removed or inserted."""
     folder = write_records(tmp_path_factory.mktemp("fuzz") / "records", train=3, val=1)
     sound = list(shards.read(folder / TRAIN))
     dice = random.Random(_SEED)
@@ -28,28 +28,28 @@ def mutants(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _mutant(record: bytes, dice: random.Random) -> bytes:
     data = bytearray(record)
     for _ in range(dice.randint(1, 6)):
-        # The features' names and values lie at the begin and the end, the picture between them.
-        place = dice.choice((dice.randrange(len(data)), dice.randrange(min(len(data), 200))))
+        # The features' names and values are at both ends, with the image between them.
+        offset = dice.choice((dice.randrange(len(data)), dice.randrange(min(len(data), 200))))
         match dice.randrange(4):
             case 0:
-                data[place] = dice.randrange(256)
+                data[offset] = dice.randrange(256)
             case 1:
-                del data[place : place + dice.randint(1, 40)]
+                del data[offset : offset + dice.randint(1, 40)]
             case 2:
-                data[place:place] = dice.randbytes(dice.randint(1, 9))
+                data[offset:offset] = dice.randbytes(dice.randint(1, 9))
             case _:
-                data[place] ^= 1 << dice.randrange(8)
+                data[offset] ^= 1 << dice.randrange(8)
         data = data or bytearray(b"?")
     return bytes(data)
 
 
 def test_mutants(mutants: Path) -> None:
-    report = checks.check(mutants, checks.Options(pixels=True))
+    report = checks.check(mutants, checks.CheckOptions(pixels=True))
     assert report.splits["train"].files == 1
     codes = {each.code for each in report.findings}
     assert {"not_example", "image_undecodable", "size_wrong", "image_missing"} <= codes
-    refused = next(each.count for each in report.findings if each.code == "not_example")
-    assert refused + report.splits["train"].records == _RECORDS
+    unparsable = next(each.count for each in report.findings if each.code == "not_example")
+    assert unparsable + report.splits["train"].records == _RECORDS
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
@@ -68,6 +68,6 @@ def test_a_picture_cut_at_every_place(tmp_path: Path, kind: str) -> None:
         return made
 
     shards.write(folder / TRAIN, cut())
-    report = checks.check(folder, checks.Options(pixels=True))
+    report = checks.check(folder, checks.CheckOptions(pixels=True))
     wrong = {"image_undecodable", "image_cut_short", "image_damaged"}
     assert sum(each.count for each in report.findings if each.code in wrong) >= len(whole) - 1

@@ -1,16 +1,17 @@
-"""Findings that only large data sets and other machines bring about."""
+"""Findings that only large data sets and other machines cause, and how findings are collected."""
 
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from small_records import write_records
 
 from tfod_kit import checks, pipeline_config
-from tfod_kit.checks import memory, settings, splits
-from tfod_kit.checks.findings import EXAMPLES, Finding, Findings, Level, Place, counts
-from tfod_kit.checks.inputs import Split
+from tfod_kit.checks import balance, memory, shard_files
+from tfod_kit.checks.base import CheckContext
+from tfod_kit.checks.findings import EXAMPLES, CheckFindings, Finding, Level, Location, counts
+from tfod_kit.checks.scanning.facts import SplitFacts
+from tfod_kit.checks.targets import CheckTarget, RecordSplit
 from tfod_kit.configuration import Request, configure
 from tfod_kit.core import labels
 from tfod_kit.errors import ConfigError
@@ -30,9 +31,9 @@ def _codes(run: Path) -> dict[str, Finding]:
     return {each.code: each for each in checks.check(run).findings}
 
 
-def test_a_gpu_counts_before_the_hosts_memory(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gpus_memory_counts_if_there_is_one(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = pipeline_config.load(run)
-    step = memory.needed(config)
+    step = memory.step_bytes(config)
     monkeypatch.setattr(hardware, "memory", lambda: step // 2)
     found = _codes(run)["memory_device"]
     assert "--batch_size 7" in found.fix, "90% of half of 16"
@@ -42,10 +43,10 @@ def test_a_gpu_counts_before_the_hosts_memory(run: Path, monkeypatch: pytest.Mon
 
 def test_an_estimate_grows_with_batch_and_input(run: Path) -> None:
     config = pipeline_config.load(run)
-    before = memory.needed(config)
+    before = memory.step_bytes(config)
     config.train_config.batch_size *= 2
     config.model.ssd.image_resizer.fixed_shape_resizer.height *= 2
-    assert memory.needed(config) == 4 * before
+    assert memory.step_bytes(config) == 4 * before
 
 
 def test_a_shuffle_buffer_that_fills_the_memory(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,38 +57,41 @@ def test_a_shuffle_buffer_that_fills_the_memory(run: Path, monkeypatch: pytest.M
 
 
 def test_one_long_shard(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "_LONG_FILE", 1000)
+    monkeypatch.setattr(shard_files, "_LARGE_FILE", 1000)
     assert _codes(run)["one_long_shard"].level == Level.NOTE
 
 
-def test_some_classes_far_more_often_than_others() -> None:
-    findings = Findings()
-    split = Split("train", [])
-    classes = labels.from_names(["ant", "bee", "cat"])
-    splits.check_balance(split, Counter(ant=9000, bee=50, cat=400), classes, findings)
+def test_classes_with_far_more_objects_than_others() -> None:
+    findings = CheckFindings()
+    objects = [b"ant"] * 9000 + [b"bee"] * 50 + [b"cat"] * 400
+    facts = SplitFacts(texts=list(objects), ids=[None] * len(objects))
+    facts.owner.extend([0] * len(objects))
+    split = RecordSplit("train", [], labels.from_names(["ant", "bee", "cat"]))
+    context = CheckContext(CheckTarget(None, [split]), facts={"train": facts})
+    balance.check_balance(context, findings)
     (found,) = findings.all()
-    assert (found.code, str(found.examples[0])) == (
-        "class_imbalance",
-        "train: ant 9,000, bee 50",
-    )
+    assert (found.code, str(found.examples[0])) == ("class_imbalance", "train: ant 9,000, bee 50")
 
 
-def test_findings_are_grouped_ordered_and_keep_the_first_places() -> None:
-    findings = Findings()
+def test_findings_are_grouped_and_ordered_and_keep_the_first_locations() -> None:
+    findings = CheckFindings()
     findings.note("n", "A note.")
     for number in range(20):
-        findings.error("e", "An error.", Place("file", number), fix="Mend it.")
-    findings.error("e", "Another cause.", Place("file"), fix="Mend it.")
-    findings.refused("c", ConfigError("No.", expected="this", found="that", fix="Do."), "config")
+        findings.error("e", "An error.", Location("file", number), fix="Repair it.")
+    findings.error("e", "Another cause.", Location("file"), fix="Repair it.")
+    findings.from_error("c", ConfigError("No.", expected="this", found="that", fix="Do."), "config")
     first, second, third, last = findings.all()
-    assert (first.count, [place.record for place in first.examples]) == (20, [*range(EXAMPLES)])
+    assert (first.count, [location.record for location in first.examples]) == (
+        20,
+        [*range(EXAMPLES)],
+    )
     assert second.reason == "Another cause."
     assert str(third.examples[0]) == "config: found that; expected this"
     assert last.level == Level.NOTE
     assert counts(findings.all()) == {Level.ERROR: 3, Level.WARNING: 0, Level.NOTE: 1}
 
 
-def test_files_are_named_from_the_working_folder_on(
+def test_files_below_the_working_folder_have_relative_names(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(next(run.parent.glob("records/train-*")), run / "train.record")

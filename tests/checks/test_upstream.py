@@ -1,4 +1,4 @@
-"""What check calls an error of a record stops upstream's reader; what it lets pass does not."""
+"""Records that check reports as errors stop upstream's reader; the others do not."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ PASSES = {
     "image_cmyk": {feature_keys.ENCODED: [encoded("JPEG", 128, 128, mode="CMYK")]},
     "image_turned": {feature_keys.ENCODED: [encoded("JPEG", 128, 128, orientation=6)]},
     "BMP": {feature_keys.ENCODED: [encoded("BMP", 128, 128)]},
-    "data behind the picture": {feature_keys.ENCODED: [encoded("JPEG", 128, 128) + bytes(5000)]},
+    "data after the image": {feature_keys.ENCODED: [encoded("JPEG", 128, 128) + bytes(5000)]},
     "source_id_missing": {feature_keys.SOURCE_ID: None},
 }
 
@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def read(folder: Path):
-    """Reads one record as upstream's input does, up to the look at its boxes."""
+    """Reads one record as upstream's input does, including the check of its boxes."""
     from tfod_kit.engine import runtime
 
     tf = runtime.start()
@@ -75,13 +75,13 @@ def test_what_is_an_error_stops_upstream(name: str, record: bytes, read) -> None
 
 
 @pytest.mark.parametrize("name", PASSES)
-def test_what_is_none_does_not(name: str, record: bytes, read) -> None:
+def test_what_is_not_an_error_does_not_stop_upstream(name: str, record: bytes, read) -> None:
     image, boxes, classes = read(with_features(record, PASSES[name]))
     assert image.shape == (128, 128, 3)
     assert boxes.shape == (2, 4)
     assert classes.numpy().tolist() == [1, 2]
 
 
-def test_an_unknown_class_becomes_minus_1_without_a_word(record: bytes, read) -> None:
+def test_an_unknown_class_silently_becomes_minus_1(record: bytes, read) -> None:
     _, _, classes = read(with_features(record, {feature_keys.CLASS_TEXT: [b"Red", b"blue"]}))
     assert classes.numpy().tolist() == [-1, 2]

@@ -51,7 +51,7 @@ def test_options(folder, capsys):
         ("--zoo nowhere", "nowhere"),
         ("--base nowhere.config", "nowhere.config"),
         ("--set train_config.num_stepps=1", "num_steps"),
-        ("--set train_config.num_steps=one", "whole number"),
+        ("--set train_config.num_steps=one", "an integer"),
         ("--set train_config.num_steps", "FIELD=VALUE"),
         ("--batch_size 21", "20 images"),
         ("--label_map nowhere.pbtxt", "nowhere.pbtxt"),

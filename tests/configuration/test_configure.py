@@ -177,7 +177,7 @@ def test_short_trainings_get_faster_averages(request_for):
     ids=["all of a few", "at most 2048", "256 MiB of large images", "at least one"],
 )
 def test_shuffle_buffer(images, size, expected):
-    assert edits.shuffle_buffer(dataset.Split("x", 1, images, size)) == expected
+    assert edits.shuffle_buffer(dataset.SplitRecords("x", 1, images, size)) == expected
 
 
 def test_without_val_the_training_images_are_evaluated_with_a_warning(request_for, records):

@@ -79,7 +79,7 @@ def test_a_crop_that_pads_to_a_square_follows_the_size(planned):
 
 
 def test_a_size_that_the_pyramid_cannot_halve_is_refused(planned):
-    with pytest.raises(ConfigError, match="Take 512"):
+    with pytest.raises(ConfigError, match="Use 512"):
         planned(model="efficientdet_d0", input_size=(500, 500))
 
 
@@ -219,7 +219,7 @@ def test_keypoints_that_are_asked_for_must_be_named(planned):
 
 def test_a_model_for_keypoints_without_any_warns(planned):
     notes = planned(model="centernet_keypoints").notes
-    assert any(note.startswith("WARNING: centernet_keypoints finds keypoints") for note in notes)
+    assert any(note.startswith("WARNING: centernet_keypoints detects keypoints") for note in notes)
     quiet = planned(model="centernet_keypoints", keypoints=False).notes
     assert not any("keypoints" in note for note in quiet)
 
@@ -360,7 +360,7 @@ def test_the_rate_stays_where_asked(planned):
 def test_large_images_are_decoded_fewer_at_once(mb, batch, expected):
     config = pipeline_config.load(catalog.find("fpnlite").base_config)
     config.train_config.batch_size = batch
-    split = dataset.Split("x", 1, 100, int(100 * mb * 1e6))
+    split = dataset.SplitRecords("x", 1, 100, int(100 * mb * 1e6))
     data = dataset.DataSet(Path(), Path(), labels.from_names("a"), {"train": split})
     notes = edits.set_memory(config, data)
     reader = config.train_input_reader

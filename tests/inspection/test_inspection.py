@@ -65,7 +65,7 @@ def test_counts_sizes_and_boxes_can_be_counted_by_hand(tmp_path: Path) -> None:
     assert found.findings == {}
 
 
-def test_boxes_that_look_like_slips(tmp_path: Path) -> None:
+def test_boxes_that_look_like_mistakes(tmp_path: Path) -> None:
     data = _voc(
         tmp_path,
         tiny=[("cat", (10, 10, 13, 30))],
@@ -85,7 +85,9 @@ def test_boxes_that_look_like_slips(tmp_path: Path) -> None:
         "box_two_classes": [("classes.png", 1, "dog")],
     }
     assert found["box_tiny"].examples[0].pixels == (10, 10, 13, 30)
-    assert all(s.count == 1 and s.text == suspicious.KINDS[kind] for kind, s in found.items())
+    assert all(
+        s.count == 1 and s.text == suspicious.DESCRIPTIONS[kind] for kind, s in found.items()
+    )
 
 
 def test_a_crowd_is_not_suspicious(tmp_path: Path) -> None:
@@ -98,7 +100,7 @@ def test_a_crowd_is_not_suspicious(tmp_path: Path) -> None:
     assert dict(found.details) == {"is_crowd": 1}
 
 
-def test_doubles_and_leaks_by_bytes_and_by_look(tmp_path: Path) -> None:
+def test_duplicates_and_leaks_by_bytes_and_by_appearance(tmp_path: Path) -> None:
     for split in ("train", "val"):
         for number in range(3):
             name = f"{split}{number}"

@@ -104,13 +104,13 @@ def test_the_page_holds_all_within_itself(found: inspection.Inspection) -> None:
     assert "<script" not in text
 
 
-def test_the_page_shows_doubles_and_suspicious_boxes(tmp_path: Path) -> None:
+def test_the_page_shows_duplicates_and_suspicious_boxes(tmp_path: Path) -> None:
     data = voc(tmp_path, 4)  # the same picture four times
     (data / "2.xml").write_text(voc_xml("2.jpg", [("c&lt;a&gt;t", (0, 0, 40, 30))]))
     found = inspection.inspect(data)
     text = page.html(found, [])
     assert "c&lt;a&gt;t at 0, 0, 40, 30 px" in text
-    assert "1 group of images of the very same bytes, 0 of them in several splits." in text
+    assert "1 group of images with identical bytes, 0 of them in several splits." in text
     assert "c<a>t" not in text
 
 

@@ -66,7 +66,7 @@ def test_a_size_that_fits_is_offered() -> None:
     assert "ssd_mobilenet_v2_fpn_keras" in found.problem
     assert found.where == "model.ssd.image_resizer"
     assert (found.expected, found.found) == ("33 or more, such as multiples of 32", "300")
-    assert found.fix == "Take 320."
+    assert found.fix == "Use 320."
 
 
 @pytest.mark.slow

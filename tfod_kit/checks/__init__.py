@@ -1,75 +1,73 @@
-"""Looks at records, label map, config and checkpoint together, before any training: `tfod check`.
+"""Checks records, label map, config and checkpoint together before any training: `tfod check`.
 
-What makes a training fail after hours, or learn nothing without a word, is found at the speed of
-the disk and without TensorFlow, and said with its place and its cure.
+What makes a training fail after hours, or silently learn nothing, is found at the speed of the
+disk and without TensorFlow, and is reported with its location and what to do.
+
+To add a check, write a module with a `Check` and add it to `CHECKS`; another package adds one
+through the entry point group `tfod_kit.checks`.
 """
 
-import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tfod_kit import pipeline_config
-from tfod_kit.checks import checkpoint, inputs, memory, objects, settings, splits, variables
-from tfod_kit.checks.findings import Finding, Findings, Level, Place, counts
-from tfod_kit.checks.inputs import TRAIN, Target
-from tfod_kit.checks.pixels import PixelCheck
-from tfod_kit.checks.scan import Facts, scan
-from tfod_kit.errors import DataError
-from tfod_kit.io import hardware
-from tfod_kit.pipeline_config import anchors
-from tfod_kit.records import shards
+from tfod_kit.checks import (
+    anchor_fit,
+    balance,
+    boxes,
+    capacity,
+    checkpoint,
+    classes,
+    config,
+    duplicates,
+    inputs,
+    label_maps,
+    masks_and_keypoints,
+    memory,
+    records,
+    schedule,
+    shard_files,
+    source_ids,
+    splits,
+    targets,
+    variables,
+)
+from tfod_kit.checks.base import Check, CheckContext, CheckOptions, Needs
+from tfod_kit.checks.findings import CheckFindings, Finding, Level, Location
+from tfod_kit.errors import SetupError, TfodKitError
+from tfod_kit.io import plugins
 
-_QUICK_FILES, _QUICK = 16, 4  # what the quick part reads: files of a split, records of each
-_PATIENCE_S = 0.3  # for the lengths of all records
+# In the order in which they run. `records` fills CheckContext.facts for those after it.
+CHECKS = (
+    inputs.CHECK,
+    shard_files.SHARDS,
+    records.CHECK,
+    boxes.CHECK,
+    classes.CHECK,
+    source_ids.CHECK,
+    duplicates.CHECK,
+    splits.CHECK,
+    balance.CHECK,
+    config.CHECK,
+    capacity.CHECK,
+    masks_and_keypoints.CHECK,
+    label_maps.CHECK,
+    schedule.CHECK,
+    shard_files.FILES,
+    anchor_fit.CHECK,
+    memory.CHECK,
+    checkpoint.CHECK,
+    variables.CHECK,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to check.
-
-    Attributes:
-      sample: about how many records of each split to look at, evenly spread; None for all.
-      pixels: whether to decode each picture, and not only its header.
-      label_map: for records checked alone: another than the one beside them.
-      workers: how many machines train together.
-      tpu: whether a TPU trains.
-      variables: whether to build the model (TensorFlow) and compare the checkpoint's variables.
-    """
-
-    sample: int | None = None
-    pixels: bool = False
-    label_map: Path | None = None
-    workers: int = 1
-    tpu: bool = False
-    variables: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was found, and in what.
-
-    Attributes:
-      findings: errors first.
-      splits: what each split holds.
-      model: the config's model; "" when records were checked alone.
-    """
-
-    findings: list[Finding]
-    splits: Mapping[str, "Held"]
-    model: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is no error."""
-        return not counts(self.findings)[Level.ERROR]
+_DEFAULTS = CheckOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What was looked at in a split: files, records, objects, bytes; objects by class name."""
+class SplitSummary:
+    """What was read of a split: files, records, objects, bytes; objects by class name."""
 
     files: int
     records: int
@@ -78,173 +76,133 @@ class Held:
     classes: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What was found, and in what.
+
+    Attributes:
+      findings: errors first.
+      splits: what each split holds.
+      model: the config's feature extractor; "" for records without a config.
+    """
+
+    findings: list[Finding]
+    splits: Mapping[str, SplitSummary]
+    model: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error."""
+        return all(finding.level is not Level.ERROR for finding in self.findings)
+
+
 def check(
     path: str | Path,
-    options: Options = Options(),
+    options: CheckOptions = _DEFAULTS,
     advance: Callable[[int], None] = lambda size: None,
-) -> Report:
-    """Checks a run, a config, or records alone.
+) -> CheckReport:
+    """Checks a run, a config, or records without a config.
 
     Args:
       path: a run folder, a config, a folder of records, a record file or a pattern of such.
-      options: how.
-      advance: is given the bytes of each record that was read.
+      options: how to check.
+      advance: is called with the size in bytes of each record that was read.
 
     Raises:
-      UsageError: there is nothing of the kind.
+      UsageError: the path names none of these.
+      SetupError: a check of another package cannot be loaded, or fails.
     """
-    findings = Findings()
-    found = inputs.find(str(path), findings, options.label_map)
-    facts = {}
-    with PixelCheck(findings) as pixels:
-        for split in found.splits:
-            splits.check_files(split, findings)
-            facts[split.name] = scan(
-                split.paths,
-                findings,
-                every=_every(split, options.sample),
-                seen=pixels.see if options.pixels else None,
-                advance=advance,
-            )
-    classes = _judge_records(found, facts, findings, whole=options.sample is None)
-    if found.config is not None:
-        _judge_config(found, facts, options, findings)
-    return Report(findings.all(), _held(facts, classes), _model(found))
+    findings = CheckFindings()
+    target = targets.find(str(path), options.label_map)
+    context = CheckContext(target, options, advance=advance)
+    for name, each in _all_checks():
+        _run(name, each, context, findings)
+    return CheckReport(findings.all(), _summaries(context), _model_name(context))
 
 
 def quick(config_path: Path) -> list[Finding]:
-    """What `tfod train` looks at first: the config, the records' lengths, and the first records.
+    """The short check at the start of `tfod train`: the config and the first records.
 
-    Raises nothing; what cannot be read is a finding.
+    What cannot be read is a finding.
+
+    Raises:
+      SetupError: a check of another package cannot be loaded, or fails.
     """
-    findings = Findings()
-    found = inputs.of_config(config_path, findings)
-    if found.config is None:
-        return findings.all()
-    until = time.monotonic() + _PATIENCE_S
-    for split in found.splits:
-        splits.check_files(split, findings)
-        facts = scan(_whole(split, until, findings)[:_QUICK_FILES], findings, at_most=_QUICK)
-        num_classes = _num_classes(found)
-        objects.check_boxes(facts, None, findings)
-        if split.label_map is not None:
-            objects.check_classes(facts, split.label_map, num_classes, findings)
-    for error in pipeline_config.validate(found.config):
-        findings.refused("config", error, config_path)
-    if not counts(findings.all())[Level.ERROR]:
-        checkpoint.check(found, findings)
-        settings.check_classes(found, findings)
-        settings.check_course(found, findings)
+    findings = CheckFindings()
+    context = CheckContext(targets.of_config(config_path), quick=True)
+    for name, each in _all_checks():
+        # With errors in the records or the config, the model's settings are not worth checking.
+        if each.quick and not (each.needs is Needs.MODEL and findings.has_errors):
+            _run(name, each, context, findings)
     return findings.all()
 
 
-def _whole(split: inputs.Split, until: float, findings: Findings) -> list[Path]:
-    """The split's files less those that are empty or cut short, as their lengths alone tell.
-
-    On a large set that takes longer than one wants to wait; from the time `until`, on the
-    monotonic clock, files pass unseen.
-    """
-    whole = []
-    for path in split.paths:
-        try:
-            if time.monotonic() < until:
-                shards.count(path)
-            whole.append(path)
-        except DataError as error:
-            findings.refused("file_damaged", error, path)
-    return whole
+def _all_checks() -> Iterator[tuple[str, Check]]:
+    """The table, then what other packages add; with "" or the name of the entry point."""
+    yield from (("", each) for each in CHECKS)
+    yield from plugins.load(plugins.CHECKS, Check).items()
 
 
-def _every(split: inputs.Split, sample: int | None) -> int:
-    if sample is None:
-        return 1
-    total = 0
-    for path in split.paths:
-        try:
-            total += shards.count(path)
-        except DataError:
-            return 1  # the scan says what is wrong with it
-    return max(math.ceil(total / sample), 1)
-
-
-def _judge_records(
-    found: Target, facts: Mapping[str, Facts], findings: Findings, *, whole: bool
-) -> dict[str, Mapping[str, int]]:
-    tallies = {}
-    scale = _scale(found)
-    for split in found.splits:
-        held = facts[split.name]
-        objects.check_boxes(held, scale, findings)
-        tallies[split.name] = objects.check_classes(
-            held, split.label_map, _num_classes(found), findings
-        )
-        splits.check_sources(split, held, findings)
-    if found.splits:
-        splits.check_pictures(facts, findings)
-        splits.check_contents(found.splits, facts, findings)
-    if whole:
-        for split in found.splits:
-            if split.label_map is not None and facts[split.name].owner:
-                splits.check_balance(split, tallies[split.name], split.label_map, findings)
-    return {name: dict(tally) for name, tally in tallies.items()}
-
-
-def _judge_config(
-    found: Target, facts: Mapping[str, Facts], options: Options, findings: Findings
-) -> None:
-    errors = pipeline_config.validate(found.config)
-    for error in errors:
-        if not (options.tpu and "do not exist" in error.problem):
-            findings.refused("config", error, found.config_path)
-    if _model(found) == "":
+def _run(added_as: str, each: Check, context: CheckContext, findings: CheckFindings) -> None:
+    ready = {
+        Needs.RECORDS: True,
+        Needs.CONFIG: context.target.config is not None,
+        Needs.MODEL: context.has_model,
+    }
+    if not ready[each.needs]:
         return
-    settings.check_room(found, facts, findings)
-    if options.sample is None:
-        settings.check_batch(found, facts, findings)
-    settings.check_contents(found, facts, findings)
-    settings.check_classes(found, findings)
-    settings.check_course(found, findings)
-    settings.check_files(found, options.workers, options.tpu, findings)
-    train = facts.get(TRAIN)
-    if train is not None:
-        settings.check_anchors(found, train, findings)
-    memory.check(found, train, hardware.memory(), hardware.gpu_memory(), findings)
-    checkpoint.check(found, findings)
-    if options.variables and not counts(findings.all())[Level.ERROR]:
-        variables.check(found, findings)
+    try:
+        each.run(context, findings)
+    except TfodKitError:
+        raise
+    except Exception as error:
+        if not added_as:
+            raise  # ours: the traceback is what a bug report needs
+        raise SetupError(
+            f"The check {each.name!r}, which another package adds, failed.",
+            where=f"entry point {added_as} of {plugins.CHECKS}",
+            found=f"{type(error).__name__}: {error}",
+            fix="Update or uninstall the package that adds it.",
+        ) from error
 
 
-def _scale(found: Target) -> Callable[[Any], Any] | None:
-    if _model(found) == "":
-        return None
-    return lambda sizes: anchors.input_sizes(found.config, sizes)
-
-
-def _num_classes(found: Target) -> int | None:
-    if _model(found) == "":
-        return None
-    return int(pipeline_config.model_of(found.config).num_classes)
-
-
-def _model(found: Target) -> str:
-    """The config's feature extractor; "" where there is no model to speak of."""
-    chosen = found.config.model.WhichOneof("model") if found.config is not None else None
-    if chosen not in ("ssd", "faster_rcnn", "center_net"):
-        return ""
-    return str(pipeline_config.model_of(found.config).feature_extractor.type) or chosen
-
-
-def _held(facts: Mapping[str, Facts], classes: Mapping[str, Mapping[str, int]]) -> dict[str, Held]:
+def _summaries(context: CheckContext) -> dict[str, SplitSummary]:
     return {
-        name: Held(
-            files=len(held.files),
-            records=held.records,
-            objects=len(held.owner),
-            size=held.bytes_read,
-            classes=classes.get(name, {}),
+        split.name: SplitSummary(
+            files=len(facts.files),
+            records=facts.records,
+            objects=len(facts.owner),
+            size=facts.bytes_read,
+            classes=dict(classes.objects_by_class(facts, split.label_map)),
         )
-        for name, held in facts.items()
+        for split, facts in context.scanned()
     }
 
 
-__all__ = ["Finding", "Level", "Options", "Place", "Report", "check", "quick"]
+def _model_name(context: CheckContext) -> str:
+    if not context.has_model:
+        return ""
+    return context.model.feature_extractor.type or pipeline_config.architecture(context.config)
+
+
+def codes(checks: Iterable[Check] = CHECKS) -> list[str]:
+    """The codes of all findings that the checks can give."""
+    return [code for each in checks for code in each.codes]
+
+
+__all__ = [
+    "CHECKS",
+    "Check",
+    "CheckContext",
+    "CheckFindings",
+    "CheckOptions",
+    "CheckReport",
+    "Finding",
+    "Level",
+    "Location",
+    "Needs",
+    "SplitSummary",
+    "check",
+    "codes",
+    "quick",
+]

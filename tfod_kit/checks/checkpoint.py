@@ -1,42 +1,44 @@
-"""Where a training starts from: the checkpoint to fine-tune, and what the run folder holds."""
+"""The check `checkpoint`: the checkpoint to fine-tune, and those that the run folder holds."""
 
 import math
 from pathlib import Path
-from typing import Any
 
 from tfod_kit import pipeline_config
-from tfod_kit.checks.findings import Findings, Place
-from tfod_kit.checks.inputs import Target
+from tfod_kit.checks.base import Check, CheckContext, Needs
+from tfod_kit.checks.findings import CheckFindings, Location
 from tfod_kit.compat import protos
 from tfod_kit.configuration import CONFIG
 from tfod_kit.configuration.start import checkpoint_type
 from tfod_kit.errors import TfodKitError
+from tfod_kit.pipeline_config import PipelineConfig, is_remote
+from tfod_kit.pipeline_config.messages import TrainConfig
 from tfod_kit.runs import checkpoint_index, checkpoints
 
-# What upstream can restore from each content (meta architectures' restore_from_objects).
 _BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "bool": 1, "float16": 2}
+# The types that restore each content (restore_from_objects of upstream's meta architectures).
 _FITTING = {"detection": ("detection", "full", "fine_tune"), "classification": ("classification",)}
 
 
-def check(target: Target, findings: Findings) -> None:
-    """Looks at fine_tune_checkpoint and at the run's own checkpoints."""
-    settings = target.config.train_config
-    own = checkpoints.latest(target.folder) if target.folder is not None else None
+def check_checkpoint(context: CheckContext, findings: CheckFindings) -> None:
+    """Looks at the run's own checkpoints, and at fine_tune_checkpoint."""
+    settings = context.config.train_config
+    folder = context.target.folder
+    own = checkpoints.latest(folder) if folder is not None else None
     if own is not None:
-        _check_resume(target, own, settings, findings)
+        _check_resume(own, settings, findings)
     prefix = settings.fine_tune_checkpoint
-    if prefix and "://" not in prefix and Path(f"{prefix}.index").is_file():
-        _check_prefix(Path(prefix), target, settings, findings)
+    if prefix and not is_remote(prefix) and Path(f"{prefix}.index").is_file():
+        _check_fine_tune(Path(prefix), context, findings)
 
 
-def _check_resume(target: Target, own: Path, settings: Any, findings: Findings) -> None:
-    if fault := _fault(own):
-        # Training passes over it for the one before (engine/train.py), so it is no error.
+def _check_resume(own: Path, settings: TrainConfig, findings: CheckFindings) -> None:
+    if damage := _damage(own):
+        # Training falls back to the checkpoint before it, so this is not an error.
         findings.warning(
             "checkpoint_damaged",
             "The run folder's newest checkpoint is damaged; training resumes from the one before.",
-            fault,
-            fix="Remove it, if it will not be copied again.",
+            damage,
+            fix="Remove it, unless it can be copied again.",
         )
         return
     step = checkpoints.number(own)
@@ -44,52 +46,35 @@ def _check_resume(target: Target, own: Path, settings: Any, findings: Findings) 
         findings.warning(
             "already_trained",
             "The run folder's checkpoint is at the last step: `tfod train` has nothing to do.",
-            Place(str(own), found=f"step {step:,} of {settings.num_steps:,}"),
+            Location(str(own), found=f"step {step:,} of {settings.num_steps:,}"),
             fix="Raise the steps, or configure a new run folder.",
         )
-    else:
-        ignored = ", and fine_tune_checkpoint is not used" if settings.fine_tune_checkpoint else ""
-        findings.note(
-            "resumes",
-            f"The run folder holds a checkpoint: training goes on from it{ignored}.",
-            Place(str(own), found=f"step {step:,}"),
-            fix="To start anew, configure a new run folder.",
-        )
+        return
+    ignored = ", and fine_tune_checkpoint is not used" if settings.fine_tune_checkpoint else ""
+    findings.note(
+        "resumes",
+        f"The run folder holds a checkpoint: training resumes from it{ignored}.",
+        Location(str(own), found=f"step {step:,}"),
+        fix="To start from the beginning, configure a new run folder.",
+    )
 
 
-def _check_whole(prefix: Path, findings: Findings) -> None:
-    """Whether a checkpoint to start from can be read to its end."""
-    if fault := _fault(prefix):
+def _check_fine_tune(prefix: Path, context: CheckContext, findings: CheckFindings) -> None:
+    settings = context.config.train_config
+    where = Location("train_config.fine_tune_checkpoint", found=str(prefix))
+    try:
+        checkpoints.resolve(prefix)
+        content = checkpoint_type(prefix)
+    except TfodKitError as error:
+        findings.from_error("checkpoint_unusable", error, prefix)
+        return
+    if damage := _damage(prefix):
         findings.error(
             "checkpoint_damaged",
             "The checkpoint is damaged: restoring from it fails.",
-            fault,
-            fix="Copy it again, or take an earlier one.",
+            damage,
+            fix="Copy it again, or use an earlier one.",
         )
-
-
-def _fault(prefix: Path) -> Place | None:
-    """Where an index is none, or the data files are smaller than the variables that it lists."""
-    try:
-        variables = checkpoint_index.read(prefix)
-    except TfodKitError as error:
-        return Place(str(error.where), found=str(error.found))
-    needed = sum(math.prod(each.shape) * _BYTES.get(each.dtype, 0) for each in variables.values())
-    there = sum(path.stat().st_size for path in prefix.parent.glob(f"{prefix.name}.data-*"))
-    if there >= needed:
-        return None
-    return Place(str(prefix), found=f"{there:,} bytes, at least {needed:,} belong there")
-
-
-def _check_prefix(prefix: Path, target: Target, settings: Any, findings: Findings) -> None:
-    where = Place("train_config.fine_tune_checkpoint", found=str(prefix))
-    try:
-        checkpoints.resolve(prefix)
-        holds = checkpoint_type(prefix)
-    except TfodKitError as error:
-        findings.refused("checkpoint_unusable", error, prefix)
-        return
-    _check_whole(prefix, findings)
     if settings.fine_tune_checkpoint_version != protos.load("train").CheckpointVersion.Value("V2"):
         findings.error(
             "checkpoint_version",
@@ -98,35 +83,71 @@ def _check_prefix(prefix: Path, target: Target, settings: Any, findings: Finding
             where,
             fix="Set fine_tune_checkpoint_version: V2 (`tfod configure` does).",
         )
-    kind = settings.fine_tune_checkpoint_type
-    if kind and kind not in _FITTING[holds]:
+    given = settings.fine_tune_checkpoint_type
+    if given and given not in _FITTING[content]:
         findings.error(
             "checkpoint_type",
-            f"fine_tune_checkpoint_type is {kind!r}, and the checkpoint holds "
-            f"{'a whole detector' if holds == 'detection' else 'a backbone'}: too little is "
+            f"fine_tune_checkpoint_type is {given!r}, and the checkpoint holds "
+            f"{'a whole detector' if content == 'detection' else 'a backbone'}: too little is "
             "restored, and little is learned.",
             where,
-            fix=f"Set it to {holds!r} (`tfod configure --checkpoint` does).",
+            fix=f"Set it to {content!r} (`tfod configure --checkpoint` does).",
         )
-    _check_same_model(prefix, target, where, findings)
+    _check_same_model(prefix, context, where, findings)
 
 
-def _check_same_model(prefix: Path, target: Target, where: Place, findings: Findings) -> None:
-    """A zoo archive and a run folder hold the config that the checkpoint was trained with."""
+def _damage(prefix: Path) -> Location | None:
+    """What is wrong if the index is invalid, or the data files are smaller than its variables."""
+    try:
+        variables = checkpoint_index.read(prefix)
+    except TfodKitError as error:
+        return Location(str(error.where), found=str(error.found))
+    needed = sum(math.prod(each.shape) * _BYTES.get(each.dtype, 0) for each in variables.values())
+    present = sum(path.stat().st_size for path in prefix.parent.glob(f"{prefix.name}.data-*"))
+    if present >= needed:
+        return None
+    return Location(str(prefix), found=f"{present:,} bytes, at least {needed:,} are needed")
+
+
+def _check_same_model(
+    prefix: Path, context: CheckContext, where: Location, findings: CheckFindings
+) -> None:
+    """Compares with the config that a zoo archive or a run folder holds beside the checkpoint."""
     beside = next((each / CONFIG for each in prefix.parents[:2] if (each / CONFIG).is_file()), None)
-    if beside is None or beside == target.config_path:
+    if beside is None or beside == context.target.config_path:
         return
     try:
-        theirs, _ = pipeline_config.load_foreign(beside)
-        ours = pipeline_config.model_of(target.config).feature_extractor.type
-        other = pipeline_config.model_of(theirs).feature_extractor.type
+        theirs = _extractor(pipeline_config.load_foreign(beside)[0])
     except TfodKitError:
-        return  # a config that cannot be read says nothing about the checkpoint
-    if ours != other:
+        return  # an unreadable config gives no information about the checkpoint
+    ours = _extractor(context.config)
+    if ours != theirs:
         findings.error(
             "checkpoint_of_other_model",
-            f"The checkpoint is of {other!r}, and the config's model is {ours!r}: nearly nothing "
+            f"The checkpoint is of {theirs!r}, and the config's model is {ours!r}: nearly nothing "
             "is restored.",
             where,
-            fix="Take a checkpoint of the same model, or configure that model.",
+            fix="Use a checkpoint of the same model, or configure that model.",
         )
+
+
+def _extractor(config: PipelineConfig) -> str:
+    return pipeline_config.model_of(config).feature_extractor.type
+
+
+CHECK = Check(
+    name="checkpoint",
+    covers="the checkpoint that training starts from",
+    codes=(
+        "checkpoint_unusable",
+        "checkpoint_damaged",
+        "checkpoint_type",
+        "checkpoint_version",
+        "checkpoint_of_other_model",
+        "resumes",
+        "already_trained",
+    ),
+    run=check_checkpoint,
+    needs=Needs.MODEL,
+    quick=True,
+)

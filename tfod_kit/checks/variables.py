@@ -1,10 +1,10 @@
-"""Whether a checkpoint's variables fit the config's model: the one check that loads TensorFlow."""
+"""The check `variables`: a checkpoint's variables against the model's. It loads TensorFlow."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfod_kit.checks.findings import Findings, Place
-from tfod_kit.checks.inputs import Target
+from tfod_kit.checks.base import Check, CheckContext, Needs
+from tfod_kit.checks.findings import EXAMPLES, CheckFindings, Location
 from tfod_kit.errors import TfodKitError
 from tfod_kit.pipeline_config import anchors
 from tfod_kit.runs import checkpoints
@@ -12,30 +12,37 @@ from tfod_kit.runs import checkpoints
 if TYPE_CHECKING:
     from tfod_kit.engine.restore import Restored
 
-_FIX = "Take a checkpoint of this very model, or configure the model that the checkpoint is of."
-_SHOWN = 5
+_FIX = "Use a checkpoint of exactly this model, or configure the model that the checkpoint is of."
 
 
-def check(target: Target, findings: Findings) -> None:
-    """Builds the model, and compares each of its variables with what training will start from."""
-    own = checkpoints.latest(target.folder) if target.folder is not None else None
-    settings = target.config.train_config
+def check_variables(context: CheckContext, findings: CheckFindings) -> None:
+    """Builds the model, and compares its variables with those that training will restore.
+
+    Runs only with the option `variables`, and only if nothing else is an error.
+    """
+    if not context.options.variables or findings.has_errors:
+        return
+    folder = context.target.folder
+    own = checkpoints.latest(folder) if folder is not None else None
+    settings = context.config.train_config
     prefix = own or Path(settings.fine_tune_checkpoint)
-    kind = "full" if own else settings.fine_tune_checkpoint_type
     if not prefix.with_name(f"{prefix.name}.index").is_file():
         return
     try:
-        restored = _restored(target, prefix, kind)
+        restored = _restored(context, prefix, "full" if own else settings.fine_tune_checkpoint_type)
     except TfodKitError as error:
-        findings.refused("variables_unknown", error, prefix)
+        findings.from_error("variables_unknown", error, prefix)
         return
-    where = str(prefix)
+    _report(restored, str(prefix), findings)
+
+
+def _report(restored: "Restored", prefix: str, findings: CheckFindings) -> None:
     if restored.missing:
         findings.error(
             "variables_missing",
             "Variables of the model are not in the checkpoint: they would start from random "
             "values.",
-            *(Place(where, found=name) for name in list(restored.missing)[:_SHOWN]),
+            *(Location(prefix, found=name) for name in list(restored.missing)[:EXAMPLES]),
             fix=_FIX,
             count=len(restored.missing),
         )
@@ -44,27 +51,41 @@ def check(target: Target, findings: Findings) -> None:
             "variables_of_other_shape",
             "Variables have another shape in the checkpoint.",
             *(
-                Place(where, found=f"{name}: {theirs} there, {mine} in the model")
-                for name, (mine, theirs) in list(restored.other_shape.items())[:_SHOWN]
+                Location(prefix, found=f"{name}: {theirs} there, {ours} in the model")
+                for name, (ours, theirs) in list(restored.other_shape.items())[:EXAMPLES]
             ),
             fix=_FIX,
             count=len(restored.other_shape),
         )
     if restored.complete:
-        anew = f", {len(restored.anew)} start anew" if restored.anew else ""
+        fresh = f", {len(restored.anew)} start from random values" if restored.anew else ""
         findings.note(
             "variables_fit",
             "The checkpoint fits the model.",
-            Place(where, found=f"{len(restored.matched)} variables are restored{anew}"),
+            Location(prefix, found=f"{len(restored.matched)} variables are restored{fresh}"),
         )
 
 
-def _restored(target: Target, prefix: Path, kind: str) -> "Restored":
+def _restored(context: CheckContext, prefix: Path, checkpoint_type: str) -> "Restored":
     from tfod_kit.engine import model as models
     from tfod_kit.engine import restore, runtime
 
     tf = runtime.start()
-    model = models.build(target.config, is_training=True, where=target.config_path)
-    height, width = anchors.canvas(target.config) or (256, 256)
+    model = models.build(context.config, is_training=True, where=context.target.config_path)
+    height, width = anchors.canvas(context.config) or (256, 256)
     model.predict(*model.preprocess(tf.zeros((1, height, width, 3))))
-    return restore.restored(model, prefix, kind)
+    return restore.restored(model, prefix, checkpoint_type)
+
+
+CHECK = Check(
+    name="variables",
+    covers="the checkpoint's variables, with `--variables`",
+    codes=(
+        "variables_fit",
+        "variables_missing",
+        "variables_of_other_shape",
+        "variables_unknown",
+    ),
+    run=check_variables,
+    needs=Needs.MODEL,
+)

@@ -1,4 +1,4 @@
-"""A pipeline.config for a model and a data set: what `tfod configure` does."""
+"""Writes a pipeline.config for a model and a data set: `tfod configure`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,29 +19,29 @@ KEYPOINT_MAP = "keypoint_label_map.pbtxt"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user asks for; None leaves a figure to the base config.
+    """What the user requests; None keeps the value of the base config.
 
     Attributes:
       records: the folder that `tfod convert` wrote.
       out: the run folder to write pipeline.config into.
       model: a name in the catalogue; None with `base` or `zoo`, or for the default model.
       base: the user's own base config.
-      zoo: an archive of the model zoo, unpacked or not.
-      pretrained: whether to start from the zoo's weights for `model`, downloaded if need be.
+      zoo: an archive of the model zoo, packed or unpacked.
+      pretrained: whether to start from the zoo's weights for `model`, downloaded if necessary.
       download: how to get them.
-      batch_size: images a step.
+      batch_size: images in a step.
       steps: the length of the training.
       checkpoint: a prefix, folder or file to start from; "none" for random weights.
-      label_map: another label map than the one beside the records.
-      learning_rate: the highest of the schedule.
-      scale_rate: whether the learning rate follows a batch size other than the base's.
+      label_map: a label map other than the one beside the records.
+      learning_rate: the highest rate of the schedule.
+      scale_rate: whether the learning rate is scaled with the batch size.
       input_size: height and width in pixels, or the shorter and the longer side.
       augmentations: their names; see `augment`.
-      masks, keypoints: whether to learn them; None where model and records decide.
+      masks, keypoints: whether to learn them; None if model and records decide.
       metrics: upstream's names of metric sets.
-      detections: the most that the model gives for an image.
-      mixed_precision: whether to compute in bfloat16 where the device can.
-      settings: field path -> value, set last.
+      detections: the maximum for an image.
+      mixed_precision: whether to compute in bfloat16 if the device can.
+      settings: (field path, value), set last.
       overwrite: whether to replace the config of a run that has checkpoints.
     """
 
@@ -71,16 +71,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """A config, ready to be written.
+    """A config that is ready to be written.
 
     Attributes:
-      config: the run's.
-      path: where it belongs.
-      base: the name of what it was made from.
+      config: the config of the run.
+      path: the file that it is written to.
+      base: the name of the base config.
       data: the data set.
       changes: every field that differs from the base.
       notes: sentences about what was decided for the user; warnings start with "WARNING".
-      keypoint_map: a label map that names keypoints, to lie beside the config; None if not needed.
+      keypoint_map: a label map that names keypoints, written beside the config; None if not needed.
     """
 
     config: PipelineConfig
@@ -93,7 +93,7 @@ class Configured:
 
 
 def configure(request: Request) -> Configured:
-    """Makes the config of a run and writes it into the run folder.
+    """Builds the config of a run and writes it into the run folder.
 
     Raises:
       UsageError: an unknown model or setting, or a run folder that is in use.
@@ -101,7 +101,7 @@ def configure(request: Request) -> Configured:
         used.
     """
     result = plan(request)
-    _refuse_trained(result, request.overwrite)
+    _reject_trained(result, request.overwrite)
     if result.keypoint_map is not None:
         files.write_text(_keypoint_map(request.out), result.keypoint_map)
     header = f"Written by `tfod configure` from {result.base}."
@@ -110,12 +110,12 @@ def configure(request: Request) -> Configured:
 
 
 def plan(request: Request) -> Configured:
-    """Makes the config without writing anything. Raises as `configure`."""
+    """Builds the config without writing anything. Raises as `configure`."""
     base = _start(request)
     data = dataset.read(request.records, request.label_map)
     config = pipeline_config.copy_of(base.config)
-    pipeline_config.model_of(config)  # no model at all is the first thing to hear about
-    notes = [f"{name} is left out: the published API never had it." for name in base.dropped]
+    pipeline_config.model_of(config)  # a missing model is reported before anything else
+    notes = [f"{name} is left out: the published API does not have it." for name in base.dropped]
     notes += edits.set_classes(config, data)
     notes += edits.set_readers(config, data)
     notes += augment.set_augmentations(config, request.augmentations)
@@ -127,7 +127,7 @@ def plan(request: Request) -> Configured:
     notes += edits.set_negatives(config)
     notes += edits.set_boxes(config, data)
     notes += edits.set_precision(config, request.mixed_precision)
-    notes += _set_course(config, base, request, data.splits["train"].images)
+    notes += _set_schedule(config, base, request, data.splits["train"].images)
     notes += edits.set_memory(config, data)
     notes += _set_start(config, base, request)
     for path, value in request.settings:
@@ -149,19 +149,19 @@ def _keypoint_map(out: Path) -> Path:
 
 
 def _without_keypoints(config: PipelineConfig, request: Request) -> list[str]:
-    """A warning where a model for keypoints was named and finds none to learn."""
+    """A warning if a keypoint model was requested and there are no keypoints to learn."""
     if request.model is None or request.keypoints is False:
         return []
     model = catalog.find(request.model)
     if not model.keypoints or config.model.center_net.keypoint_estimation_task:
         return []
     return [
-        f"WARNING: {model.name} finds keypoints, and neither the label map nor the records name "
-        "any: it will learn boxes alone."
+        f"WARNING: {model.name} detects keypoints, and neither the label map nor the records name "
+        "any: it will learn only boxes."
     ]
 
 
-def _start(request: Request) -> start.Start:
+def _start(request: Request) -> start.StartingPoint:
     given = [
         option
         for option, value in (
@@ -172,23 +172,23 @@ def _start(request: Request) -> start.Start:
         if value
     ]
     if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} exclude each other.", fix="Give one of them.")
+        raise UsageError(f"{' and '.join(given)} exclude each other.", fix="Use one of them.")
     if request.pretrained:
         return start.from_zoo(request.model, request.download)
     if request.zoo is not None:
         archive = start.from_archive(start.unpacked(request.zoo, request.download))
         if request.model is not None:
-            start.refuse_other_model(archive, request.model)
+            start.reject_other_model(archive, request.model)
         return archive
     if request.base is not None:
         return start.from_file(request.base)
     return start.from_model(request.model or catalog.DEFAULT.name)
 
 
-def _set_course(
-    config: PipelineConfig, base: start.Start, request: Request, images: int
+def _set_schedule(
+    config: PipelineConfig, base: start.StartingPoint, request: Request, images: int
 ) -> list[str]:
-    """Batch size, steps and learning rate, which hang together."""
+    """Sets batch size, steps and learning rate, which depend on each other."""
     notes = []
     size = request.batch_size or base.batch_size
     if size > images:
@@ -196,10 +196,10 @@ def _set_course(
             raise UsageError(
                 "The batch is larger than the training set.",
                 found=f"--batch_size {size}, and {images} images to train on",
-                fix=f"Give --batch_size {images} or less.",
+                fix=f"Use --batch_size {images} or less.",
             )
         size = images
-        notes.append(f"The batch size is lowered to {images}: there are no more images.")
+        notes.append(f"The batch size is lowered to {images}, the number of images.")
     notes += edits.set_batch_size(config, size, scale_rate=request.scale_rate)
     notes += edits.set_steps(config, request.steps or base.steps)
     if request.learning_rate is not None:
@@ -208,7 +208,7 @@ def _set_course(
     return notes
 
 
-def _set_start(config: PipelineConfig, base: start.Start, request: Request) -> list[str]:
+def _set_start(config: PipelineConfig, base: start.StartingPoint, request: Request) -> list[str]:
     prefix = start.checkpoint(base, request.checkpoint)
     if prefix is None and base.better and request.checkpoint is None:
         notes = [
@@ -220,12 +220,12 @@ def _set_start(config: PipelineConfig, base: start.Start, request: Request) -> l
     kind = ""
     if prefix is not None:
         kind = start.checkpoint_type(prefix)
-        start.refuse_misfit(config, prefix)
+        start.reject_misfit(config, prefix)
     return notes + edits.set_checkpoint(config, prefix, kind)
 
 
-def _refuse_trained(result: Configured, overwrite: bool) -> None:
-    """A run folder with checkpoints is resumed by `tfod train`: its config must stay theirs."""
+def _reject_trained(result: Configured, overwrite: bool) -> None:
+    """Rejects a different config for a run with checkpoints, which `tfod train` would resume."""
     folder = result.path.parent
     if overwrite or not checkpoints.available(folder):
         return
@@ -244,7 +244,7 @@ def _differing(result: Configured) -> str:
     try:
         present = pipeline_config.load(result.path)
     except ConfigError:
-        return "no config that can be read"
+        return "no readable config"
     changes = pipeline_config.differences(present, result.config)
     shown = "; ".join(str(change) for change in changes[:3])
     return shown + (f"; and {len(changes) - 3} more" if len(changes) > 3 else "")

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tfod_kit import pipeline_config
 from tfod_kit.compat import protos
 from tfod_kit.errors import UsageError, did_you_mean
 from tfod_kit.pipeline_config import PipelineConfig
 
 NONE, BASE = "none", "base"
 
-# Name -> the steps, as they stand in a config. Figures are those of the zoo's configs.
+# Name -> the steps as text of a config. The values are those of the zoo's configs.
 AUGMENTATIONS = {
     "horizontal_flip": ("random_horizontal_flip { }",),
     "vertical_flip": ("random_vertical_flip { }",),
@@ -46,27 +47,27 @@ AUGMENTATIONS = {
 
 
 def names() -> str:
-    """Every name that can be asked for, as a sentence's part."""
+    """All names, joined for a message."""
     return ", ".join([*AUGMENTATIONS, NONE, BASE])
 
 
-def set_augmentations(config: PipelineConfig, wished: Sequence[str] | None) -> list[str]:
-    """Replaces the augmentations by those that are named, in place.
+def set_augmentations(config: PipelineConfig, requested: Sequence[str] | None) -> list[str]:
+    """Replaces the augmentations by those requested, in place.
 
     Args:
       config: the config to change.
-      wished: short names, or upstream's own such as random_jitter_boxes; "none"; "base" for those
-        that the base has. None leaves the base's.
+      requested: short names, or upstream's own such as random_jitter_boxes; "none"; "base" for
+        those of the base. None keeps those of the base.
 
     Raises:
-      UsageError: there is no such augmentation; the nearest are named.
+      UsageError: there is no such augmentation; the nearest are suggested.
     """
-    if wished is None:
+    if requested is None:
         return []
     options = config.train_config.data_augmentation_options
-    base = [_copy(step) for step in options]
+    base = [pipeline_config.copy_of(step) for step in options]
     steps: list[Any] = []
-    for name in wished:
+    for name in requested:
         if name == BASE:
             steps += base
         elif name != NONE:
@@ -79,8 +80,8 @@ def set_augmentations(config: PipelineConfig, wished: Sequence[str] | None) -> l
 def _steps(name: str) -> list[Any]:
     from google.protobuf import text_format
 
-    kind = protos.load("preprocessor").PreprocessingStep
-    own = kind.DESCRIPTOR.fields_by_name
+    message = protos.load("preprocessor").PreprocessingStep
+    own = message.DESCRIPTOR.fields_by_name
     if name not in AUGMENTATIONS and name not in own:
         known = [*AUGMENTATIONS, NONE, BASE]
         parts = [other for other in known if name in other]
@@ -88,16 +89,12 @@ def _steps(name: str) -> list[Any]:
         raise UsageError(
             f"There is no augmentation {name!r}.",
             expected=names(),
-            fix=f"Take {' or '.join(parts)}."
+            fix=f"Use {' or '.join(parts)}."
             if parts
             else near
             if near.startswith("Did")
             else did_you_mean(name, own),
         )
-    return [text_format.Parse(text, kind()) for text in AUGMENTATIONS.get(name, (f"{name} {{ }}",))]
-
-
-def _copy(step: Any) -> Any:
-    twin = type(step)()
-    twin.CopyFrom(step)
-    return twin
+    return [
+        text_format.Parse(text, message()) for text in AUGMENTATIONS.get(name, (f"{name} {{ }}",))
+    ]

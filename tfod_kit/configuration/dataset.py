@@ -1,4 +1,4 @@
-"""What a folder that `tfod convert` wrote holds, as far as a config needs to know."""
+"""Reads what a config needs to know about a folder that `tfod convert` wrote."""
 
 import glob
 import json
@@ -18,16 +18,16 @@ REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class SplitRecords:
     """The records of one split.
 
     Attributes:
-      pattern: what input_path takes: an absolute path with `/`, and ????? for the shard's number.
+      pattern: the value of input_path: an absolute path with `/`, and ????? for the shard's index.
       shards: how many files.
       images: how many records.
       size: bytes on disk.
-      most_objects: the most objects in one image; None when no report says so.
-      masks: how many objects have masks; None when no report says so.
+      most_objects: the largest number of objects in one image; None without a report.
+      masks: how many objects have masks; None without a report.
     """
 
     pattern: str
@@ -45,71 +45,71 @@ class DataSet:
     folder: Path
     label_map_path: Path
     label_map: LabelMap
-    splits: Mapping[str, Split]
+    splits: Mapping[str, SplitRecords]
 
     @property
     def most_objects(self) -> int | None:
-        """The most objects in one image of any split; None when it is not known."""
+        """The largest number of objects in one image of any split; None if unknown."""
         known = [split.most_objects for split in self.splits.values() if split.most_objects]
         return max(known, default=None)
 
 
 def read(folder: Path, label_map: Path | None = None) -> DataSet:
-    """The data set in a folder, by its file names, its report and its label map.
+    """Reads a data set from the file names, the report and the label map in a folder.
 
     Args:
-      folder: where the records lie.
-      label_map: another label map than the one beside the records.
+      folder: the folder of the records.
+      label_map: a label map other than the one beside the records.
 
     Raises:
-      UsageError: the folder is absent or has no records for training.
+      UsageError: the folder does not exist or has no training records.
       DataError: a shard is missing or empty.
       ConfigError: the label map cannot be used.
     """
-    found = shards.bases(folder) if folder.is_dir() else {}
-    if "train" not in found:
-        raise _no_train(folder, found)
+    splits = shards.bases(folder) if folder.is_dir() else {}
+    if "train" not in splits:
+        raise _no_train(folder, splits)
     map_path = absolute(label_map or folder / LABEL_MAP)
     report = _report(folder)
     return DataSet(
         folder=folder,
         label_map_path=map_path,
         label_map=labels.load(map_path),
-        splits={name: _split(name, paths, report) for name, paths in found.items()},
+        splits={name: _split(name, paths, report) for name, paths in splits.items()},
     )
 
 
 def absolute(path: Path) -> Path:
-    """The path from the root, without `..`; links stay as the user named them."""
+    """The absolute path without `..`; symbolic links are not resolved."""
     return Path(os.path.abspath(path))  # noqa: PTH100 resolve() would follow links
 
 
-def _split(name: str, paths: list[Path], report: Mapping[str, Any]) -> Split:
+def _split(name: str, paths: list[Path], report: Mapping[str, Any]) -> SplitRecords:
     total = int(paths[0].stem.rsplit("-", 1)[1])
-    wanted = [paths[0].with_name(shards.name(name, index, total)) for index in range(total)]
-    if wanted != paths:
-        missing = [path.name for path in wanted if path not in paths]
+    expected = [paths[0].with_name(shards.name(name, index, total)) for index in range(total)]
+    if expected != paths:
+        missing = [path.name for path in expected if path not in paths]
         raise DataError(
-            "The records are not complete, or are of two conversions.",
+            "The records are incomplete, or come from two conversions.",
             where=paths[0].parent,
-            expected=f"{total} shards, {wanted[0].name} to {wanted[-1].name}",
+            expected=f"{total} shards, {expected[0].name} to {expected[-1].name}",
             found=f"{len(paths)} files; missing: {', '.join(missing[:3]) or 'none'}",
             fix="Run `tfod convert` into an empty folder.",
         )
     sizes = [path.stat().st_size for path in paths]
     if 0 in sizes:
         raise DataError(
-            "A record file is empty: training on it would wait for ever.",
+            "A record file is empty: training on it would wait forever.",
             where=paths[sizes.index(0)],
             found="0 bytes",
-            fix="Run `tfod convert` anew.",
+            fix="Run `tfod convert` again.",
         )
     facts = _facts(report, name)
     if facts.get("files") != [path.name for path in paths]:
-        facts = {}  # a report of other records
+        facts = {}  # the report describes other records
     folder = glob.escape(absolute(paths[0].parent).as_posix())
     images = facts.get("images") or sum(map(shards.count, paths))
-    return Split(
+    return SplitRecords(
         pattern=f"{folder}/{shards.pattern(name, total)}",
         shards=total,
         images=images,
@@ -120,7 +120,7 @@ def _split(name: str, paths: list[Path], report: Mapping[str, Any]) -> Split:
 
 
 def _report(folder: Path) -> Mapping[str, Any]:
-    """The conversion's report; records that came from elsewhere have none, and are counted."""
+    """The report of the conversion; {} for records from other tools, which are counted instead."""
     try:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -134,7 +134,7 @@ def _facts(report: Mapping[str, Any], split: str) -> Mapping[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def _no_train(folder: Path, found: Mapping[str, list[Path]]) -> UsageError:
+def _no_train(folder: Path, splits: Mapping[str, list[Path]]) -> UsageError:
     if not folder.is_dir():
         near = did_you_mean(folder.name, [path.name for path in _siblings(folder)] or [folder.name])
         return UsageError(
@@ -148,7 +148,7 @@ def _no_train(folder: Path, found: Mapping[str, list[Path]]) -> UsageError:
         "The folder holds no records to train on.",
         where=folder,
         expected=shards.pattern("train", 2).replace("00002", "NNNNN"),
-        found=", ".join(found)
+        found=", ".join(splits)
         or ", ".join(sorted(path.name for path in folder.iterdir())[:5])
         or "an empty folder",
         fix=f"Run `tfod convert SOURCE --format voc --out {folder}` first, or name another folder.",

@@ -1,6 +1,6 @@
-"""The edits that fit a config to a data set and a machine; each changes the config in place.
+"""Edits that fit a config to a data set and a machine; each changes the config in place.
 
-They return notes: sentences for the user about what was not asked for.
+They return notes: sentences for the user about decisions that the user did not make.
 """
 
 import math
@@ -10,17 +10,17 @@ from typing import Any
 
 from tfod_kit import pipeline_config
 from tfod_kit.compat import protos
-from tfod_kit.configuration.dataset import DataSet, Split
+from tfod_kit.configuration.dataset import DataSet, SplitRecords
 from tfod_kit.errors import UsageError, did_you_mean
 from tfod_kit.pipeline_config import PipelineConfig
 
-_READERS = 8  # files read at once; more only costs memory on one machine
+_READERS = 8  # files read in parallel; more only cost memory on one machine
 _SHUFFLED_IMAGES = 2048
 _SHUFFLED_BYTES = 256 * 2**20  # encoded images held for shuffling
-# What may be left, at the end, of the values that batch normalisation's averages start with.
+# Share of the initial values that may remain in batch normalisation's averages at the end.
 _START_LEFT = 0.001
-_DECODED_BYTES = 2**30  # images decoded at once, on their way into a batch
-# A JPEG takes about a tenth of its pixels' bytes, and they are held as 32-bit floats.
+_DECODED_BYTES = 2**30  # of the images decoded at once, before they are batched
+# A JPEG has about a tenth of the bytes of its pixels, which are kept as 32-bit floats.
 _DECODED_PER_STORED = 40
 _PARALLEL_BATCHES = 8  # upstream's default
 _METRICS = (
@@ -36,7 +36,7 @@ _LEAST_DECAY = 0.9
 
 
 def set_classes(config: PipelineConfig, data: DataSet) -> list[str]:
-    """num_classes: the highest id of the label map."""
+    """Sets num_classes to the highest id of the label map."""
     pipeline_config.model_of(config).num_classes = data.label_map.num_classes
     gaps = data.label_map.num_classes - len(data.label_map)
     if gaps:
@@ -48,7 +48,7 @@ def set_classes(config: PipelineConfig, data: DataSet) -> list[str]:
 
 
 def set_readers(config: PipelineConfig, data: DataSet) -> list[str]:
-    """Both readers: paths, order, and buffers by the size of the data set."""
+    """Sets up both readers: paths, order, and buffers for the size of the data set."""
     train = data.splits["train"]
     val = data.splits.get("val")
     _set_reader(config.train_input_reader, data, train)
@@ -59,14 +59,12 @@ def set_readers(config: PipelineConfig, data: DataSet) -> list[str]:
     notes = []
     if len(config.eval_input_reader) > 1:
         notes.append(
-            f"The base evaluates {len(config.eval_input_reader)} data sets; only the first stays."
+            f"The base evaluates on {len(config.eval_input_reader)} data sets; only the first is "
+            "kept."
         )
     del config.eval_input_reader[1:]
-    reader = (
-        config.eval_input_reader[0]
-        if config.eval_input_reader
-        else (config.eval_input_reader.add())
-    )
+    readers = config.eval_input_reader
+    reader = readers[0] if readers else readers.add()
     _set_reader(reader, data, val or train)
     # Each image once, in the same order every time.
     reader.shuffle = False
@@ -74,20 +72,20 @@ def set_readers(config: PipelineConfig, data: DataSet) -> list[str]:
     reader.num_readers = 1
     if val is None:
         notes.append(
-            "WARNING: there is no val split; evaluation uses the training images, and its figures "
-            "will look too good. Convert again with a split to measure honestly."
+            "WARNING: there is no val split; evaluation uses the training images, and its metrics "
+            "will look too good. Convert again with a split for honest metrics."
         )
     return notes
 
 
-def shuffle_buffer(split: Split) -> int:
-    """How many images to hold for shuffling: all, if they are few and small enough."""
+def shuffle_buffer(split: SplitRecords) -> int:
+    """The number of images to keep for shuffling: all, if they are few and small enough."""
     room = _SHUFFLED_BYTES * split.images // max(split.size, 1)
     return max(min(split.images, _SHUFFLED_IMAGES, room), 1)
 
 
 def set_memory(config: PipelineConfig, data: DataSet) -> list[str]:
-    """How many batches are decoded at once: as many as fit, guessed from the stored sizes."""
+    """Limits the batches decoded at once to what fits, estimated from the stored sizes."""
     train, reader = data.splits["train"], config.train_input_reader
     stored = train.size / max(train.images, 1) * config.train_config.batch_size
     fit = int(_DECODED_BYTES // max(stored * _DECODED_PER_STORED, 1))
@@ -103,10 +101,10 @@ def set_memory(config: PipelineConfig, data: DataSet) -> list[str]:
 
 
 def set_input_size(config: PipelineConfig, size: tuple[int, int] | None) -> list[str]:
-    """The pixels that the model sees: height and width, or the shorter and the longer side.
+    """Sets the model's input size: height and width, or the shorter and the longer side.
 
     Raises:
-      UsageError: the base resizes in a way that has no size.
+      UsageError: the base's image resizer has no size.
     """
     if size is None:
         return []
@@ -119,46 +117,46 @@ def set_input_size(config: PipelineConfig, size: tuple[int, int] | None) -> list
         resizer.min_dimension, resizer.max_dimension = sorted(size)
     else:
         raise UsageError(
-            "The base's way to resize has no size that could be set.",
+            "The base's image resizer has no size that could be set.",
             where=f"model.{pipeline_config.architecture(config)}.image_resizer",
             found=kind or "none",
             fix="Set it whole: --set model....image_resizer={fixed_shape_resizer {...}}.",
         )
     for step in config.train_config.data_augmentation_options:
         if step.HasField("random_scale_crop_and_pad_to_square"):
-            # It pads to a square of its own size, which is resized once more if it is another.
+            # It pads to a square of its own size, which would be resized again if it differed.
             step.random_scale_crop_and_pad_to_square.output_size = max(size)
     return []
 
 
 def set_negatives(config: PipelineConfig) -> list[str]:
-    """Hard-example mining must take something from images without objects: else they are lost."""
+    """Makes hard-example mining use images without objects, which it would otherwise ignore."""
     if pipeline_config.architecture(config) != "ssd":
         return []
     loss = config.model.ssd.loss
     if not loss.HasField("hard_example_miner") or loss.hard_example_miner.min_negatives_per_image:
         return []
     loss.hard_example_miner.min_negatives_per_image = 3
-    return ["Images without objects would teach nothing: min_negatives_per_image is set to 3."]
+    return ["Images without objects would have no effect: min_negatives_per_image is set to 3."]
 
 
-def _set_reader(reader: Any, data: DataSet, split: Split) -> None:
+def _set_reader(reader: Any, data: DataSet, split: SplitRecords) -> None:
     reader.label_map_path = data.label_map_path.as_posix()
     reader.tf_record_input_reader.input_path[:] = [split.pattern]
     reader.ClearField("sample_from_datasets_weights")
-    # Records carry `name`s; with display names looked up instead, all classes would be unknown.
+    # Records hold `name`s; if display names were looked up instead, all classes would be unknown.
     reader.ClearField("use_display_name")
 
 
 def set_evaluation(
     config: PipelineConfig, metrics: tuple[str, ...] | None, detections: int | None
 ) -> list[str]:
-    """Metrics, detections kept; one image at a time, some pictures for TensorBoard.
+    """Sets the metrics and detections kept; one image at a time, some drawn for TensorBoard.
 
     Args:
       config: changed in place.
-      metrics: upstream's names; None for the base's, or COCO's.
-      detections: the most that the model gives for an image; None for the base's.
+      metrics: upstream's names; None for those of the base, or COCO's.
+      detections: the maximum for an image; None for the base's.
 
     Raises:
       UsageError: there is no such metric.
@@ -197,7 +195,10 @@ def _keep_detections(config: PipelineConfig, most: int) -> None:
 
 
 def set_batch_size(config: PipelineConfig, size: int, *, scale_rate: bool = True) -> list[str]:
-    """The batch size; the learning rate follows it (Goyal et al., arXiv:1706.02677), or not."""
+    """Sets the batch size, and scales the learning rate with it.
+
+    The linear scaling rule is that of Goyal et al., arXiv:1706.02677.
+    """
     before = config.train_config.batch_size
     if before == size:
         return []
@@ -214,7 +215,7 @@ def set_batch_size(config: PipelineConfig, size: int, *, scale_rate: bool = True
 
 
 def set_steps(config: PipelineConfig, steps: int) -> list[str]:
-    """num_steps, the learning-rate schedule stretched to it, and averages that can keep up."""
+    """Sets num_steps, and fits the learning-rate schedule and batch-norm averages to it."""
     pipeline_config.rescale_schedule(config, steps)
     most = max(_START_LEFT ** (1 / steps), _LEAST_DECAY)
     slow = [norm for norm in _batch_norms(config.model) if norm.decay > most]
@@ -222,10 +223,10 @@ def set_steps(config: PipelineConfig, steps: int) -> list[str]:
         norm.decay = math.floor(most * 1000) / 1000
     if not slow:
         return []
-    # Evaluation uses the averages: with the base's decay they would still hold their first
-    # values, and a model that trained well would find nothing.
+    # Evaluation uses the averages: with the base's decay they would still hold their initial
+    # values, and a well-trained model would detect nothing.
     return [
-        f"Batch normalisation's averages are made faster (decay {slow[0].decay:.3g}), so that "
+        f"Batch normalisation's averages adapt faster (decay {slow[0].decay:.3g}), so that "
         f"they settle within {steps:,} steps."
     ]
 
@@ -241,8 +242,8 @@ def _batch_norms(message: Any) -> Iterator[Any]:
                 yield from _batch_norms(item)
 
 
-def set_checkpoint(config: PipelineConfig, prefix: Path | None, kind: str) -> list[str]:
-    """The weights to start from, or none."""
+def set_checkpoint(config: PipelineConfig, prefix: Path | None, checkpoint_type: str) -> list[str]:
+    """Sets the checkpoint to start from; None for random weights."""
     training = config.train_config
     for old in ("from_detection_checkpoint", "load_all_detection_checkpoint_vars"):
         training.ClearField(old)
@@ -251,22 +252,23 @@ def set_checkpoint(config: PipelineConfig, prefix: Path | None, kind: str) -> li
             training.ClearField(f"fine_tune_checkpoint{name}")
         return []
     training.fine_tune_checkpoint = prefix.as_posix()
-    training.fine_tune_checkpoint_type = kind
+    training.fine_tune_checkpoint_type = checkpoint_type
     training.fine_tune_checkpoint_version = protos.load("train").CheckpointVersion.Value("V2")
-    return ["The checkpoint holds " + _HOLDS[kind]]
+    return ["The checkpoint holds " + _CONTENT[checkpoint_type]]
 
 
-_HOLDS = {
-    "detection": "a whole detector: type detection, which takes all but the class and box heads.",
-    "classification": "a backbone: type classification, the detector's own layers start anew.",
+_CONTENT = {
+    "detection": "a whole detector: type detection restores all but the class and box heads.",
+    "classification": "a backbone: with type classification, the detector's own layers start from "
+    "random weights.",
 }
 
 
-def set_precision(config: PipelineConfig, wish: bool) -> list[str]:
-    """bfloat16 where it is asked for, and else not: upstream's is for TPUs alone."""
-    if wish:
+def set_precision(config: PipelineConfig, mixed: bool) -> list[str]:
+    """Sets bfloat16 if requested and clears it otherwise, since upstream's is only for TPUs."""
+    if mixed:
         config.train_config.use_bfloat16 = True
-        return ["bfloat16 is switched on; upstream's own programs use it on TPUs alone."]
+        return ["bfloat16 is switched on; upstream's own programs use it only on TPUs."]
     if not config.train_config.use_bfloat16:
         return []
     config.train_config.use_bfloat16 = False
@@ -274,14 +276,14 @@ def set_precision(config: PipelineConfig, wish: bool) -> list[str]:
 
 
 def set_boxes(config: PipelineConfig, data: DataSet) -> list[str]:
-    """Room for every object of the fullest image, and padding as the model needs it."""
+    """Makes room for all objects of the fullest image, and pads as the model needs it."""
     training = config.train_config
     readers = [config.train_input_reader, *config.eval_input_reader]
     most = data.most_objects or 0
     room = max(training.max_number_of_boxes, most)
-    # Upstream pads by the readers' figure and warns by the other.
-    for place in (training, *readers):
-        place.max_number_of_boxes = room
+    # Upstream pads to the readers' value, and warns by that of train_config.
+    for message in (training, *readers):
+        message.max_number_of_boxes = room
     training.unpad_groundtruth_tensors = _unpads(config)
     notes = []
     if room > 100 and room == most:
@@ -289,15 +291,15 @@ def set_boxes(config: PipelineConfig, data: DataSet) -> list[str]:
     limit = _most_detections(config)
     if limit and most > limit:
         notes.append(
-            f"WARNING: an image has {most} objects and the model gives {limit} detections at "
-            "most; COCO's metrics count 100. Raise max_total_detections to find them all."
+            f"WARNING: an image has {most} objects, and the model outputs at most {limit} "
+            "detections; COCO's metrics count 100. Raise max_total_detections to detect all."
         )
     return notes
 
 
 def _unpads(config: PipelineConfig) -> bool:
-    # The matchers of one-stage models take padded boxes with a weight of 0; Faster R-CNN's
-    # sampler does so only when it is built with static shapes.
+    # The matchers of one-stage models accept padded boxes with a weight of 0; the sampler of
+    # Faster R-CNN does so only if it is built with static shapes.
     return (
         pipeline_config.architecture(config) == "faster_rcnn"
         and not config.model.faster_rcnn.use_static_shapes

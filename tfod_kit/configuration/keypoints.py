@@ -1,4 +1,4 @@
-"""Keypoint heads for CenterNet, made from the keypoints that the label map or the records name."""
+"""Keypoint heads for CenterNet, from the keypoints that the label map or the records name."""
 
 import itertools
 import re
@@ -15,8 +15,8 @@ from tfod_kit.errors import ConfigError, DataError, UsageError
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.records import example, shards
 
-# How far annotators stray on each of COCO's keypoints, as a share of the object's size
-# (cocodataset.org/#keypoints-eval); upstream takes ten times that as a deviation in its output.
+# The annotators' deviation at each of COCO's keypoints, as a share of the object's size
+# (cocodataset.org/#keypoints-eval); upstream uses ten times that as a deviation in its output.
 _COCO_SIGMAS = {
     "nose": 0.026,
     "eye": 0.025,
@@ -28,8 +28,8 @@ _COCO_SIGMAS = {
     "knee": 0.087,
     "ankle": 0.089,
 }
-_LOOKED_AT = 64  # records, to find keypoints in them
-_OTHER_SIGMA = 0.05  # upstream's own for points that it does not know
+_SAMPLE = 64  # records that are searched for keypoints
+_OTHER_SIGMA = 0.05  # upstream's value for unknown keypoints
 _SIDES = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
 # The loss and the weights of the zoo's keypoint models.
@@ -49,20 +49,20 @@ per_keypoint_offset: true
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """A class's keypoints: name -> its place in the records' lists, from 0."""
+    """A class's keypoints: name -> its index in the records' lists, from 0."""
 
     label: str
-    places: Mapping[str, int]
+    indices: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of keypoints.
+    """What was decided about keypoints.
 
     Attributes:
       notes: sentences for the user.
-      label_map: a label map that names the keypoints, to be written beside the config, where the
-        data set's own names none and the records do; upstream takes the names from a file.
+      label_map: a label map that names the keypoints, to be written beside the config if only the
+        records name them; upstream reads the names from a file. None if not needed.
     """
 
     notes: tuple[str, ...] = ()
@@ -70,36 +70,36 @@ class Decision:
 
 
 def set_keypoints(
-    config: PipelineConfig, data: DataSet, wish: bool | None, own_map: Path
+    config: PipelineConfig, data: DataSet, requested: bool | None, own_map: Path
 ) -> Decision:
-    """Gives CenterNet a keypoint task for each class that names keypoints, or takes them out.
+    """Gives CenterNet a keypoint task for each class with named keypoints, or removes them.
 
     Args:
       config: changed in place.
       data: its label map or its records name the keypoints.
-      wish: True or False as the user asked; None to follow those names.
+      requested: whether to learn keypoints; None if the names decide.
       own_map: where a label map with the records' names would be written.
 
     Raises:
-      UsageError: keypoints are asked of a model that cannot find any.
-      DataError: they are asked for, and the label map names none.
-      ConfigError: two keypoints have one place in the records.
+      UsageError: keypoints are requested of a model that cannot detect any.
+      DataError: they are requested, and neither the label map nor the records name any.
+      ConfigError: two keypoints have the same index in the records.
     """
     if pipeline_config.architecture(config) != "center_net":
-        if wish:
+        if requested:
             raise UsageError(
-                "Only CenterNet models find keypoints.",
+                "Only CenterNet models detect keypoints.",
                 found=pipeline_config.architecture(config),
-                fix="Take one of `tfod models --filter keypoints`, such as centernet_keypoints.",
+                fix="Use one of `tfod models --filter keypoints`, such as centernet_keypoints.",
             )
         return Decision()
-    points = named(data.label_map_path) if wish is not False else ()
+    points = named(data.label_map_path) if requested is not False else ()
     source, path, text = "label map", data.label_map_path, None
-    if not points and wish is not False:
+    if not points and requested is not False:
         points = in_records(data)
         if points:
             source, path, text = "records", own_map, _label_map(data, points)
-    if wish and not points:
+    if requested and not points:
         raise DataError(
             "Neither the label map nor the records name keypoints.",
             where=data.label_map_path,
@@ -108,10 +108,10 @@ def set_keypoints(
         )
     present = list(config.model.center_net.keypoint_estimation_task)
     if not points:
-        _take_out(config)
-        return Decision(_left_out(wish) if present else ())
-    _put_in(config, points, path)
-    total = sum(len(item.places) for item in points)
+        _remove(config)
+        return Decision(_left_out(requested) if present else ())
+    _add(config, points, path)
+    total = sum(len(item.indices) for item in points)
     classes = ", ".join(item.label for item in points)
     if present and text is None:
         return Decision()
@@ -123,7 +123,7 @@ def set_keypoints(
 
 
 def named(label_map: Path) -> tuple[Points, ...]:
-    """The classes that name keypoints in a label map, in its order.
+    """The classes that have named keypoints in a label map, in its order.
 
     Raises:
       ConfigError: two keypoints have one id.
@@ -132,40 +132,40 @@ def named(label_map: Path) -> tuple[Points, ...]:
 
     message = protos.load("string_int_label_map").StringIntLabelMap()
     text_format.Parse(label_map.read_text(encoding="utf-8-sig"), message)
-    found = tuple(
+    classes = tuple(
         Points(item.name, {point.label: point.id for point in item.keypoints})
         for item in message.item
         if item.keypoints
     )
     owner: dict[int, str] = {}
-    for item in found:
-        for name, place in item.places.items():
-            if place in owner:
+    for item in classes:
+        for name, index in item.indices.items():
+            if index in owner:
                 raise ConfigError(
-                    f"Two keypoints have the id {place}.",
+                    f"Two keypoints have the id {index}.",
                     where=label_map,
-                    found=f"{owner[place]} and {item.label}'s {name}",
-                    expected="ids from 0 on, each once over all classes: places in the records",
-                    fix="Number them anew, and the records' lists with them.",
+                    found=f"{owner[index]} and {item.label}'s {name}",
+                    expected="ids from 0, each once in all classes: indices in the records",
+                    fix="Renumber them, and the records' lists with them.",
                 )
-            owner[place] = f"{item.label}'s {name}"
-    return found
+            owner[index] = f"{item.label}'s {name}"
+    return classes
 
 
 def in_records(data: DataSet) -> tuple[Points, ...]:
-    """The keypoints that the first records name, with the class that has the most of them.
+    """The keypoints that the first records name, for the class that has most of them.
 
-    In records every object has the same list; upstream wants the places of one class alone.
+    In records all objects share one list of keypoints; upstream expects the indices of one class.
     """
     seen: Counter[str] = Counter()
     names: dict[str, tuple[str, ...]] = {}
     paths = shards.match(data.splits["train"].pattern)
     records = itertools.chain.from_iterable(map(shards.read, paths))
-    for record in itertools.islice(records, _LOOKED_AT):
+    for record in itertools.islice(records, _SAMPLE):
         try:
             annotation, _ = example.decode(record, data.label_map)
         except DataError:
-            return ()  # not for this to say: `tfod check` does
+            return ()  # `tfod check` reports damaged records
         for item in annotation.objects:
             labelled = tuple(point.name for point in item.keypoints)
             if labelled and all(labelled) and any(point.visibility for point in item.keypoints):
@@ -174,7 +174,7 @@ def in_records(data: DataSet) -> tuple[Points, ...]:
     if not seen:
         return ()
     label = max(seen, key=lambda name: (seen[name], name))
-    return (Points(label, {name: place for place, name in enumerate(names[label])}),)
+    return (Points(label, {name: index for index, name in enumerate(names[label])}),)
 
 
 def _label_map(data: DataSet, points: tuple[Points, ...]) -> str:
@@ -186,18 +186,17 @@ def _label_map(data: DataSet, points: tuple[Points, ...]) -> str:
     for item in message.item:
         for owner in points:
             if item.name == owner.label:
-                for name, place in owner.places.items():
-                    item.keypoints.add(id=place, label=name)
+                for name, index in owner.indices.items():
+                    item.keypoints.add(id=index, label=name)
     return text_format.MessageToString(message, as_utf8=True)
 
 
 def mirrored(points: tuple[Points, ...]) -> list[int]:
-    """For each place the one that it becomes in a mirror: left_eye's is right_eye's."""
-    places = {name: place for item in points for name, place in item.places.items()}
-    order = list(range(max(places.values()) + 1))
+    """For each keypoint index, its index in a mirrored image: left_eye becomes right_eye."""
+    order = list(range(max(index for item in points for index in item.indices.values()) + 1))
     for item in points:
-        for name, place in item.places.items():
-            order[place] = item.places.get(_other_side(name), place)
+        for name, index in item.indices.items():
+            order[index] = item.indices.get(_other_side(name), index)
     return order
 
 
@@ -207,10 +206,10 @@ def _other_side(name: str) -> str:
     if swapped == parts:  # leftEye, LeftEye
         return re.sub(
             "left|right",
-            lambda found: (
-                _SIDES[found[0].lower()].capitalize()
-                if found[0][0].isupper()
-                else _SIDES[found[0].lower()]
+            lambda side: (
+                _SIDES[side[0].lower()].capitalize()
+                if side[0][0].isupper()
+                else _SIDES[side[0].lower()]
             ),
             name,
             count=1,
@@ -222,7 +221,7 @@ def _other_side(name: str) -> str:
     )
 
 
-def _put_in(config: PipelineConfig, points: tuple[Points, ...], label_map: Path) -> None:
+def _add(config: PipelineConfig, points: tuple[Points, ...], label_map: Path) -> None:
     model = config.model.center_net
     tasks = [_task(model, item) for item in points]
     del model.keypoint_estimation_task[:]
@@ -241,11 +240,10 @@ def _put_in(config: PipelineConfig, points: tuple[Points, ...], label_map: Path)
 
 
 def _task(model: Any, points: Points) -> Any:
-    """The base's own task for a class with these very points, else one like the zoo's."""
+    """The base's own task if it has exactly these keypoints, or else one like the zoo's."""
     for present in model.keypoint_estimation_task:
-        if present.keypoint_label_to_std.keys() == points.places.keys():
-            task = type(present)()
-            task.CopyFrom(present)
+        if present.keypoint_label_to_std.keys() == points.indices.keys():
+            task = pipeline_config.copy_of(present)
             task.keypoint_class_name = points.label
             return task
     from google.protobuf import text_format
@@ -253,7 +251,7 @@ def _task(model: Any, points: Points) -> Any:
     task = text_format.Parse(_TASK, model.keypoint_estimation_task.add())
     task.task_name = f"{points.label}_keypoints"
     task.keypoint_class_name = points.label
-    for name in points.places:
+    for name in points.indices:
         task.keypoint_label_to_std[name] = 10 * _sigma(name)
     return task
 
@@ -263,12 +261,12 @@ def _set_metrics(config: PipelineConfig, points: tuple[Points, ...]) -> None:
     had = [item.coco_keypoint_metrics.class_label for item in evaluation.parameterized_metric]
     evaluation.ClearField("parameterized_metric")
     if had != [item.label for item in points]:
-        # The base's edges are drawn between the points of other classes.
+        # The base's edges connect the keypoints of other classes.
         evaluation.ClearField("keypoint_edge")
     for item in points:
         metric = evaluation.parameterized_metric.add().coco_keypoint_metrics
         metric.class_label = item.label
-        for name in item.places:
+        for name in item.indices:
             metric.keypoint_label_to_sigmas[name] = _sigma(name)
 
 
@@ -277,7 +275,7 @@ def _sigma(name: str) -> float:
     return _COCO_SIGMAS.get(plain, _OTHER_SIGMA)
 
 
-def _take_out(config: PipelineConfig) -> None:
+def _remove(config: PipelineConfig) -> None:
     for name in ("keypoint_estimation_task", "keypoint_label_map_path"):
         config.model.center_net.ClearField(name)
     for reader in (config.train_input_reader, *config.eval_input_reader):
@@ -289,7 +287,7 @@ def _take_out(config: PipelineConfig) -> None:
             step.random_horizontal_flip.ClearField("keypoint_flip_permutation")
 
 
-def _left_out(wish: bool | None) -> tuple[str, ...]:
-    if wish is False:
+def _left_out(requested: bool | None) -> tuple[str, ...]:
+    if requested is False:
         return ()
     return ("The label map names no keypoints: the model's keypoint task is left out.",)

@@ -1,4 +1,4 @@
-"""Masks: learned where the model and the records have them, or where the user asks for them."""
+"""Masks are learned if model and records have them, or if the user requests them."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from tfod_kit import pipeline_config
 from tfod_kit.compat import protos
 from tfod_kit.configuration.dataset import DataSet
 from tfod_kit.errors import DataError, UsageError
-from tfod_kit.pipeline_config import PipelineConfig
+from tfod_kit.pipeline_config import DetectionModel, PipelineConfig
 
 _METRICS = "coco_mask_metrics"
 
@@ -29,33 +29,33 @@ classification_loss { weighted_sigmoid { } }
 """
 
 
-def set_masks(config: PipelineConfig, data: DataSet, wish: bool | None) -> list[str]:
-    """Makes the model learn masks or not, and the readers and metrics with it.
+def set_masks(config: PipelineConfig, data: DataSet, requested: bool | None) -> list[str]:
+    """Adds masks to the model, its readers and metrics, or removes them.
 
     Args:
       config: changed in place.
-      data: tells how many objects have masks, if its report does.
-      wish: True or False as the user asked; None to leave the model as it is.
+      data: the number of objects with masks, if its report states it.
+      requested: whether to learn masks; None to leave the model as it is.
 
     Raises:
-      UsageError: masks are asked of a one-stage model.
+      UsageError: masks are requested of a one-stage model.
       DataError: the model learns masks and the records have none.
     """
     notes = []
-    if wish is not None and wish != _learns(config):
-        _put_in(config) if wish else _take_out(config)
-    wanted = _learns(config)
-    there = data.splits["train"].masks
-    if wanted and there == 0:
+    if requested is not None and requested != _learns(config):
+        _add(config) if requested else _remove(config)
+    learns = _learns(config)
+    masks = data.splits["train"].masks
+    if learns and masks == 0:
         raise DataError(
             "The model learns masks, and the records have none.",
             where=data.folder,
             fix="Convert annotations with masks (COCO's segmentation), or leave them out: "
             "--masks no.",
         )
-    if there and not wanted and wish is None and _can(config):
-        notes.append(f"The records hold {there:,} masks; --masks yes learns them too (slower).")
-    _set_readers(config, wanted=wanted)
+    if masks and not learns and requested is None and _can_learn(config):
+        notes.append(f"The records hold {masks:,} masks; --masks yes learns them too (slower).")
+    _set_readers(config, masks=learns)
     return notes
 
 
@@ -69,17 +69,17 @@ def _learns(config: PipelineConfig) -> bool:
     )
 
 
-def _can(config: PipelineConfig) -> bool:
+def _can_learn(config: PipelineConfig) -> bool:
     return pipeline_config.architecture(config) != "ssd"
 
 
-def _put_in(config: PipelineConfig) -> None:
+def _add(config: PipelineConfig) -> None:
     from google.protobuf import text_format
 
-    if not _can(config):
+    if not _can_learn(config):
         raise UsageError(
-            "One-stage models (SSD, RetinaNet, EfficientDet) find no masks.",
-            fix="Take one of `tfod models --filter masks`, such as mask_rcnn.",
+            "One-stage models (SSD, RetinaNet, EfficientDet) cannot detect masks.",
+            fix="Use one of `tfod models --filter masks`, such as mask_rcnn.",
         )
     model = pipeline_config.model_of(config)
     if pipeline_config.architecture(config) == "center_net":
@@ -87,15 +87,15 @@ def _put_in(config: PipelineConfig) -> None:
         return
     model.number_of_stages = 3
     text_format.Merge(_HEAD, _predictor(model))
-    # A head that shares its boxes gives one mask for all classes; upstream cannot pick from it.
+    # A head that shares boxes across classes has one mask for all of them; upstream fails on it.
     _predictor(model).ClearField("share_box_across_classes")
-    # The loss is taken at the head's own size; resized, upstream fails on a resizer that pads.
+    # The loss is computed at the head's own size; with resizing, upstream fails on padded inputs.
     model.resize_masks = False
     if not model.HasField("second_stage_mask_prediction_loss_weight"):
         model.second_stage_mask_prediction_loss_weight = 4.0
 
 
-def _take_out(config: PipelineConfig) -> None:
+def _remove(config: PipelineConfig) -> None:
     model = pipeline_config.model_of(config)
     if pipeline_config.architecture(config) == "center_net":
         model.ClearField("mask_estimation_task")
@@ -113,14 +113,14 @@ def _take_out(config: PipelineConfig) -> None:
         _predictor(model).ClearField(name)
 
 
-def _predictor(model: Any) -> Any:
+def _predictor(model: DetectionModel) -> Any:
     return model.second_stage_box_predictor.mask_rcnn_box_predictor
 
 
-def _set_readers(config: PipelineConfig, *, wanted: bool) -> None:
+def _set_readers(config: PipelineConfig, *, masks: bool) -> None:
     kinds = protos.load("input_reader").InstanceMaskType
     for reader in (config.train_input_reader, *config.eval_input_reader):
-        if wanted:
+        if masks:
             reader.load_instance_masks = True
             reader.mask_type = kinds.Value("PNG_MASKS")
         else:
@@ -128,8 +128,8 @@ def _set_readers(config: PipelineConfig, *, wanted: bool) -> None:
             reader.ClearField("mask_type")
     evaluation = config.eval_config
     metrics = [name for name in evaluation.metrics_set if name != _METRICS]
-    evaluation.metrics_set[:] = [*metrics, *([_METRICS] if wanted else [])]
-    if wanted:
+    evaluation.metrics_set[:] = [*metrics, *([_METRICS] if masks else [])]
+    if masks:
         evaluation.eval_instance_masks = True
     else:
         evaluation.ClearField("eval_instance_masks")

@@ -1,4 +1,4 @@
-"""Where a run starts from: its base config, and the checkpoint that gives the first weights."""
+"""Where a run starts: its base config, and the checkpoint with the initial weights."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,20 +14,20 @@ from tfod_kit.zoo.archives import Archive, archives
 
 FROM_SCRATCH = "none"
 
-# For an archive whose model has no base config here: what fits a common GPU's 8 GB.
+# For archives whose model has no base config here: sizes that fit a common GPU with 8 GB.
 _BATCH_SIZES = {"ssd": 8, "faster_rcnn": 2, "center_net": 8}
 _STEPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """The config that a run's own is made from.
+class StartingPoint:
+    """The base of a run's config.
 
     Attributes:
-      config: as its file has it, but for what the API cannot read.
-      name: what to call it: a file under pipelines/, or a path.
-      batch_size, steps: what to train with unless told otherwise.
-      archive: the unpacked zoo archive that it is from, if it is.
+      config: the config in its file, without what the API cannot read.
+      name: its name in messages: a file under pipelines/, or a path.
+      batch_size, steps: the defaults for training.
+      archive: the unpacked zoo archive that it comes from, if any.
       dropped: the names of what the API cannot read.
       better: the zoo archive that would be a better start than random weights.
     """
@@ -41,44 +41,46 @@ class Start:
     better: str | None = None
 
 
-def from_model(name: str) -> Start:
+def from_model(name: str) -> StartingPoint:
     """A model of the catalogue with its base config. Raises UsageError for an unknown one."""
     model = catalog.find(name)
     if model.base is None:
         raise UsageError(
-            f"{model.name} is weights alone, no model that can be trained.",
+            f"{model.name} is only weights, not a model that can be trained.",
             fix="Start a model from them: --checkpoint FOLDER. `tfod models` lists the models.",
         )
     config = base_config(model)
     training = config.train_config
-    return Start(config, model.base, training.batch_size, training.num_steps, better=model.archive)
+    return StartingPoint(
+        config, model.base, training.batch_size, training.num_steps, better=model.archive
+    )
 
 
 def base_config(model: catalog.Model) -> PipelineConfig:
-    """The config that a model of the catalogue starts from without an archive."""
+    """The base config of a model of the catalogue, without an archive."""
     config = pipeline_config.load(model.base_config)
     for path, value in model.settings:
         pipeline_config.set_field(config, path, value)
     return config
 
 
-def from_zoo(name: str | None, options: download.DownloadOptions) -> Start:
+def from_zoo(name: str | None, options: download.DownloadOptions) -> StartingPoint:
     """A model with the zoo's weights for it, from the cache or downloaded now.
 
     Raises:
       UsageError: no model is named, or the zoo has no weights for it.
-      CheckpointError: the archive cannot be had.
+      CheckpointError: the archive cannot be downloaded.
     """
     if name is None:
         raise UsageError(
-            "--pretrained takes a model's name with it.",
+            "--pretrained needs a model's name.",
             fix="tfod configure MODEL --pretrained; `tfod models` lists those with weights.",
         )
     return from_archive(download.obtain(published(name), options).folder)
 
 
 def published(name: str) -> Archive:
-    """The zoo's archive for a model. Raises UsageError where there is none; others are named."""
+    """The zoo's archive for a model. Raises UsageError if there is none, and suggests others."""
     model = catalog.find(name)
     if model.published is not None:
         return model.published
@@ -89,35 +91,35 @@ def published(name: str) -> Archive:
     ]
     raise UsageError(
         f"The zoo has no weights for {model.name}.",
-        fix=f"Train it from scratch, or take one of its family: {', '.join(like)}.",
+        fix=f"Train it from scratch, or use one of its family: {', '.join(like)}.",
     )
 
 
 def unpacked(archive: Path, options: download.DownloadOptions) -> Path:
-    """The folder of an archive that may be a NAME.tar.gz of the zoo still."""
+    """The folder of an archive, which is unpacked first if it is a NAME.tar.gz of the zoo."""
     known = archives().get(archive.name.removesuffix(".tar.gz"))
     if known is None or not archive.is_file():
         return archive
     return download.obtain(known, replace(options, local=archive)).folder
 
 
-def from_file(path: Path) -> Start:
-    """The user's own base config, whose figures count. Raises ConfigError if it is none."""
+def from_file(path: Path) -> StartingPoint:
+    """The user's own base config, with its values. Raises ConfigError if it cannot be read."""
     config, dropped = pipeline_config.load_foreign(path)
     training = config.train_config
-    return Start(
+    return StartingPoint(
         config, str(path), training.batch_size, training.num_steps or _STEPS, dropped=tuple(dropped)
     )
 
 
-def from_archive(folder: Path) -> Start:
+def from_archive(folder: Path) -> StartingPoint:
     """An unpacked zoo archive: pipeline.config and checkpoint/ckpt-0.*.
 
     Its batch sizes are for eight TPU cores and its steps for the whole of COCO, so both come from
     the base config of the same model here.
 
     Raises:
-      UsageError: the folder is no unpacked archive.
+      UsageError: the folder is not an unpacked archive.
     """
     if not (folder / pipeline_config.FILE_NAME).is_file():
         packed = folder.is_file() or folder.with_name(folder.name + ".tar.gz").is_file()
@@ -129,7 +131,7 @@ def from_archive(folder: Path) -> Start:
             fix="Unpack it first (tar xzf ARCHIVE.tar.gz), or: tfod models download MODEL "
             "--archive ARCHIVE.tar.gz"
             if packed
-            else "Name the folder of one, or say --pretrained instead.",
+            else "Name the folder of one, or use --pretrained instead.",
         )
     config, dropped = pipeline_config.load_foreign(folder)
     like = _base_of_same_model(config)
@@ -137,7 +139,7 @@ def from_archive(folder: Path) -> Start:
     batch_size = (
         training.batch_size if training else _BATCH_SIZES[pipeline_config.architecture(config)]
     )
-    return Start(
+    return StartingPoint(
         config,
         f"{folder.name}/pipeline.config",
         batch_size=min(batch_size, config.train_config.batch_size),
@@ -147,32 +149,32 @@ def from_archive(folder: Path) -> Start:
     )
 
 
-def refuse_other_model(start: Start, name: str) -> None:
-    """Raises UsageError when the archive does not hold the model that was named."""
+def reject_other_model(start: StartingPoint, name: str) -> None:
+    """Raises UsageError if the archive does not hold the requested model."""
     model = catalog.find(name)
     if model.base is None or (start.archive and start.archive.name == model.archive):
         return
-    wanted = _extractor(base_config(model))
-    if _extractor(start.config) != wanted:
+    expected = _extractor(base_config(model))
+    if _extractor(start.config) != expected:
         raise UsageError(
             f"The archive holds another model than {name!r}.",
             where=start.archive,
-            expected=wanted,
+            expected=expected,
             found=_extractor(start.config),
             fix="Leave out the model's name, or name the archive"
             + (f" {model.archive}." if model.archive else " of that model."),
         )
 
 
-def checkpoint(start: Start, asked: str | None) -> Path | None:
+def checkpoint(start: StartingPoint, asked: str | None) -> Path | None:
     """The prefix of the checkpoint to start from; None to start from random weights.
 
     Args:
-      start: what the run is made from; an archive brings its own checkpoint.
+      start: the base of the run; an archive has its own checkpoint.
       asked: a prefix, a folder or a checkpoint's file; "none"; or None for the base's own.
 
     Raises:
-      CheckpointError: it is missing; what is there instead is named.
+      CheckpointError: it is missing; the message lists what is there instead.
     """
     own = start.config.train_config.fine_tune_checkpoint
     if asked is not None:
@@ -210,15 +212,15 @@ def checkpoint_type(prefix: Path) -> str:
     )
 
 
-def refuse_misfit(config: PipelineConfig, prefix: Path) -> None:
-    """Raises CheckpointError where a detector's checkpoint is seen to be another model's.
+def reject_misfit(config: PipelineConfig, prefix: Path) -> None:
+    """Raises CheckpointError if a detector's checkpoint belongs to another model.
 
-    Seen from its variables' names, and from the pipeline.config that lies with it, if one does.
+    Compares the names of its variables, and the pipeline.config beside it if there is one.
     """
-    wanted = pipeline_config.architecture(config)
+    expected = pipeline_config.architecture(config)
     found = checkpoint_index.architecture(checkpoint_index.read(prefix))
-    if found is not None and found != wanted:
-        raise _misfit(prefix, f"model.{wanted}", f"model.{found}")
+    if found is not None and found != expected:
+        raise _misfit(prefix, f"model.{expected}", f"model.{found}")
     beside = next(
         (
             folder / pipeline_config.FILE_NAME
@@ -232,7 +234,7 @@ def refuse_misfit(config: PipelineConfig, prefix: Path) -> None:
     try:
         theirs = _structure(pipeline_config.load_foreign(beside)[0])
     except ConfigError:
-        return  # it says nothing of the checkpoint
+        return  # an unreadable config gives no information about the checkpoint
     ours = _structure(config)
     for name, value in ours.items():
         if theirs.get(name, value) != value:
@@ -256,7 +258,7 @@ def _structure(config: PipelineConfig) -> dict[str, object]:
 
 def _misfit(prefix: Path, expected: str, found: str) -> CheckpointError:
     return CheckpointError(
-        "The checkpoint is another model's: its weights do not fit this one.",
+        "The checkpoint is another model's: its weights do not fit this model.",
         where=prefix,
         expected=expected,
         found=found,

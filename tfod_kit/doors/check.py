@@ -52,7 +52,7 @@ class Checked:
       sampled: whether only some of the records were read.
     """
 
-    report: checks.Report
+    report: checks.CheckReport
     sampled: bool = False
 
     @property
@@ -116,7 +116,7 @@ def check(target: StrPath, **options: object) -> Checked:
 
 def run(arguments: CheckArguments) -> Checked:
     """Checks as `tfod check` with these arguments does."""
-    options = checks.Options(
+    options = checks.CheckOptions(
         sample=arguments.sample,
         pixels=arguments.pixels,
         label_map=arguments.label_map,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tfod_kit import pipeline_config
 from tfod_kit.configuration import Configured, Request, augment
-from tfod_kit.configuration.dataset import Split
+from tfod_kit.configuration.dataset import SplitRecords
 from tfod_kit.doors import arguments, values
 from tfod_kit.doors.arguments import Group, option, positional
 from tfod_kit.doors.run import Run
@@ -267,6 +267,6 @@ def _rows(result: "Configured") -> list[tuple[str, str]]:
     ]
 
 
-def _images(split: Split) -> str:
+def _images(split: SplitRecords) -> str:
     files = "file" if split.shards == 1 else "files"
     return f"{split.images:,} images in {split.shards} {files}"

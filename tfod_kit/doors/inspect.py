@@ -13,7 +13,7 @@ from tfod_kit.formats import AUTO, FORMATS
 from tfod_kit.formats.common.findings import ON_ERROR
 
 if TYPE_CHECKING:
-    from tfod_kit.inspection import Double, Inspection
+    from tfod_kit.inspection import DuplicateGroup, Inspection
 
 _CLASSES_SHOWN = 20
 _SHOWN = 3
@@ -264,7 +264,7 @@ def _doubles(found: "Inspection") -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _members(double: "Double") -> str:
+def _members(double: "DuplicateGroup") -> str:
     from tfod_kit.inspection.measure import shown
 
     images = [shown(*pair) for pair in zip(double.images, double.files, strict=True)]

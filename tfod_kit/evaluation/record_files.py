@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tfod_kit import pipeline_config
 from tfod_kit.errors import UsageError
+from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.records import shards
 
 DEFAULT_SPLIT = "val"
@@ -64,15 +64,14 @@ def named(records: Path | str, split: str | None = None) -> RecordFiles:
     return RecordFiles(tuple(shards.match(str(records))), split or Path(records).name)
 
 
-def of_config(config: Any) -> RecordFiles:
+def of_config(config: PipelineConfig) -> RecordFiles:
     """The record files of a config's eval_input_reader; no paths if it has none.
 
     Raises:
       UsageError: a pattern matches no file.
     """
-    readers = config.eval_input_reader
-    patterns = [path for reader in readers for path in reader.tf_record_input_reader.input_path]
-    return RecordFiles(tuple(path for pattern in patterns for path in shards.match(pattern)))
+    paths = pipeline_config.record_files(*config.eval_input_reader, skip_remote=False)
+    return RecordFiles(tuple(paths))
 
 
 def _split_of(folder: Path, split: str) -> RecordFiles:

@@ -198,13 +198,9 @@ def _records_in(folder: Path) -> list[Path]:
 
 
 def _configured_records(config: Any) -> list[Path]:
-    """The record files of the evaluation's reader, else of the training's, that are there."""
+    """The record files of the first evaluation reader that has any on this machine, else of the
+    training reader."""
     for reader in (*config.eval_input_reader, config.train_input_reader):
-        try:
-            patterns = reader.tf_record_input_reader.input_path
-            found = [path for pattern in patterns for path in shards.match(pattern)]
-        except UsageError:
-            continue  # the records lie on another machine
-        if found:
-            return found
+        if paths := pipeline_config.record_files(reader, skip_missing=True):
+            return paths
     return []

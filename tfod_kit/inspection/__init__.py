@@ -1,11 +1,11 @@
-"""What is in a data set: counts, sizes, balance, doubles, leaks, suspicious boxes, anchors' fit.
+"""Describes a data set: counts, sizes, balance, duplicates, leaks, suspicious boxes, anchor fit.
 
-`inspect()` gives all figures; `sheet` and `page` draw them.
+`inspect()` computes all figures; `sheet` and `page` draw them.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,18 @@ from tfod_kit.inspection.suspicious import Suspicion
 from tfod_kit.io.progress import progress
 from tfod_kit.pipeline_config import PipelineConfig
 
-NEAR_UP_TO = 20_000  # images; each is decoded once to compare looks, at some hundreds a second
+NEAR_UP_TO = 20_000  # images; each is decoded once for comparison, some hundreds per second
 
 
 @dataclass(frozen=True, slots=True)
-class Double:
-    """Pictures that are the same.
+class DuplicateGroup:
+    """Images that are the same.
 
     Attributes:
       images: their source ids.
-      files: their files' names.
-      splits: where each is.
-      leak: whether they stand in several splits.
+      files: the names of their files.
+      splits: the split of each.
+      leak: whether they are in several splits.
     """
 
     images: tuple[str, ...]
@@ -47,24 +47,24 @@ class Double:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What was found in a data set.
+    """All figures of a data set.
 
     Attributes:
       sources: what was read.
-      format: what it was read as, keys of FORMATS joined by "+".
+      format: the format it was read as, keys of FORMATS joined by "+".
       known_by: what the format was recognised by, in words.
       label_map: class name -> id.
-      splits: by name; "all" where the data set has none.
-      sizes: of the images.
-      boxes: "" for all, and by class.
+      splits: by name; "all" if the data set has no splits.
+      sizes: the sizes of the images.
+      boxes: the sizes of all boxes under "", and of each class under its name.
       details: how many objects have a mask, keypoints or a flag.
-      suspicious: by kind.
-      same_bytes: pictures of the very same bytes.
-      look_alike: pairs of pictures that look the same but are not of the same bytes; None when
-        that was not looked at.
+      suspicious: suspicious boxes by code.
+      same_bytes: images with identical bytes.
+      look_alike: pairs of images that look the same and have different bytes; None if images were
+        not compared.
       anchors: how the config's anchors fit; None without a config.
       findings: what convert would repair or leave out, by reason code.
-      measured: the arrays behind it all; no part of `as_dict`.
+      measured: the arrays that all figures are computed from; not part of `as_dict`.
     """
 
     sources: tuple[str, ...]
@@ -76,8 +76,8 @@ class Inspection:
     boxes: Mapping[str, BoxFigures]
     details: Mapping[str, int]
     suspicious: Mapping[str, Suspicion]
-    same_bytes: tuple[Double, ...]
-    look_alike: tuple[Double, ...] | None
+    same_bytes: tuple[DuplicateGroup, ...]
+    look_alike: tuple[DuplicateGroup, ...] | None
     anchors: Fit | None
     findings: Mapping[str, Mapping[str, Any]]
     measured: Measured
@@ -91,19 +91,14 @@ class Inspection:
         return sum(split.objects for split in self.splits.values())
 
     @property
-    def leaks(self) -> tuple[Double, ...]:
-        """The doubles that stand in several splits."""
+    def leaks(self) -> tuple[DuplicateGroup, ...]:
+        """The duplicates that are in several splits."""
         return tuple(d for d in (*self.same_bytes, *(self.look_alike or ())) if d.leak)
 
     def as_dict(self) -> dict[str, Any]:
         """Every figure as plain values, for JSON."""
-        skipped = ("measured",)
-        found: dict[str, Any] = {}
-        for name in self.__slots__:
-            if name not in skipped:
-                value = getattr(self, name)
-                found[name] = _plain(value)
-        return found
+        names = [each.name for each in fields(self) if each.name != "measured"]
+        return {name: _plain(getattr(self, name)) for name in names}
 
 
 def inspect(
@@ -122,13 +117,13 @@ def inspect(
     """Reads a data set and computes its figures; images are measured by their headers.
 
     Args:
-      sources, format, images_folder, selection, origin: as in `datasets.LoadOptions`.
-      label_map: made from the data unless told.
-      on_error: "skip" counts what convert would stop at; "fix" and "fail" stop as it does.
-      config: a model whose anchors are held against the boxes.
-      near: whether to look for pictures that look the same, each of which is decoded for it; only
-        in sets of up to NEAR_UP_TO images unless told.
-      workers: processes that may read annotations at once.
+      sources, format, images_folder, selection, origin: as in `datasets.load`.
+      label_map: built from the data unless given.
+      on_error: "skip" counts what convert would stop at; "fix" and "fail" stop as convert does.
+      config: a model whose anchors are compared with the boxes.
+      near: whether to look for images that look the same, which decodes every image; by default
+        only in data sets of up to NEAR_UP_TO images.
+      workers: processes that may read annotations in parallel.
 
     Raises:
       UsageError: a path, name or option is wrong.
@@ -147,8 +142,8 @@ def inspect(
     loaded = datasets.load(paths, options, findings=findings)
     measured = _measured(loaded, findings)
     exact = _same_bytes(measured)
-    wanted = len(measured.images) <= NEAR_UP_TO if near is None else near
-    pairs = _pairs(measured, exact) if wanted else None
+    compare = len(measured.images) <= NEAR_UP_TO if near is None else near
+    pairs = _pairs(measured, exact) if compare else None
     return Inspection(
         sources=tuple(map(str, paths)),
         format=loaded.format,
@@ -159,8 +154,8 @@ def inspect(
         boxes=figures.boxes(measured),
         details=figures.details(measured),
         suspicious=suspicious.find(measured),
-        same_bytes=_doubles(measured, exact),
-        look_alike=None if pairs is None else _doubles(measured, pairs),
+        same_bytes=_duplicates(measured, exact),
+        look_alike=None if pairs is None else _duplicates(measured, pairs),
         anchors=None if config is None else fit(config, measured),
         findings=findings.as_dict(),
         measured=measured,
@@ -176,13 +171,13 @@ def _measured(loaded: Loaded, findings: Findings) -> Measured:
             "No image can be used.",
             where=", ".join(map(str, loaded.roots)),
             found="; ".join(f"{count} {code}" for code, count in findings.counts.items()),
-            fix="Mend what was left out; --on_error fix stops at the first and explains it.",
+            fix="Repair what was left out; --on_error fix stops at the first and explains it.",
         )
     return measured
 
 
 def _same_bytes(measured: Measured) -> list[list[ImageRef]]:
-    """The groups of one content; a picture that stands in two splits is a group of its own."""
+    """The groups with identical bytes; one file that is in two splits is a group too."""
     groups = duplicates.same_bytes(a.image for a in measured.images)
     grouped = {path for group in groups for path in group}
     times = Counter(a.image for a in measured.images)
@@ -192,7 +187,7 @@ def _same_bytes(measured: Measured) -> list[list[ImageRef]]:
 def _pairs(
     measured: Measured, exact: Sequence[Sequence[ImageRef]]
 ) -> list[tuple[ImageRef, ImageRef]]:
-    """The pairs that look the same, less those of the same bytes."""
+    """The pairs that look the same, without those with identical bytes."""
     paths = list(dict.fromkeys(a.image for a in measured.images))
     group = {path: number for number, members in enumerate(exact) for path in members}
     with progress("comparing", len(paths), "images") as bar:
@@ -203,21 +198,23 @@ def _pairs(
         ]
 
 
-def _doubles(measured: Measured, groups: Sequence[Sequence[ImageRef]]) -> tuple[Double, ...]:
-    """The groups, and of each image all splits that it stands in; those that leak come first."""
-    places: dict[ImageRef, list[int]] = {}
-    for number, annotation in enumerate(measured.images):
-        places.setdefault(annotation.image, []).append(number)
-    every = [[place for path in group for place in places[path]] for group in groups]
-    found = [_double(measured, members) for members in every]
-    return tuple(sorted(found, key=lambda double: not double.leak))
+def _duplicates(
+    measured: Measured, groups: Sequence[Sequence[ImageRef]]
+) -> tuple[DuplicateGroup, ...]:
+    """The groups, with all splits that each image is in; leaks come first."""
+    indices: dict[ImageRef, list[int]] = {}
+    for index, annotation in enumerate(measured.images):
+        indices.setdefault(annotation.image, []).append(index)
+    members = [[index for path in group for index in indices[path]] for group in groups]
+    found = [_duplicate(measured, images) for images in members]
+    return tuple(sorted(found, key=lambda each: not each.leak))
 
 
-def _double(measured: Measured, members: Sequence[int]) -> Double:
-    splits = tuple(measured.split_of(place) for place in members)
-    images = [measured.images[place] for place in members]
+def _duplicate(measured: Measured, members: Sequence[int]) -> DuplicateGroup:
+    splits = tuple(measured.split_of(index) for index in members)
+    images = [measured.images[index] for index in members]
     ids, files = tuple(a.source_id for a in images), tuple(a.image.name for a in images)
-    return Double(ids, files, splits, len(set(splits)) > 1)
+    return DuplicateGroup(ids, files, splits, len(set(splits)) > 1)
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The figures of a data set: counts, balance, sizes. All plain values, as --json prints them."""
+"""The figures of a data set: counts, balance, sizes; plain values, as --json prints them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,15 +9,15 @@ import numpy as np
 
 from tfod_kit.inspection.measure import Floats, Measured
 
-# COCO's bands, by the box's area in px (pycocotools.cocoeval.Params.areaRng).
+# COCO's area ranges in px (pycocotools.cocoeval.Params.areaRng).
 SMALL, LARGE = 32**2, 96**2
 
-_SIZES_TOLD = 10
+_SIZES_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How values are spread; all 0 where there are none."""
+    """The spread of values; all 0 if there are none."""
 
     low: float
     p5: float
@@ -34,8 +34,8 @@ class SplitFigures:
     Attributes:
       images, negatives, objects: as in a conversion's report.
       classes: class -> objects.
-      images_with: class -> images that show it.
-      objects_per_image: spread over all images.
+      images_with: class -> images with an object of the class.
+      objects_per_image: the spread over all images.
     """
 
     images: int
@@ -48,14 +48,14 @@ class SplitFigures:
 
 @dataclass(frozen=True, slots=True)
 class BoxFigures:
-    """Sizes of some boxes.
+    """The sizes of some boxes.
 
     Attributes:
       boxes: how many.
-      width, height: px of the image.
+      width, height: in px of the image.
       share: of the image's area.
       aspect: width over height, in px.
-      small, medium, large: how many in COCO's bands, by px of the image.
+      small, medium, large: how many are in COCO's area ranges, in px of the image.
     """
 
     boxes: int
@@ -73,9 +73,9 @@ class SizeFigures:
     """The images' sizes.
 
     Attributes:
-      different: how many sizes there are.
-      commonest: "WIDTHxHEIGHT" -> images, the commonest first.
-      width, height: px.
+      different: how many different sizes there are.
+      commonest: "WIDTHxHEIGHT" -> images, the most frequent first.
+      width, height: in px.
       aspect: width over height.
     """
 
@@ -88,14 +88,14 @@ class SizeFigures:
 
 def splits(measured: Measured) -> dict[str, SplitFigures]:
     """The counts of each split."""
-    found = {}
+    figures = {}
     for number, name in enumerate(measured.splits):
         chosen = measured.split == number
         counts = measured.counts[chosen]
         of_split = chosen[measured.owner]
         labels = measured.label[of_split]
         shown = np.unique(np.stack([measured.owner[of_split], labels], axis=1), axis=0)[:, 1]
-        found[name] = SplitFigures(
+        figures[name] = SplitFigures(
             images=int(chosen.sum()),
             negatives=int((counts == 0).sum()),
             objects=int(counts.sum()),
@@ -103,18 +103,18 @@ def splits(measured: Measured) -> dict[str, SplitFigures]:
             images_with=_by_class(measured, shown),
             objects_per_image=spread(counts.astype(np.float64)),
         )
-    return found
+    return figures
 
 
 def boxes(measured: Measured) -> dict[str, BoxFigures]:
     """The sizes of all boxes under "", and of each class under its name."""
     pixels = measured.pixels()
-    found = {"": _boxes(measured, pixels, np.ones(len(pixels), bool))}
+    figures = {"": _boxes(measured, pixels, np.ones(len(pixels), bool))}
     for number, name in enumerate(measured.classes):
         chosen = measured.label == number
         if chosen.any():
-            found[name] = _boxes(measured, pixels, chosen)
-    return found
+            figures[name] = _boxes(measured, pixels, chosen)
+    return figures
 
 
 def sizes(measured: Measured) -> SizeFigures:
@@ -122,7 +122,7 @@ def sizes(measured: Measured) -> SizeFigures:
     counted = Counter(f"{int(width)}x{int(height)}" for width, height in measured.sizes)
     return SizeFigures(
         different=len(counted),
-        commonest=dict(counted.most_common(_SIZES_TOLD)),
+        commonest=dict(counted.most_common(_SIZES_LISTED)),
         width=spread(measured.sizes[:, 0]),
         height=spread(measured.sizes[:, 1]),
         aspect=spread(measured.sizes[:, 0] / np.maximum(measured.sizes[:, 1], 1)),
@@ -130,7 +130,7 @@ def sizes(measured: Measured) -> SizeFigures:
 
 
 def details(measured: Measured) -> dict[str, int]:
-    """How many objects have a mask, keypoints or a flag; those that none has are left out."""
+    """How many objects have a mask, keypoints or a flag; zero counts are left out."""
     counts: Counter[str] = Counter()
     for annotation in measured.images:
         for item in annotation.objects:
@@ -142,7 +142,7 @@ def details(measured: Measured) -> dict[str, int]:
 
 
 def spread(values: Floats) -> Spread:
-    """The values' spread."""
+    """Percentiles and mean of some values."""
     if not len(values):
         return Spread(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     low, p5, median, p95, high = np.percentile(values, [0, 5, 50, 95, 100])
@@ -151,7 +151,7 @@ def spread(values: Floats) -> Spread:
 
 def _by_class(measured: Measured, labels: Iterable[Any]) -> dict[str, int]:
     counts = np.bincount(np.asarray(labels, np.int64), minlength=len(measured.classes))
-    return {name: int(counts[place]) for place, name in enumerate(measured.classes)}
+    return {name: int(counts[number]) for number, name in enumerate(measured.classes)}
 
 
 def _boxes(measured: Measured, pixels: Floats, chosen: Any) -> BoxFigures:

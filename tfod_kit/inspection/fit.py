@@ -14,18 +14,18 @@ MATCHED_IOU = 0.5  # upstream's usual matched_threshold
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The best overlap of each box with an anchor.
+    """The best IoU of each box with an anchor.
 
     Attributes:
-      anchors: how many the commonest picture has in training, where Faster R-CNN leaves out those
-        that reach over its edge; 0 for a model without anchors.
-      input: the picture's "WIDTHxHEIGHT" at the model's input, the commonest.
-      boxes: how many were looked at.
-      unmatched: how many of them no anchor overlaps by MATCHED_IOU. Training still gives each its
-        best anchor, but no more than that one.
-      by_class: class -> the share of its boxes that is unmatched.
-      median: of the best overlaps.
-      histogram: boxes by best overlap, in ten steps from 0 to 1.
+      anchors: the number of anchors that training uses for an image of the most frequent size
+        (Faster R-CNN leaves out those beyond its edge); 0 for a model without anchors.
+      input: the most frequent image size at the model's input, "WIDTHxHEIGHT".
+      boxes: how many boxes were compared.
+      unmatched: how many of them have an IoU of less than MATCHED_IOU with every anchor. Training
+        assigns only its best anchor to such a box.
+      by_class: class -> the share of its boxes that are unmatched.
+      median: the median of the best IoUs.
+      histogram: boxes by best IoU, in ten steps from 0 to 1.
       shorter_side: of the boxes at the model's input, px: the 5th percentile and the median.
     """
 
@@ -40,7 +40,7 @@ class Fit:
 
 
 def fit(config: PipelineConfig, measured: Measured) -> Fit:
-    """Compares boxes and anchors as the model sees them: resized, not yet augmented."""
+    """Compares boxes and anchors at the model's input: resized, before augmentation."""
     seen = np.rint(anchors.input_sizes(config, measured.sizes))
     scale = np.concatenate([seen[:, ::-1], seen[:, ::-1]], axis=1)
     boxes = measured.boxes * scale[measured.owner]
@@ -48,11 +48,11 @@ def fit(config: PipelineConfig, measured: Measured) -> Fit:
     number = 0
     canvases, member = _canvases(config, seen)
     common = int(np.argmax(np.bincount(member))) if len(member) else 0
-    for place, (height, width) in enumerate(canvases):
+    for index, (height, width) in enumerate(canvases):
         grids = _trained(config, height, width)
-        chosen = member[measured.owner] == place
+        chosen = member[measured.owner] == index
         best[chosen] = anchors.best_overlaps(boxes[chosen], grids)
-        if place == common:
+        if index == common:
             number = sum(grid.rows * grid.columns * len(grid.sizes) for grid in grids)
     shorter = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
     missed = best < MATCHED_IOU
@@ -62,9 +62,9 @@ def fit(config: PipelineConfig, measured: Measured) -> Fit:
         boxes=len(boxes),
         unmatched=int(missed.sum()) if number else 0,
         by_class={
-            name: float(missed[measured.label == place].mean())
-            for place, name in enumerate(measured.classes)
-            if number and (measured.label == place).any()
+            name: float(missed[measured.label == label].mean())
+            for label, name in enumerate(measured.classes)
+            if number and (measured.label == label).any()
         },
         median=float(np.median(best)) if len(best) else 0.0,
         histogram=tuple(int(count) for count in np.histogram(best, np.linspace(0, 1, 11))[0]),
@@ -85,7 +85,7 @@ def _trained(config: PipelineConfig, height: int, width: int) -> tuple[anchors.G
 def _canvases(
     config: PipelineConfig, seen: Floats
 ) -> tuple[list[tuple[int, int]], "np.ndarray[tuple[int], np.dtype[np.integer]]"]:
-    """The (height, width) of the model's inputs, and which one each image has."""
+    """The distinct (height, width) of the model's inputs, and the index of each image's."""
     one = anchors.canvas(config)
     if one is not None:
         return [one], np.zeros(len(seen), np.int64)

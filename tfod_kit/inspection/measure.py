@@ -1,4 +1,4 @@
-"""Reads a data set as convert would, less the pixels, and lays its boxes out in arrays."""
+"""Reads a data set as convert would, without the pixels, into arrays."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ Ints: TypeAlias = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A data set, image by image and box by box.
+    """A data set as arrays of I images and N boxes.
 
     Attributes:
       images: as convert would store them: sizes measured, boxes clipped.
-      split: of each image, by its place in `splits`.
-      splits: the names.
-      classes: the names, in the order of their ids.
+      split: [I], the index of each image's split in `splits`.
+      splits: the names of the splits.
+      classes: the names of the classes, in the order of their ids.
       sizes: [I, 2], width and height in px.
-      counts: [I], objects.
-      boxes: [N, 4], ymin, xmin, ymax, xmax as shares of the image.
-      owner: [N], the place of the box's image in `images`.
-      label: [N], the place of its class in `classes`.
+      counts: [I], the number of objects.
+      boxes: [N, 4], ymin, xmin, ymax, xmax as fractions of the image.
+      owner: [N], the index of the box's image in `images`.
+      label: [N], the index of its class in `classes`.
     """
 
     images: Sequence[ImageAnnotation]
@@ -49,7 +49,8 @@ class Measured:
     label: Ints
 
     def split_of(self, image: int) -> str:
-        return self.splits[self.split[image]]
+        """The name of an image's split."""
+        return self.splits[int(self.split[image])]
 
     def pixels(self) -> Floats:
         """[N, 2]: width and height of each box in px of its image."""
@@ -64,14 +65,14 @@ class Measured:
 
 
 def shown(source_id: str, file: str) -> str:
-    """An image as a person can find it: its id, and its file where the id does not tell it."""
+    """The name of an image in messages: its id, and its file unless the id contains it."""
     return source_id if file.rpartition(".")[0] in source_id else f"{source_id} ({file})"
 
 
 def measure(
     loaded: Loaded, findings: Findings, advance: Callable[[], None] = lambda: None
 ) -> Measured:
-    """Measures every image's header, and fits its boxes to it.
+    """Reads the size of every image from its header, and clips its boxes to it.
 
     Args:
       loaded: the data set.
@@ -83,13 +84,13 @@ def measure(
     splits = _split_names(loaded)
     for source, part in loaded.parts:
         for annotation in part:
-            made = _fitted(annotation, findings)
+            measured = _fitted(annotation, findings)
             advance()
-            if made is not None:
-                kept.append(made)
+            if measured is not None:
+                kept.append(measured)
                 names.append(source.split or splits[-1])
-    known = tuple(name for name in splits if name in set(names))
-    return _arrays(kept, names, known, tuple(loaded.classes))
+    used = tuple(name for name in splits if name in set(names))
+    return _arrays(kept, names, used, tuple(loaded.classes))
 
 
 def _split_names(loaded: Loaded) -> tuple[str, ...]:
@@ -112,7 +113,7 @@ def _size(annotation: ImageAnnotation) -> tuple[int, int]:
         return declared  # measured when the record was written
     measured = images.size(annotation.image)
     if measured != declared and measured == declared[::-1]:
-        # Turned by an EXIF tag, perhaps: what that means for the boxes, only a look at it can say.
+        # Probably rotated by an EXIF tag: only decoding shows which size the boxes belong to.
         image = images.load(annotation.image, declared=declared)
         return image.width, image.height
     return measured
@@ -124,20 +125,20 @@ def _arrays(
     splits: tuple[str, ...],
     classes: tuple[str, ...],
 ) -> Measured:
-    place: Mapping[str, int] = {name: number for number, name in enumerate(classes)}
-    order: Mapping[str, int] = {name: number for number, name in enumerate(splits)}
+    class_index: Mapping[str, int] = {name: number for number, name in enumerate(classes)}
+    split_index: Mapping[str, int] = {name: number for number, name in enumerate(splits)}
     counts = np.array([len(a.objects) for a in kept], np.int64)
     boxes = np.fromiter(_edges(kept), np.float64, 4 * int(counts.sum())).reshape(-1, 4)
     return Measured(
         images=kept,
-        split=np.array([order[name] for name in names], np.int64),
+        split=np.array([split_index[name] for name in names], np.int64),
         splits=splits,
         classes=classes,
         sizes=np.array([(a.width, a.height) for a in kept], np.float64).reshape(-1, 2),
         counts=counts,
         boxes=boxes,
         owner=np.repeat(np.arange(len(kept)), counts),
-        label=np.array([place[item.label] for a in kept for item in a.objects], np.int64),
+        label=np.array([class_index[item.label] for a in kept for item in a.objects], np.int64),
     )
 
 

@@ -1,4 +1,4 @@
-"""The page of an inspection: figures, charts, and pictures to look at; one file, no network."""
+"""The HTML page of an inspection: figures, charts and drawn images, in one file."""
 
 from collections.abc import Sequence
 
@@ -6,27 +6,27 @@ from tfod_kit import __version__
 from tfod_kit.drawing import plots
 from tfod_kit.drawing.html_page import Page
 from tfod_kit.formats import FORMATS
-from tfod_kit.inspection import Double, Inspection, sheet
+from tfod_kit.inspection import DuplicateGroup, Inspection, sheet
 from tfod_kit.inspection.fit import MATCHED_IOU
 from tfod_kit.inspection.suspicious import Suspicion
 
 _CLASSES_DRAWN = 40  # in a chart of bars
-_DOUBLES_DRAWN = 8
-_SUSPICIONS_DRAWN = 6  # of each kind
-_SAME = "of the very same bytes"
+_DUPLICATES_DRAWN = 8
+_SUSPICIONS_DRAWN = 6  # for each code
+_SAME = "with identical bytes"
 
 
 def html(inspection: Inspection, samples: Sequence[int]) -> str:
-    """The page.
+    """Writes the page as HTML.
 
     Args:
       inspection: the figures.
-      samples: the places of the images to draw.
+      samples: the indices of the images to draw.
     """
     names = ", ".join(inspection.sources)
     titles = " and ".join(FORMATS[name].title for name in inspection.format.split("+"))
-    told = f"Read as {titles}. Sizes are px of the images as convert stores them."
-    page = Page(f"What is in {names}", told)
+    subtitle = f"Read as {titles}. Sizes are in px of the images as convert stores them."
+    page = Page(f"What is in {names}", subtitle)
     _tiles(page, inspection)
     _classes(page, inspection)
     _boxes(page, inspection)
@@ -34,9 +34,9 @@ def html(inspection: Inspection, samples: Sequence[int]) -> str:
     _anchors(page, inspection)
     page.heading("Samples")
     measured = inspection.measured
-    page.images([(sheet.single(measured, p), sheet.caption(measured, p)) for p in samples])
+    page.images([(sheet.single(measured, each), sheet.caption(measured, each)) for each in samples])
     _suspicious(page, inspection)
-    _doubles(page, inspection)
+    _duplicates(page, inspection)
     _findings(page, inspection)
     return page.html(f"Written by tfod_kit {__version__}, tfod inspect.")
 
@@ -44,14 +44,14 @@ def html(inspection: Inspection, samples: Sequence[int]) -> str:
 def _tiles(page: Page, inspection: Inspection) -> None:
     negatives = sum(split.negatives for split in inspection.splits.values())
     shown = {name for s in inspection.splits.values() for name, n in s.classes.items() if n}
-    doubles = [*inspection.same_bytes, *(inspection.look_alike or ())]
-    suspicious = sum(kind.count for kind in inspection.suspicious.values())
+    duplicates = [*inspection.same_bytes, *(inspection.look_alike or ())]
+    suspicious = sum(each.count for each in inspection.suspicious.values())
     tiles = {
         "images": inspection.images,
         "objects": inspection.objects,
         "classes with objects": len(shown),
         "images without objects": negatives,
-        "doubles": len(doubles),
+        "duplicates": len(duplicates),
         "leaks between splits": len(inspection.leaks),
         "suspicious boxes": suspicious,
     }
@@ -83,7 +83,7 @@ def _classes(page: Page, inspection: Inspection) -> None:
     negatives = [f"{split.negatives:,}" for split in splits.values()]
     rows.append(["without objects", *(cell for n in negatives for cell in ("", n))])
     page.table(head, rows)
-    classes = _commonest(inspection)
+    classes = _most_frequent(inspection)
     share = {
         name: {label: split.classes[label] / max(split.objects, 1) * 100 for label in classes}
         for name, split in splits.items()
@@ -93,7 +93,9 @@ def _classes(page: Page, inspection: Inspection) -> None:
     values = [n for split in counts.values() for n in split.values() if n]
     wide = bool(values) and max(values) > 100 * min(values)
     few = len(classes) < len(inspection.label_map)
-    title = f"Objects of the {len(classes)} commonest classes" if few else "Objects of each class"
+    title = (
+        f"Objects of the {len(classes)} most frequent classes" if few else "Objects of each class"
+    )
     charts = [plots.bars(counts, title=title, unit="objects", logarithmic=wide)]
     if len(splits) > 1:
         charts.append(
@@ -120,7 +122,7 @@ def _classes(page: Page, inspection: Inspection) -> None:
 
 def _boxes(page: Page, inspection: Inspection) -> None:
     page.heading("Box sizes")
-    head = ["", "boxes", "width", "height", "share of image", "wide/high",
+    head = ["", "boxes", "width", "height", "share of image", "width/height",
             "small", "medium", "large"]  # fmt: skip
     rows = [
         [
@@ -136,8 +138,8 @@ def _boxes(page: Page, inspection: Inspection) -> None:
     ]
     page.table(head, rows)
     page.text(
-        "Medians, and in parentheses what 90% of the boxes lie within, in px. Small is below 32² "
-        "px, large from 96² px on, as COCO's metrics count.",
+        "Medians in px, and in parentheses the range of 90% of the boxes. Small is below 32² px, "
+        "large is 96² px or more, as in COCO's metrics.",
         faint=True,
     )
     measured = inspection.measured
@@ -178,7 +180,7 @@ def _images(page: Page, inspection: Inspection) -> None:
             {"": aspect.tolist()}, title="Shape of the images", xlabel="width / height",
             ylabel="images",
         )  # fmt: skip
-        page.text(f"{sizes.different:,} different sizes in all.", faint=True)
+        page.text(f"{sizes.different:,} different sizes in total.", faint=True)
         page.charts([plots.svg(chart)])
 
 
@@ -219,8 +221,8 @@ def _anchors(page: Page, inspection: Inspection) -> None:
         ]
     )
     page.text(
-        "Boxes as the model sees them after resizing, before augmentation. Training gives a box "
-        "without such an anchor its best one alone, which teaches little.",
+        "Boxes at the model's input, after resizing and before augmentation. To a box without such "
+        "an anchor, training assigns only its best one, from which little is learned.",
         faint=True,
     )
 
@@ -229,47 +231,49 @@ def _suspicious(page: Page, inspection: Inspection) -> None:
     if not inspection.suspicious:
         return
     page.heading("Suspicious boxes")
-    rows = [[kind.text, f"{kind.count:,}"] for kind in inspection.suspicious.values()]
+    rows = [[each.text, f"{each.count:,}"] for each in inspection.suspicious.values()]
     page.table(["what", "boxes"], rows)
-    for kind in inspection.suspicious.values():
-        page.text(f"{kind.count:,} {kind.text}, such as:", faint=True)
-        page.images(_examples(inspection, kind))
+    for each in inspection.suspicious.values():
+        page.text(f"{each.count:,} {each.text}, such as:", faint=True)
+        page.images(_examples(inspection, each))
 
 
-def _examples(inspection: Inspection, kind: Suspicion) -> list[tuple[bytes, str]]:
-    pictures = []
+def _examples(inspection: Inspection, suspicion: Suspicion) -> list[tuple[bytes, str]]:
+    drawn = []
     measured = inspection.measured
-    for example in kind.examples[:_SUSPICIONS_DRAWN]:
+    for example in suspicion.examples[:_SUSPICIONS_DRAWN]:
         item = measured.images[example.index].objects[example.object]
         corners = ", ".join(f"{value:g}" for value in example.pixels)
-        told = f"{sheet.caption(measured, example.index)}: {example.label} at {corners} px"
-        pictures.append((sheet.single(measured, example.index, [item]), told))
-    return pictures
+        caption = f"{sheet.caption(measured, example.index)}: {example.label} at {corners} px"
+        drawn.append((sheet.single(measured, example.index, [item]), caption))
+    return drawn
 
 
-def _doubles(page: Page, inspection: Inspection) -> None:
-    page.heading("Doubles and leaks")
+def _duplicates(page: Page, inspection: Inspection) -> None:
+    page.heading("Duplicates and leaks")
     if inspection.look_alike is None:
-        page.text("Images that merely look the same were not looked for; --near does.")
-    for doubles, what in (
+        page.text("Images that only look the same were not searched for; --near does.")
+    for duplicates, what in (
         (inspection.same_bytes, _SAME),
         (inspection.look_alike or (), "that look the same"),
     ):
-        leaks = sum(double.leak for double in doubles)
-        groups = "group" if len(doubles) == 1 else "groups"
-        known = f"{len(doubles):,} {groups} of images {what}, {leaks:,} of them in several splits."
-        if doubles or what == _SAME or inspection.look_alike is not None:
-            page.text(known if doubles else f"No images {what}.")
-        for double in doubles[:_DOUBLES_DRAWN]:
-            page.images(_members(inspection, double))
+        leaks = sum(group.leak for group in duplicates)
+        groups = "group" if len(duplicates) == 1 else "groups"
+        summary = (
+            f"{len(duplicates):,} {groups} of images {what}, {leaks:,} of them in several splits."
+        )
+        if duplicates or what == _SAME or inspection.look_alike is not None:
+            page.text(summary if duplicates else f"No images {what}.")
+        for group in duplicates[:_DUPLICATES_DRAWN]:
+            page.images(_members(inspection, group))
 
 
-def _members(inspection: Inspection, double: Double) -> list[tuple[bytes, str]]:
+def _members(inspection: Inspection, group: DuplicateGroup) -> list[tuple[bytes, str]]:
     measured = inspection.measured
-    wanted = dict.fromkeys(zip(double.images, double.splits, strict=True))
-    places = {(a.source_id, measured.split_of(n)): n for n, a in enumerate(measured.images)}
-    chosen = [places[member] for member in wanted][:4]
-    return [(sheet.single(measured, p), sheet.caption(measured, p)) for p in chosen]
+    members = dict.fromkeys(zip(group.images, group.splits, strict=True))
+    indices = {(a.source_id, measured.split_of(n)): n for n, a in enumerate(measured.images)}
+    chosen = [indices[member] for member in members][:4]
+    return [(sheet.single(measured, each), sheet.caption(measured, each)) for each in chosen]
 
 
 def _findings(page: Page, inspection: Inspection) -> None:
@@ -283,7 +287,7 @@ def _findings(page: Page, inspection: Inspection) -> None:
     page.table(["count", "what", "such as", "code"], rows, text=True)
 
 
-def _commonest(inspection: Inspection) -> list[str]:
+def _most_frequent(inspection: Inspection) -> list[str]:
     counts = {
         name: sum(split.classes[name] for split in inspection.splits.values())
         for name in inspection.label_map

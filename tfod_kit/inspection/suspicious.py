@@ -1,4 +1,4 @@
-"""Boxes that look like slips of an annotator: each kind with a count and a few places to look."""
+"""Boxes that look like annotation mistakes, by code, with a count and a few examples."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,35 +8,35 @@ import numpy as np
 from tfod_kit.core import overlap
 from tfod_kit.inspection.measure import Ints, Measured
 
-TINY_PX = 4.0  # of the shorter side: less than a cell of any feature map can tell
+TINY_PX = 4.0  # of the shorter side: less than any feature map resolves
 FULL_SHARE = 0.95
 THIN_RATIO = 10.0
 SAME_IOU = 0.9
 
-# Kind -> what it says. The thresholds stand in the texts, so that nobody has to look them up.
-KINDS = {
+# Code -> description. The thresholds are in the texts, so that nobody has to look them up.
+DESCRIPTIONS = {
     "box_tiny": f"boxes with a side under {TINY_PX:g} px",
     "box_full_image": f"boxes over {FULL_SHARE:.0%} of their image",
     "box_thin": f"boxes {THIN_RATIO:g} times as long as wide, or more",
-    "box_twice": f"boxes on another of the same class (IoU of {SAME_IOU:g} or more)",
-    "box_two_classes": f"boxes on another of another class (IoU of {SAME_IOU:g} or more)",
+    "box_twice": f"boxes on another box of the same class (IoU of {SAME_IOU:g} or more)",
+    "box_two_classes": f"boxes on another box of another class (IoU of {SAME_IOU:g} or more)",
 }
 
-EXAMPLES = 12  # of each kind
+EXAMPLES = 12  # for each code
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class SuspiciousBox:
     """One suspicious box.
 
     Attributes:
       image: the image's source id.
-      file: its file's name.
-      split: where it is.
-      object: its place among the image's objects, from 0.
+      file: the name of the image file.
+      split: the image's split.
+      object: the index of the object in the image, from 0.
       label: its class.
       pixels: xmin, ymin, xmax, ymax.
-      index: the image's place in `Measured.images`.
+      index: the index of the image in `Measured.images`.
     """
 
     image: str
@@ -50,15 +50,15 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """A kind of suspicious box: what it says, how many there are, and the first few."""
+    """Suspicious boxes with one code: their description, their count and the first few."""
 
     text: str
     count: int
-    examples: tuple[Example, ...]
+    examples: tuple[SuspiciousBox, ...]
 
 
 def find(measured: Measured) -> dict[str, Suspicion]:
-    """The suspicious boxes by kind; kinds without any are left out. Crowds are never suspicious."""
+    """The suspicious boxes by code; codes without any are left out. Crowds are not suspicious."""
     pixels = measured.pixels()
     width, height = pixels[:, 0], pixels[:, 1]
     size = measured.sizes[measured.owner]
@@ -72,33 +72,34 @@ def find(measured: Measured) -> dict[str, Suspicion]:
         "box_twice": twice,
         "box_two_classes": two_classes,
     }
-    chosen = {kind: np.flatnonzero(flag & ~crowd) for kind, flag in flags.items()}
+    chosen = {code: np.flatnonzero(flag & ~crowd) for code, flag in flags.items()}
     return {
-        kind: Suspicion(
-            KINDS[kind],
-            len(places),
-            tuple(_example(measured, place) for place in places[:EXAMPLES]),
+        code: Suspicion(
+            DESCRIPTIONS[code],
+            len(boxes),
+            tuple(_example(measured, box) for box in boxes[:EXAMPLES]),
         )
-        for kind, places in chosen.items()
-        if len(places)
+        for code, boxes in chosen.items()
+        if len(boxes)
     }
 
 
-def counts(found: Mapping[str, Suspicion]) -> dict[str, int]:
-    return {kind: suspicion.count for kind, suspicion in found.items()}
+def counts(suspicions: Mapping[str, Suspicion]) -> dict[str, int]:
+    """How many boxes there are with each code."""
+    return {code: suspicion.count for code, suspicion in suspicions.items()}
 
 
-def _example(measured: Measured, place: int) -> Example:
-    image = int(measured.owner[place])
+def _example(measured: Measured, box: int) -> SuspiciousBox:
+    image = int(measured.owner[box])
     annotation = measured.images[image]
     first = int(np.searchsorted(measured.owner, image))
-    ymin, xmin, ymax, xmax = (float(edge) for edge in measured.boxes[place])
-    return Example(
+    ymin, xmin, ymax, xmax = (float(edge) for edge in measured.boxes[box])
+    return SuspiciousBox(
         image=annotation.source_id,
         file=annotation.image.name,
         split=measured.split_of(image),
-        object=int(place) - first,
-        label=measured.classes[measured.label[place]],
+        object=int(box) - first,
+        label=measured.classes[measured.label[box]],
         pixels=(
             round(xmin * annotation.width, 2),
             round(ymin * annotation.height, 2),
@@ -110,7 +111,8 @@ def _example(measured: Measured, place: int) -> Example:
 
 
 def _doubled(measured: Measured, crowd: Ints) -> tuple[Ints, Ints]:
-    """[N] each: whether an earlier box of the image covers the same place, by class or not."""
+    """[N] each: whether an earlier box of the image has the same position and class, or only the
+    same position."""
     twice = np.zeros(len(measured.boxes), bool)
     other = np.zeros(len(measured.boxes), bool)
     for first, last in _spans(measured):
@@ -125,7 +127,7 @@ def _doubled(measured: Measured, crowd: Ints) -> tuple[Ints, Ints]:
 
 
 def _spans(measured: Measured) -> Iterator[tuple[int, int]]:
-    """The boxes of each image that has several: the first one's place, and the last one's and 1."""
+    """The half-open range of box indices of each image with more than one box."""
     ends = np.cumsum(measured.counts)
     for end, count in zip(ends, measured.counts, strict=True):
         if count > 1:

@@ -1,11 +1,13 @@
 """pipeline.config: load, edit, validate, compare and save it, without TensorFlow.
 
-A config is upstream's own `TrainEvalPipelineConfig` message. Its class comes into being at run
-time (see compat/protos.py), so type checkers know it only as `PipelineConfig`.
+A config is upstream's own `TrainEvalPipelineConfig` message. Its class is built at run time (see
+compat/protos.py); messages.py declares its fields for type checkers.
 """
 
 from tfod_kit.pipeline_config.differences import Change, as_tree, differences
 from tfod_kit.pipeline_config.fields import get_field, set_field
+from tfod_kit.pipeline_config.messages import DetectionModel, InputReader, PipelineConfig, Schedule
+from tfod_kit.pipeline_config.records import is_remote, record_files, record_patterns
 from tfod_kit.pipeline_config.schedule import (
     learning_rate,
     rescale_schedule,
@@ -14,7 +16,6 @@ from tfod_kit.pipeline_config.schedule import (
 )
 from tfod_kit.pipeline_config.text import (
     FILE_NAME,
-    PipelineConfig,
     copy_of,
     dumps,
     label_map_path,
@@ -28,7 +29,10 @@ from tfod_kit.pipeline_config.validation import architecture, check, model_of, v
 __all__ = [
     "FILE_NAME",
     "Change",
+    "DetectionModel",
+    "InputReader",
     "PipelineConfig",
+    "Schedule",
     "architecture",
     "as_tree",
     "check",
@@ -36,12 +40,15 @@ __all__ = [
     "differences",
     "dumps",
     "get_field",
+    "is_remote",
     "label_map_path",
     "learning_rate",
     "load",
     "load_foreign",
     "loads",
     "model_of",
+    "record_files",
+    "record_patterns",
     "rescale_schedule",
     "save",
     "scale_learning_rate",

@@ -1,7 +1,7 @@
-"""A config's anchors, and how well they fit boxes, in NumPy alone.
+"""A config's anchors, and how well they fit boxes, with NumPy only.
 
 The rules are those of upstream's anchor_generators/ (multiple_grid, multiscale_grid, grid) and
-builders/image_resizer_builder.py; a test compares the anchors with theirs. CenterNet has none.
+builders/image_resizer_builder.py; a test compares the anchors. CenterNet has no anchors.
 """
 
 import math
@@ -13,7 +13,7 @@ from tfod_kit import pipeline_config
 from tfod_kit.core import overlap
 from tfod_kit.pipeline_config import PipelineConfig
 
-# The first feature map of the SSDs whose anchors follow the maps' sizes has a stride of 16 px.
+# Stride in px of the first feature map of SSDs whose anchors follow the sizes of feature maps.
 _FIRST_STRIDE = 16
 
 
@@ -23,9 +23,9 @@ class Grid:
 
     Attributes:
       rows, columns: the feature map's size.
-      stride: (y, x), from one anchor's centre to the next.
+      stride: (y, x) distance between the centres of neighbouring anchors.
       offset: (y, x) of the first centre.
-      sizes: (height, width) of each anchor that stands at every centre.
+      sizes: (height, width) of the anchors at every centre.
     """
 
     rows: int
@@ -36,17 +36,19 @@ class Grid:
 
 
 def grids(config: PipelineConfig, height: int, width: int) -> tuple[Grid, ...]:
-    """The grids of anchors for an input of that many pixels; () for a model without anchors."""
+    """The grids of anchors for an input of `height` x `width` px; () without anchors."""
     generator = _generator(config)
     if generator is None:
         return ()
     kind = generator.WhichOneof("anchor_generator_oneof")
-    makers = {
+    builders = {
         "ssd_anchor_generator": _ssd,
         "multiscale_anchor_generator": _multiscale,
         "grid_anchor_generator": _single,
     }
-    return tuple(makers[kind](getattr(generator, kind), height, width)) if kind in makers else ()
+    return (
+        tuple(builders[kind](getattr(generator, kind), height, width)) if kind in builders else ()
+    )
 
 
 def corners(grid: Grid) -> Any:
@@ -87,10 +89,10 @@ def best_overlaps(boxes: Any, made: Sequence[Grid]) -> Any:
 
 
 def inside(made: Sequence[Grid], height: int, width: int) -> tuple[Grid, ...]:
-    """The anchors that lie wholly within an input of that many pixels.
+    """The anchors that are entirely inside an input of `height` x `width` px.
 
-    Faster R-CNN trains no others, unless its config has clip_anchors_to_image. A grid is given for
-    each size, as how many centres are left depends on it; sizes without any are left out.
+    Faster R-CNN trains only these, unless its config sets clip_anchors_to_image. There is a grid
+    for each anchor size, since the remaining centres depend on it; sizes without any are left out.
     """
     kept = []
     for grid in made:
@@ -114,14 +116,14 @@ def inside(made: Sequence[Grid], height: int, width: int) -> tuple[Grid, ...]:
 
 
 def input_sizes(config: PipelineConfig, sizes: Any) -> Any:
-    """How many pixels a picture fills at the model's input.
+    """The size that images have at the model's input.
 
     Args:
-      config: sets the model and its image_resizer.
-      sizes: [N, 2] (width, height) of the pictures in px.
+      config: the model and its image_resizer.
+      sizes: [N, 2] (width, height) of the images in px.
 
     Returns:
-      [N, 2] (width, height) in px, padding not counted.
+      [N, 2] (width, height) in px, without padding.
     """
     import numpy as np
 
@@ -140,7 +142,7 @@ def input_sizes(config: PipelineConfig, sizes: Any) -> Any:
 
 
 def canvas(config: PipelineConfig) -> tuple[int, int] | None:
-    """The (height, width) in px that the model computes on; None where each picture has its own."""
+    """The (height, width) in px that the model computes on; None if it depends on the image."""
     resizer = pipeline_config.model_of(config).image_resizer
     if resizer.HasField("fixed_shape_resizer"):
         return resizer.fixed_shape_resizer.height, resizer.fixed_shape_resizer.width
@@ -151,7 +153,7 @@ def canvas(config: PipelineConfig) -> tuple[int, int] | None:
 
 
 def _span(length: float, cells: int, stride: float, offset: float, limit: float) -> tuple[int, int]:
-    """The first and the last centre around which an anchor of that length lies within 0..limit."""
+    """The first and last centre at which an anchor of `length` is within 0..limit."""
     slack = 1e-3  # px: upstream compares in float32
     first = math.ceil((length / 2 - offset - slack) / stride)
     last = math.floor((limit - length / 2 - offset + slack) / stride)

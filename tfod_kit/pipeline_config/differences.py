@@ -1,10 +1,10 @@
-"""What differs between two configs, field by field."""
+"""Compares two configs field by field."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tfod_kit.pipeline_config.text import PipelineConfig
+from tfod_kit.pipeline_config.messages import PipelineConfig
 
 _ABSENT = "(not set)"
 _WIDEST = 100
@@ -13,10 +13,11 @@ _PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field that differs; values as text, "(not set)" where there is none.
+    """One field that differs; values as text, "(not set)" if missing.
 
     Attributes:
-      path: the field's, such as "train_config.batch_size".
+      path: the path of the field, such as "train_config.batch_size".
+      old, new: the values.
     """
 
     path: str
@@ -28,12 +29,12 @@ class Change:
 
 
 def differences(old: PipelineConfig, new: PipelineConfig) -> list[Change]:
-    """Every field whose value differs, in the order of the schema; empty for equal configs."""
+    """Every field whose value differs, in schema order; empty for equal configs."""
     return list(_in_message(old, new, ""))
 
 
 def as_tree(changes: list[Change]) -> list[str]:
-    """The changes for a person: a line for each message, its fields indented below, aligned."""
+    """The changes as text: a line for each message, its fields indented and aligned below."""
     groups: dict[str, list[tuple[str, Change]]] = {}
     for change in changes:
         *outer, name = change.path.split(".")
@@ -73,8 +74,8 @@ def _in_list(field: Any, old: Any, new: Any, path: str) -> Iterator[Change]:
     if field.message_type is None or _is_map(field) or len(old) != len(new):
         yield from _change(path, _items(field, old), _items(field, new))
         return
-    for place, (before, after) in enumerate(zip(old, new, strict=True)):
-        yield from _in_message(before, after, f"{path}[{place}].")
+    for index, (before, after) in enumerate(zip(old, new, strict=True)):
+        yield from _in_message(before, after, f"{path}[{index}].")
 
 
 def _change(path: str, old: str, new: str) -> Iterator[Change]:
@@ -105,10 +106,10 @@ def _is_map(field: Any) -> bool:
 
 def _text(field: Any, value: Any) -> str:
     if field.enum_type is not None:
-        return field.enum_type.values_by_number[value].name
+        return str(field.enum_type.values_by_number[value].name)
     if isinstance(value, bool):
         return str(value).lower()
-    # Fields are 32-bit floats: 0.8 comes back as 0.800000011920929.
+    # Fields are 32-bit floats: 0.8 is read as 0.800000011920929.
     return f"{value:.7g}" if isinstance(value, float) else repr(value)
 
 
@@ -118,7 +119,7 @@ def _brief(message: Any) -> str:
     present = message.ListFields()
     if len(present) == 1 and present[0][0].message_type and not present[0][0].is_repeated:
         inner = present[0][1]
-        # {random_crop_image { min_area: 0.1 ... }}: the one field's name says what it is.
+        # {random_crop_image { min_area: 0.1 ... }}: the name of the one field is enough.
         return f"{present[0][0].name}{'' if not inner.ListFields() else ' {...}'}"
     text = text_format.MessageToString(message, as_one_line=True, as_utf8=True)
     return "{" + (text if len(text) <= 60 else text[:57] + "...") + "}"

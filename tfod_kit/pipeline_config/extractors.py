@@ -1,4 +1,4 @@
-"""Which feature extractors upstream registers for TensorFlow 2, and what replaces the others."""
+"""The feature extractors that upstream registers for TensorFlow 2, and replacements for others."""
 
 from tfod_kit.errors import did_you_mean
 
@@ -28,7 +28,7 @@ EXTRACTORS = {
     ),
 }
 
-# For extractors that exist for TensorFlow 1 alone: the nearest in size and speed.
+# For extractors that exist only for TensorFlow 1: the nearest in size and speed.
 _NEAREST = {
     "ssd_mobilenet_v1_ppn": "ssd_mobilenet_v1_fpn_keras",
     "ssd_mobilenet_v2_mnasfpn": "ssd_mobilenet_v2_fpn_keras",
@@ -51,7 +51,7 @@ _NEAREST = {
 
 
 def tf2_equivalent(architecture: str, name: str) -> str:
-    """What to write for a feature extractor that TensorFlow 2 does not have, as a sentence."""
+    """Advice, as a sentence, for a feature extractor that TensorFlow 2 does not have."""
     known = EXTRACTORS[architecture]
     for same in (f"{name}_keras", f"{name.removesuffix('_ppn')}_fpn_keras"):
         if same in known:

@@ -1,17 +1,17 @@
-"""Reading and setting one field of a config by its path, such as "train_config.batch_size"."""
+"""Reads and sets one field of a config by its path, such as "train_config.batch_size"."""
 
 import json
 import re
 from typing import Any
 
 from tfod_kit.errors import UsageError, did_you_mean
-from tfod_kit.pipeline_config.text import PipelineConfig
+from tfod_kit.pipeline_config.messages import PipelineConfig
 
 _STEP = re.compile(r"(\w+)(?:\[(\d+)\])?$")
 
 
 def get_field(config: PipelineConfig, path: str) -> Any:
-    """The value at a path; unset fields give the schema's default. Raises as `set_field`."""
+    """The value at a path; the schema's default if it is not set. Raises as `set_field`."""
     owner, field, index = _find(config, path)
     value = getattr(owner, field.name)
     return value[index] if index is not None else value
@@ -22,12 +22,11 @@ def set_field(config: PipelineConfig, path: str, value: str) -> None:
 
     Args:
       config: the config to change.
-      path: names joined with dots; `name[0]` picks one of several.
-      value: as it would stand in pipeline.config: a number, true, NAME, [a, b], {a: 1}. Texts need
-        no quotes.
+      path: names joined with dots; `name[0]` selects one of several.
+      value: as in pipeline.config: a number, true, NAME, [a, b], {a: 1}. Strings need no quotes.
 
     Raises:
-      UsageError: there is no such field (the nearest is named), or the value does not fit it.
+      UsageError: there is no such field (the nearest is suggested), or the value does not fit it.
     """
     from google.protobuf import text_format
 
@@ -40,7 +39,7 @@ def set_field(config: PipelineConfig, path: str, value: str) -> None:
             f"{value!r} does not fit the field {field.name!r}.",
             where=path,
             expected=_kind(field),
-            fix=f"Give --set {path}=VALUE with such a value.",
+            fix=f"Pass --set {path}=VALUE with such a value.",
         ) from error
     _put(owner, field, index, trial)
 
@@ -56,7 +55,7 @@ def _put(owner: Any, field: Any, index: int | None, trial: Any) -> None:
 
 
 def _find(config: Any, path: str) -> tuple[Any, Any, int | None]:
-    """The message that owns the path's last field, that field, and its index where one is given."""
+    """The message that contains the last field of the path, that field, and its index if given."""
     *outer, last = path.split(".")
     owner = config
     walked = ""
@@ -65,7 +64,7 @@ def _find(config: Any, path: str) -> tuple[Any, Any, int | None]:
         walked = f"{walked}.{step}" if walked else step
         if field.message_type is None:
             raise UsageError(
-                f"The field {walked!r} holds a value, no fields of its own.",
+                f"The field {walked!r} is a value and has no fields.",
                 where=path,
                 fix=f"Set {walked} itself.",
             )
@@ -79,24 +78,24 @@ def _find(config: Any, path: str) -> tuple[Any, Any, int | None]:
 
 
 def _field(owner: Any, step: str, walked: str, path: str) -> tuple[Any, int | None]:
-    found = _STEP.match(step)
-    name = found[1] if found else step
+    match = _STEP.match(step)
+    name = match[1] if match else step
     fields = owner.DESCRIPTOR.fields_by_name
-    if found is None or name not in fields:
+    if match is None or name not in fields:
         raise UsageError(
             f"There is no field {name!r} in {walked or 'the pipeline config'}.",
             where=path,
             fix=did_you_mean(name, fields),
         )
     field = fields[name]
-    if found[2] is not None and not field.is_repeated:
-        raise UsageError(f"There is only one {name!r}.", where=path, fix=f"Leave out [{found[2]}].")
-    _refuse_second_of_oneof(owner, field, path)
-    return field, int(found[2]) if found[2] is not None else None
+    if match[2] is not None and not field.is_repeated:
+        raise UsageError(f"There is only one {name!r}.", where=path, fix=f"Leave out [{match[2]}].")
+    _reject_second_of_oneof(owner, field, path)
+    return field, int(match[2]) if match[2] is not None else None
 
 
-def _refuse_second_of_oneof(owner: Any, field: Any, path: str) -> None:
-    # Touching the other member would silently throw away the one that is set: a whole model.
+def _reject_second_of_oneof(owner: Any, field: Any, path: str) -> None:
+    # Setting the other member would silently discard the one that is set: a whole model.
     group = field.containing_oneof
     chosen = owner.WhichOneof(group.name) if group is not None else None
     if chosen is not None and chosen != field.name:
@@ -113,7 +112,7 @@ def _item(items: Any, index: int | None, walked: str, path: str) -> Any:
             f"{walked} holds {len(items)} items.",
             where=path,
             expected=f"an index, [0] to [{len(items) - 1}]" if items else "at least one",
-            fix="Say which one, or set the whole list: NAME=[{...}, {...}].",
+            fix="Select one, or set the whole list: NAME=[{...}, {...}].",
         )
     return items[index]
 
@@ -132,10 +131,10 @@ def _kind(field: Any) -> str:
     if field.message_type is not None:
         return f"{{...}} with fields of {field.message_type.name}"
     kind = {
-        field.CPPTYPE_STRING: "a text",
+        field.CPPTYPE_STRING: "a string",
         field.CPPTYPE_BOOL: "true or false",
         field.CPPTYPE_FLOAT: "a number",
         field.CPPTYPE_DOUBLE: "a number",
-        field.CPPTYPE_UINT32: "a whole number from 0 on",
-    }.get(field.cpp_type, "a whole number")
+        field.CPPTYPE_UINT32: "an integer of 0 or more",
+    }.get(field.cpp_type, "an integer")
     return f"[a, b, ...], each {kind}" if field.is_repeated else kind

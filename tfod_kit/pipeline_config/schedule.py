@@ -1,20 +1,20 @@
-"""The learning rate of a config: its height and its course over the steps.
+"""The learning-rate schedule of a config.
 
-A schedule that outlasts the training never decays; one that ends before it trains on at a rate
-of zero (upstream's cosine gives 0 past `total_steps`). So the course always follows num_steps.
+A schedule longer than the training never decays, and one that is shorter trains on at a rate of
+zero (upstream's cosine is 0 past `total_steps`). So the schedule always follows num_steps.
 """
 
 from typing import Any
 
 from tfod_kit.errors import ConfigError
-from tfod_kit.pipeline_config.text import PipelineConfig
+from tfod_kit.pipeline_config.messages import PipelineConfig, Schedule
 
 _PEAKS = ("learning_rate_base", "initial_learning_rate", "learning_rate")
 _OTHER_RATES = ("warmup_learning_rate", "burnin_learning_rate", "min_learning_rate")
 
 
 def learning_rate(config: PipelineConfig) -> float:
-    """The highest rate of the schedule, which is what people mean by "the" learning rate.
+    """The highest rate of the schedule, which is commonly called "the" learning rate.
 
     Raises:
       ConfigError: the config has no optimizer or no schedule.
@@ -23,11 +23,15 @@ def learning_rate(config: PipelineConfig) -> float:
 
 
 def set_learning_rate(config: PipelineConfig, rate: float) -> None:
-    """Makes `rate` the highest of the schedule, in place; the others keep their ratio to it."""
+    """Sets the highest rate of the schedule, in place; the others keep their ratio to it.
+
+    Raises:
+      ConfigError: the config has no schedule, or its rate is 0.
+    """
     present = learning_rate(config)
     if present <= 0:
         raise ConfigError(
-            "The config's learning rate is 0: nothing would be learned.",
+            "The config's learning rate is 0, so nothing would be learned.",
             where="train_config.optimizer",
             fix="Give the base config a schedule with a rate above 0.",
         )
@@ -45,11 +49,11 @@ def scale_learning_rate(config: PipelineConfig, factor: float) -> None:
 
 
 def rescale_schedule(config: PipelineConfig, steps: int) -> None:
-    """Sets num_steps and stretches the learning-rate schedule to it, in place.
+    """Sets num_steps, and stretches the learning-rate schedule to it, in place.
 
     Args:
-      config: the config to change. With no num_steps of its own, the schedule's own length counts.
-      steps: the steps to train, at least 1.
+      config: the config to change. If it has no num_steps, the schedule's own length is used.
+      steps: the number of training steps, at least 1.
     """
     schedule = _schedule(config)
     before = config.train_config.num_steps or _length(_kind(config), schedule) or steps
@@ -57,31 +61,31 @@ def rescale_schedule(config: PipelineConfig, steps: int) -> None:
     config.train_config.num_steps = steps
 
 
-def _stretch_constant(schedule: Any, before: int, steps: int) -> None:
+def _stretch_constant(schedule: Schedule, before: int, steps: int) -> None:
     del schedule, before, steps  # the same at every step
 
 
-def _stretch_cosine(schedule: Any, before: int, steps: int) -> None:
-    # Measured by its own total, since total_steps and num_steps may disagree in the base.
+def _stretch_cosine(schedule: Schedule, before: int, steps: int) -> None:
+    # By its own total, since total_steps and num_steps may differ in the base config.
     before = schedule.total_steps if schedule.HasField("total_steps") else before
     share = steps / before
     schedule.total_steps = steps
-    # Warm-up plus hold equal to the total would divide by zero: cos(0 / 0) is a NaN loss.
+    # If warm-up and hold add up to the total, upstream divides by zero and the loss is NaN.
     schedule.warmup_steps = min(round(schedule.warmup_steps * share), (steps - 1) // 2)
     if schedule.HasField("hold_base_rate_steps"):
         room = steps - 1 - schedule.warmup_steps
         schedule.hold_base_rate_steps = min(round(schedule.hold_base_rate_steps * share), room)
 
 
-def _stretch_exponential(schedule: Any, before: int, steps: int) -> None:
+def _stretch_exponential(schedule: Schedule, before: int, steps: int) -> None:
     schedule.decay_steps = max(round(schedule.decay_steps * steps / before), 1)
     if schedule.HasField("burnin_steps"):
         schedule.burnin_steps = round(schedule.burnin_steps * steps / before)
 
 
-def _stretch_manual(schedule: Any, before: int, steps: int) -> None:
-    # Upstream wants the boundaries strictly increasing and above 0; entries that a short training
-    # has no room for would never be reached, and go.
+def _stretch_manual(schedule: Schedule, before: int, steps: int) -> None:
+    # Upstream requires strictly increasing boundaries above 0. Entries beyond the end of a short
+    # training would never be reached, and are removed.
     entries = [
         (round(entry.step * steps / before), entry.learning_rate) for entry in schedule.schedule
     ]
@@ -101,28 +105,29 @@ _STRETCH = {
 }
 
 
-def _length(kind: str, schedule: Any) -> int | None:
+def _length(kind: str, schedule: Schedule) -> int | None:
     if kind == "cosine_decay_learning_rate":
         return int(schedule.total_steps)
     return None
 
 
-def _rates(schedule: Any) -> list[float]:
+def _rates(schedule: Schedule) -> list[float]:
     stepped = [entry.learning_rate for entry in getattr(schedule, "schedule", ())]
     return [getattr(schedule, _peak(schedule)), *stepped]
 
 
-def _peak(schedule: Any) -> str:
-    """The field that holds the schedule's main rate: each kind names it otherwise."""
+def _peak(schedule: Schedule) -> str:
+    """The field with the schedule's main rate; its name depends on the kind of schedule."""
     return next(name for name in _PEAKS if name in schedule.DESCRIPTOR.fields_by_name)
 
 
 def _kind(config: PipelineConfig) -> str:
-    return _rate_message(config).WhichOneof("learning_rate")
+    return str(_rate_message(config).WhichOneof("learning_rate"))
 
 
-def _schedule(config: PipelineConfig) -> Any:
-    return getattr(_rate_message(config), _kind(config))
+def _schedule(config: PipelineConfig) -> Schedule:
+    schedule: Schedule = getattr(_rate_message(config), _kind(config))
+    return schedule
 
 
 def _rate_message(config: PipelineConfig) -> Any:

@@ -1,16 +1,20 @@
-"""pipeline.config as text: reading it with explained errors, and writing it."""
+"""Reads pipeline.config with errors that explain what is wrong, and writes it."""
 
 import re
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfod_kit.compat import protos
 from tfod_kit.core import labels
 from tfod_kit.errors import ConfigError, did_you_mean
 from tfod_kit.io import files
+from tfod_kit.pipeline_config.messages import PipelineConfig
 from tfod_kit.pipeline_config.windows import repair_paths
 
-PipelineConfig: TypeAlias = Any
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+_Message = TypeVar("_Message", bound="Message")
 
 _NO_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "(\w+)"')
 _NEVER_PUBLISHED = ("random_imgaug",)
@@ -20,19 +24,24 @@ FILE_NAME = "pipeline.config"
 
 
 def load(path: Path) -> PipelineConfig:
-    """The config in a file, which may be a folder's pipeline.config.
+    """Loads a config from a file, or from the pipeline.config in a folder.
 
     Raises:
-      ConfigError: it cannot be read, or is no pipeline config; with line and column.
+      ConfigError: the file cannot be read, or is not a pipeline config; with line and column.
     """
     return loads(_text(path / FILE_NAME if path.is_dir() else path), where=path)
 
 
 def load_foreign(path: Path) -> tuple[PipelineConfig, list[str]]:
-    """A config that was written elsewhere, and the names of the parts that this API lacks.
+    """Loads a config written by others, without the parts that the published API lacks.
 
-    The zoo's EfficientDet configs hold an augmentation that the published API never had; it is
-    left out. Raises as `load` for anything else.
+    The zoo's EfficientDet configs contain an augmentation that the API never had; it is left out.
+
+    Returns:
+      The config, and the names of the parts that were left out.
+
+    Raises:
+      ConfigError: as `load` does.
     """
     text = _text(path / FILE_NAME if path.is_dir() else path)
     dropped = [name for name in _NEVER_PUBLISHED if re.search(rf"\b{name}\s*:?\s*{{", text)]
@@ -46,10 +55,10 @@ def load_foreign(path: Path) -> tuple[PipelineConfig, list[str]]:
 
 
 def loads(text: str, *, where: object = "the config") -> PipelineConfig:
-    """The config that a text holds. Raises as `load`; `where` names it in the messages."""
+    """Parses a config from text. Raises as `load`; `where` is its name in messages."""
     from google.protobuf import text_format
 
-    config = protos.load("pipeline").TrainEvalPipelineConfig()
+    config: PipelineConfig = protos.load("pipeline").TrainEvalPipelineConfig()
     try:
         text_format.Parse(repair_paths(text), config)
     except text_format.ParseError as error:
@@ -65,44 +74,44 @@ def loads(text: str, *, where: object = "the config") -> PipelineConfig:
 
 
 def dumps(config: PipelineConfig) -> str:
-    """The config's text; `loads` gives back an equal config."""
+    """The config as text; `loads` returns an equal config."""
     from google.protobuf import text_format
 
     return text_format.MessageToString(config, as_utf8=True)
 
 
 def save(config: PipelineConfig, path: Path, *, header: str = "") -> None:
-    """Writes the config, whole or not at all, below `header`'s lines as comments."""
+    """Writes the config atomically, after the lines of `header` as comments."""
     comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
     files.write_text(path, comment + dumps(config))
 
 
 def label_map_path(config: PipelineConfig, folder: Path) -> Path:
-    """The label map that the config's evaluation names, else the one in the run folder."""
+    """The label map of the config's evaluation, or else the one in the run folder."""
     readers = config.eval_input_reader
     named = readers[0].label_map_path if readers else ""
     return Path(named or folder / labels.FILE_NAME)
 
 
-def copy_of(config: PipelineConfig) -> PipelineConfig:
-    """A config of its own, so that the given one stays as it is."""
-    twin = type(config)()
-    twin.CopyFrom(config)
-    return twin
+def copy_of(config: _Message) -> _Message:
+    """A copy that can be changed without changing the original."""
+    copy = type(config)()
+    copy.CopyFrom(config)
+    return copy
 
 
 def _without(name: str, text: str) -> str:
-    """The text without a message field; its line ends stay, so that line numbers still hold."""
+    """The text without a message field; line breaks stay, so that line numbers still match."""
     pieces = []
-    place = 0
-    for found in re.finditer(rf"\b{name}\s*:?\s*{{", text):
-        end, depth = found.end(), 1
+    kept_to = 0
+    for match in re.finditer(rf"\b{name}\s*:?\s*{{", text):
+        end, depth = match.end(), 1
         while depth and end < len(text):
             depth += {"{": 1, "}": -1}.get(text[end], 0)
             end += 1
-        pieces += [text[place : found.start()], "\n" * text.count("\n", found.start(), end)]
-        place = end
-    return "".join(pieces) + text[place:]
+        pieces += [text[kept_to : match.start()], "\n" * text.count("\n", match.start(), end)]
+        kept_to = end
+    return "".join(pieces) + text[kept_to:]
 
 
 def _text(path: Path) -> str:
@@ -143,10 +152,10 @@ def _reason(message: str) -> str:
 
 
 def _expected(message: str) -> str | None:
-    if found := _NO_FIELD.search(message):
-        return did_you_mean(found[2], _descriptor("FindMessageTypeByName", found[1]).fields_by_name)
-    if found := _NO_VALUE.search(message):
-        return did_you_mean(found[2], _descriptor("FindEnumTypeByName", found[1]).values_by_name)
+    if field := _NO_FIELD.search(message):
+        return did_you_mean(field[2], _descriptor("FindMessageTypeByName", field[1]).fields_by_name)
+    if value := _NO_VALUE.search(message):
+        return did_you_mean(value[2], _descriptor("FindEnumTypeByName", value[1]).values_by_name)
     return None
 
 
@@ -158,11 +167,11 @@ def _fix(message: str) -> str:
     if "Couldn't parse string" in message or "ending quote" in message:
         return "Write paths with forward slashes, in quotes."
     if any(f'"{name}"' in message for name in _NEVER_PUBLISHED):
-        return "The published API never had it: `tfod configure --base FILE` leaves it out."
+        return "The published API does not have it: `tfod configure --base FILE` leaves it out."
     if _NO_FIELD.search(message):
         return (
-            "Correct or remove the line. A config for TensorFlow 1 or of a fork of the API may "
-            "hold fields that this one does not know: start from `tfod configure MODEL` instead."
+            "Correct or remove the line. A config for TensorFlow 1 or for a fork of the API may "
+            "have fields that this API lacks: start from `tfod configure MODEL` instead."
         )
     return "Correct the line."
 

@@ -1,4 +1,4 @@
-"""What in a config would fail, or train something else than meant, found without TensorFlow."""
+"""Finds settings that would fail, or train something unintended, without TensorFlow."""
 
 import glob
 from collections.abc import Iterator
@@ -9,40 +9,47 @@ from tfod_kit.core import labels
 from tfod_kit.errors import ConfigError
 from tfod_kit.pipeline_config.extractors import EXTRACTORS, tf2_equivalent
 from tfod_kit.pipeline_config.input_sizes import input_sizes
-from tfod_kit.pipeline_config.text import PipelineConfig
+from tfod_kit.pipeline_config.messages import (
+    DetectionModel,
+    ImageResizer,
+    InputReader,
+    PipelineConfig,
+)
+from tfod_kit.pipeline_config.records import is_remote
 
 PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
 
 
 def architecture(config: PipelineConfig) -> str:
-    """Which model the config sets: "ssd", "faster_rcnn" or "center_net".
+    """The architecture of the config's model: "ssd", "faster_rcnn" or "center_net".
 
     Raises:
-      ConfigError: none, or one that this API cannot train.
+      ConfigError: no model is set, or one that this API cannot train.
     """
     chosen = config.model.WhichOneof("model")
     if chosen not in EXTRACTORS:
         raise ConfigError(
-            "The config sets no model that can be trained.",
+            "The config has no model that can be trained.",
             where="model",
             expected="one of " + ", ".join(f"{name} {{ }}" for name in EXTRACTORS),
             found=chosen or "none",
             fix="Write a config with `tfod configure MODEL`.",
         )
-    return chosen
+    return str(chosen)
 
 
-def model_of(config: PipelineConfig) -> Any:
-    """The message of the one model that is set. Raises as `architecture`."""
-    return getattr(config.model, architecture(config))
+def model_of(config: PipelineConfig) -> DetectionModel:
+    """The message of the model that is set. Raises as `architecture`."""
+    model: DetectionModel = getattr(config.model, architecture(config))
+    return model
 
 
 def check(config: PipelineConfig, *, where: object = None) -> None:
-    """Raises the first of `validate`'s findings, the rest told in its message."""
-    findings = validate(config)
-    if findings:
-        first = findings[0]
-        others = "".join(f"\nAlso: {finding.problem}" for finding in findings[1:])
+    """Raises the first error that `validate` finds, with the others in its message."""
+    errors = validate(config)
+    if errors:
+        first = errors[0]
+        others = "".join(f"\nAlso: {error.problem}" for error in errors[1:])
         place = ", ".join(str(part) for part in (where, first.where) if part)
         raise ConfigError(
             first.problem,
@@ -54,10 +61,9 @@ def check(config: PipelineConfig, *, where: object = None) -> None:
 
 
 def validate(config: PipelineConfig) -> list[ConfigError]:
-    """Everything in the config that cannot work on this machine; empty when all is well.
+    """Everything in the config that cannot work on this machine; empty if nothing is wrong.
 
-    The findings are errors to print or raise. Paths on remote file systems (gs://...) are not
-    looked at.
+    The errors are returned, not raised. Paths on remote file systems (gs://...) are not checked.
     """
     try:
         architecture(config)
@@ -98,7 +104,7 @@ def _placeholders(message: Any, prefix: str) -> Iterator[ConfigError]:
                 "A path is still to be filled in.",
                 where=path,
                 found=str(value),
-                fix="Let `tfod configure` write the config, or put the path there.",
+                fix="Let `tfod configure` write the config, or enter the path.",
             )
 
 
@@ -114,7 +120,7 @@ def _classes(config: PipelineConfig) -> Iterator[ConfigError]:
         )
     for where, reader in _named_readers(config):
         path = reader.label_map_path
-        if _is_remote(path) or PLACEHOLDER in path:
+        if is_remote(path) or PLACEHOLDER in path:
             continue
         if not path:
             yield ConfigError(
@@ -136,7 +142,7 @@ def _classes(config: PipelineConfig) -> Iterator[ConfigError]:
             )
             continue
         if 0 < present < needed:
-            # Upstream leaves out objects whose id is above num_classes, without a word.
+            # Upstream silently leaves out objects whose id is above num_classes.
             yield ConfigError(
                 "The label map has more classes than the model.",
                 where=f"model.{architecture(config)}.num_classes",
@@ -156,7 +162,7 @@ def _readers(config: PipelineConfig) -> Iterator[ConfigError]:
                 fix="Name them, or let `tfod configure` write the config.",
             )
         for path in paths:
-            if not _is_remote(path) and PLACEHOLDER not in path and not glob.glob(path):  # noqa: PTH207 absolute
+            if not is_remote(path) and PLACEHOLDER not in path and not glob.glob(path):  # noqa: PTH207 absolute
                 yield ConfigError(
                     "The records do not exist.",
                     where=f"{where}.tf_record_input_reader.input_path",
@@ -171,7 +177,7 @@ def _checkpoint(config: PipelineConfig) -> Iterator[ConfigError]:
     if not prefix or PLACEHOLDER in prefix:
         return
     where = "train_config.fine_tune_checkpoint"
-    if not _is_remote(prefix) and not Path(f"{prefix}.index").is_file():
+    if not is_remote(prefix) and not Path(f"{prefix}.index").is_file():
         yield ConfigError(
             "The checkpoint to start from does not exist.",
             where=where,
@@ -183,7 +189,7 @@ def _checkpoint(config: PipelineConfig) -> Iterator[ConfigError]:
             f"The checkpoint type {training.fine_tune_checkpoint_type!r} is not known.",
             where=f"{where}_type",
             expected="detection (a whole detector), classification (a backbone) or full",
-            fix="Set it to detection; CenterNet's old 'fine_tune' is called that too.",
+            fix="Set it to detection, which also replaces CenterNet's old 'fine_tune'.",
         )
 
 
@@ -214,7 +220,7 @@ def _schedule(config: PipelineConfig) -> Iterator[ConfigError]:
     where = f"train_config.optimizer.{chosen}.learning_rate.cosine_decay_learning_rate"
     if schedule.warmup_steps + schedule.hold_base_rate_steps >= schedule.total_steps:
         yield ConfigError(
-            "The warm-up leaves no steps for the training proper.",
+            "The warm-up leaves no steps for the actual training.",
             where=f"{where}.warmup_steps",
             expected=f"fewer than total_steps, {schedule.total_steps}",
             found=schedule.warmup_steps + schedule.hold_base_rate_steps,
@@ -230,7 +236,7 @@ def _schedule(config: PipelineConfig) -> Iterator[ConfigError]:
         )
     if schedule.total_steps < config.train_config.num_steps:
         yield ConfigError(
-            "The learning rate is 0 before the training ends: the last steps would teach nothing.",
+            "The learning rate is 0 before the training ends: the last steps would train nothing.",
             where=f"{where}.total_steps",
             expected=f"num_steps, {config.train_config.num_steps}",
             found=schedule.total_steps,
@@ -239,12 +245,12 @@ def _schedule(config: PipelineConfig) -> Iterator[ConfigError]:
 
 
 def _shapes(config: PipelineConfig) -> Iterator[ConfigError]:
-    """What upstream says only in the middle of building the model, or not in these words."""
+    """What upstream reports only while building the model, or with unclear messages."""
     model = model_of(config)
     name = architecture(config)
     if name == "faster_rcnn" and model.second_stage_batch_size > model.first_stage_max_proposals:
         yield ConfigError(
-            "The second stage asks for more proposals than the first gives.",
+            "The second stage uses more proposals than the first stage keeps.",
             where="model.faster_rcnn.second_stage_batch_size",
             expected=f"at most first_stage_max_proposals, {model.first_stage_max_proposals}",
             found=model.second_stage_batch_size,
@@ -252,19 +258,19 @@ def _shapes(config: PipelineConfig) -> Iterator[ConfigError]:
         )
     kind = model.feature_extractor.type
     if kind in EXTRACTORS[name]:
-        able = input_sizes(name, model.feature_extractor)
-        wrong = [size for size in _sizes(model.image_resizer) if not able.fits(size)]
+        accepted = input_sizes(name, model.feature_extractor)
+        wrong = [size for size in _sizes(model.image_resizer) if not accepted.fits(size)]
         if wrong:
             yield ConfigError(
-                f"A model with {kind} cannot take this input size.",
+                f"A model with {kind} does not accept this input size.",
                 where=f"model.{name}.image_resizer",
-                expected=able.expected,
+                expected=accepted.expected,
                 found=", ".join(map(str, dict.fromkeys(wrong))),
-                fix=f"Take {able.nearest(max(wrong))}.",
+                fix=f"Use {accepted.nearest(max(wrong))}.",
             )
 
 
-def _sizes(resizer: Any) -> list[int]:
+def _sizes(resizer: ImageResizer) -> list[int]:
     if resizer.HasField("fixed_shape_resizer"):
         return [resizer.fixed_shape_resizer.height, resizer.fixed_shape_resizer.width]
     if resizer.HasField("keep_aspect_ratio_resizer"):
@@ -272,11 +278,7 @@ def _sizes(resizer: Any) -> list[int]:
     return []
 
 
-def _named_readers(config: PipelineConfig) -> Iterator[tuple[str, Any]]:
+def _named_readers(config: PipelineConfig) -> Iterator[tuple[str, InputReader]]:
     yield "train_input_reader", config.train_input_reader
-    for place, reader in enumerate(config.eval_input_reader):
-        yield f"eval_input_reader[{place}]", reader
-
-
-def _is_remote(path: str) -> bool:
-    return "://" in path
+    for index, reader in enumerate(config.eval_input_reader):
+        yield f"eval_input_reader[{index}]", reader

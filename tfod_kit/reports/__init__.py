@@ -131,7 +131,7 @@ def _data(config_path: Path) -> Mapping[str, Any]:
     if not config_path.is_file():
         return {}
     config = pipeline_config.load(config_path)
-    patterns = list(config.train_input_reader.tf_record_input_reader.input_path)
+    patterns = pipeline_config.record_patterns(config.train_input_reader)
     report = Path(patterns[0]).parent / DATA_REPORT if patterns else Path(DATA_REPORT)
     try:
         document = json.loads(report.read_text("utf-8"))

@@ -18,7 +18,7 @@ from tfod_kit import pipeline_config
 from tfod_kit.core import labels
 from tfod_kit.errors import ConfigError, DataError
 from tfod_kit.io import files
-from tfod_kit.pipeline_config import Change, PipelineConfig
+from tfod_kit.pipeline_config import Change, PipelineConfig, record_patterns
 from tfod_kit.runs import checkpoints, training_history
 
 CONFIG = "trained.config"
@@ -277,10 +277,7 @@ def _label_map(config: PipelineConfig) -> dict[str, str]:
 
 def _data(config: PipelineConfig) -> dict[str, list[str]]:
     readers = {"train": [config.train_input_reader], "val": list(config.eval_input_reader)}
-    return {
-        split: [path for reader in group for path in reader.tf_record_input_reader.input_path]
-        for split, group in readers.items()
-    }
+    return {split: record_patterns(*of_split) for split, of_split in readers.items()}
 
 
 def _versions() -> dict[str, str]:

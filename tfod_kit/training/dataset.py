@@ -17,8 +17,8 @@ from tfod_kit import pipeline_config
 from tfod_kit.engine import runtime
 from tfod_kit.errors import UsageError
 from tfod_kit.io import hardware
+from tfod_kit.pipeline_config import record_files
 from tfod_kit.records import example_proto, feature_keys, shards
-from tfod_kit.training.inputs import record_files
 from tfod_kit.training.step_options import Levers
 
 MEMORY = "memory"

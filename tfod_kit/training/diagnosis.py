@@ -9,9 +9,10 @@ from typing import Any
 
 from tfod_kit.engine import runtime
 from tfod_kit.errors import ConfigError, DataError, SetupError, TfodKitError, first_line
+from tfod_kit.pipeline_config import record_files
 from tfod_kit.records import example_proto, feature_keys
 from tfod_kit.records.salvage import Damage, salvage
-from tfod_kit.training.inputs import Skipped, faults, record_files
+from tfod_kit.training.inputs import Skipped, faults
 
 _SHOWN = 4
 # object_detection.inputs.HASH_BINS: a batch carries this hash of each image's source id.

@@ -12,18 +12,9 @@ from typing import Any
 
 from tfod_kit.engine import runtime
 from tfod_kit.errors import DataError, first_line
+from tfod_kit.pipeline_config import record_files
 from tfod_kit.records import example_proto, feature_keys, shards
 from tfod_kit.records.salvage import Damage, salvage
-
-
-def record_files(reader: Any) -> list[Path]:
-    """The files that an input reader names; remote storage is TensorFlow's to open.
-
-    Raises:
-      UsageError: a pattern matches nothing.
-    """
-    patterns = [path for path in reader.tf_record_input_reader.input_path if "://" not in path]
-    return [path for pattern in patterns for path in shards.match(pattern)]
 
 
 def check_records(reader: Any) -> int:

@@ -58,7 +58,7 @@ def applied(levers: Levers, config: Any) -> Any:
     Raises:
       ValueError: the batch size is still to be found (batch_size.settled).
     """
-    if levers.batch_size == AUTO:
+    if isinstance(levers.batch_size, str):
         raise ValueError("the batch size is not settled")
     made = pipeline_config.copy_of(config)
     training, reader = made.train_config, made.train_input_reader

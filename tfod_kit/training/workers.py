@@ -14,7 +14,7 @@ from typing import Any
 
 from tfod_kit.engine import runtime
 from tfod_kit.errors import ConfigError, DataError, UsageError
-from tfod_kit.training.inputs import record_files
+from tfod_kit.pipeline_config import is_remote, record_files, record_patterns
 
 TF_CONFIG = "TF_CONFIG"
 
@@ -99,7 +99,7 @@ def check_shards(reader: Any, workers: int) -> None:
         worker, and "Socket closed" in the others.
     """
     files = record_files(reader)
-    remote = any("://" in path for path in reader.tf_record_input_reader.input_path)
+    remote = any(map(is_remote, record_patterns(reader)))
     if remote or len(files) >= workers:
         return
     raise DataError(

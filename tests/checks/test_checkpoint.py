@@ -1,4 +1,4 @@
-"""What is found about the checkpoint that a training starts from, without TensorFlow."""
+"""Findings about the checkpoint that training starts from, mostly without TensorFlow."""
 
 from pathlib import Path
 
@@ -33,33 +33,37 @@ def _checkpoint(prefix: Path, shapes: dict, size: int = 4000) -> Path:
     return prefix
 
 
-def _start_from(folder: Path, prefix: Path, kind: str, version: str = "V2") -> list[checks.Finding]:
+def _start_from(
+    folder: Path, prefix: Path, given_type: str, version: str = "V2"
+) -> list[checks.Finding]:
     path = folder / "run" / "pipeline.config"
     config = pipeline_config.load(path)
-    for name, text in (("", str(prefix)), ("_type", kind), ("_version", version)):
+    for name, text in (("", str(prefix)), ("_type", given_type), ("_version", version)):
         pipeline_config.set_field(config, f"train_config.fine_tune_checkpoint{name}", text)
     pipeline_config.save(config, path)
     return [each for each in checks.check(folder / "run").findings if each.level != Level.NOTE]
 
 
-def test_a_fitting_one(folder: Path) -> None:
+def test_a_checkpoint_that_fits(folder: Path) -> None:
     assert _start_from(folder, folder / "zoo" / "checkpoint" / "ckpt-0", "detection") == []
 
 
-@pytest.mark.parametrize(("holds", "kind"), [(DETECTOR, "classification"), (BACKBONE, "detection")])
-def test_the_wrong_type(folder: Path, holds: dict, kind: str) -> None:
-    (found,) = _start_from(folder, _checkpoint(folder / "other" / "ckpt-0", holds), kind)
+@pytest.mark.parametrize(
+    ("content", "given_type"), [(DETECTOR, "classification"), (BACKBONE, "detection")]
+)
+def test_a_checkpoint_of_the_wrong_type(folder: Path, content: dict, given_type: str) -> None:
+    (found,) = _start_from(folder, _checkpoint(folder / "other" / "ckpt-0", content), given_type)
     assert (found.level, found.code) == (Level.ERROR, "checkpoint_type")
-    assert ("classification" if kind == "detection" else "detection") in found.fix
+    assert ("classification" if given_type == "detection" else "detection") in found.fix
 
 
-def test_the_old_version(folder: Path) -> None:
+def test_a_checkpoint_of_version_1(folder: Path) -> None:
     prefix = folder / "zoo" / "checkpoint" / "ckpt-0"
     (found,) = _start_from(folder, prefix, "detection", "V1")
     assert (found.level, found.code) == (Level.ERROR, "checkpoint_version")
 
 
-def test_another_model(folder: Path) -> None:
+def test_a_checkpoint_of_another_model(folder: Path) -> None:
     other = configure(Request(folder / "records", folder / "zoo", "efficientdet_d0"))
     assert other.path.parent == folder / "zoo"
     (found,) = _start_from(folder, folder / "zoo" / "checkpoint" / "ckpt-0", "detection")
@@ -68,7 +72,7 @@ def test_another_model(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "code"),
+    ("damage", "code"),
     [
         (lambda prefix: _checkpoint(prefix, DETECTOR, size=100), "checkpoint_damaged"),
         (lambda prefix: prefix.with_name("ckpt-0.index").write_bytes(b"x" * 90), "unusable"),
@@ -78,16 +82,16 @@ def test_another_model(folder: Path) -> None:
     ],
     ids=["data cut short", "index damaged", "no data", "no index", "TensorFlow 1"],
 )
-def test_a_broken_one(folder: Path, break_it, code: str) -> None:
+def test_a_damaged_checkpoint(folder: Path, damage, code: str) -> None:
     prefix = folder / "zoo" / "checkpoint" / "ckpt-0"
-    break_it(prefix)
+    damage(prefix)
     found = _start_from(folder, prefix, "detection")
     assert [each.level for each in found] == [Level.ERROR]
     assert found[0].code.endswith(code)
     assert str(prefix) in str(found[0].examples[0])
 
 
-def test_a_run_that_goes_on(folder: Path) -> None:
+def test_a_run_that_resumes(folder: Path) -> None:
     _start_from(folder, folder / "zoo" / "checkpoint" / "ckpt-0", "detection")
     _checkpoint(folder / "run" / "ckpt-200", DETECTOR)
     (found,) = [each for each in checks.check(folder / "run").findings if each.code == "resumes"]
@@ -98,7 +102,7 @@ def test_a_run_that_goes_on(folder: Path) -> None:
     assert codes["already_trained"] == Level.WARNING
 
 
-def test_the_quick_part_looks_at_it_too(folder: Path) -> None:
+def test_the_quick_check_includes_the_checkpoint(folder: Path) -> None:
     _start_from(folder, folder / "zoo" / "checkpoint" / "ckpt-0", "classification")
     found = checks.quick(folder / "run" / "pipeline.config")
     assert [each.code for each in found] == ["checkpoint_type"]
@@ -114,7 +118,7 @@ def test_variables_are_compared_with_the_model(folder: Path) -> None:
     model = models.build(config, is_training=True)
     model.predict(*model.preprocess(tf.zeros((1, 192, 192, 3))))
     tf.train.Checkpoint(model=model).write(str(folder / "run" / "ckpt-100"))
-    options = checks.Options(variables=True)
+    options = checks.CheckOptions(variables=True)
     codes = [each.code for each in checks.check(folder / "run", options).findings]
     assert "variables_fit" in codes
 

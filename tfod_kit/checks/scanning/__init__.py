@@ -1,0 +1,1 @@
+"""Reading all records of a split once, without decoding images."""
