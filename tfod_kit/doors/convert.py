@@ -342,9 +342,8 @@ def _part(report: "ConversionReport", out: Path) -> str:
 
     written = sum(len(part.files) for part in report.splits.values())
     total = written + report.unfinished
-    lines = [
-        f"{written} of {total} record files are finished, in {resumable_output.partial_folder(out)}."
-    ]
+    folder = resumable_output.partial_folder(out)
+    lines = [f"{written} of {total} record files are finished, in {folder}."]
     if report.unfinished:
         lines.append("Wait for the other jobs; then run the same command without --shard_range:")
     else:
