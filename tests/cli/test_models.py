@@ -104,7 +104,7 @@ def test_downloading(capsys):
         ("downlod fpnlite", "'download'"),
         ("list nothing", "There is no model 'nothing'"),
         ("download fpnlite retinanet50 --archive x.tar.gz", "One archive"),
-        ("download fpnlite --sha256 12", "no SHA-256"),
+        ("download fpnlite --sha256 12", "SHA-256"),
         ("download fpnlite --offline", "--archive FILE"),
         ("download fpnlite --mirror ftp://x", "neither a folder nor an address"),
     ],

@@ -8,21 +8,21 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add = parser.add_argument
     add("--out", type=Path, default=Path("work/demo"), metavar="DIR", help="where to draw")
-    add("--images", type=int, metavar="N", help="pictures, all splits together; 1,500 unless told")
-    add("--seed", type=int, default=0, help="another one draws other pictures")
+    add("--images", type=int, metavar="N", help="images, all splits together (default: 1,500)")
+    add("--seed", type=int, default=0, help="another seed draws other images")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draws, and says what lies where."""
+    """Draws the data set, and prints what is in each folder."""
     from tfod_kit import demo
 
-    pictures = demo.write(args.out, images=args.images, seed=args.seed)
+    images = demo.write(args.out, images=args.images, seed=args.seed)
     for split in demo.SPLITS:
-        members = [picture for picture in pictures if picture.split == split]
-        shapes = sum(len(picture.shapes) for picture in members)
-        print(f"{split:<6} {len(members):>4} pictures, {shapes:>5,} shapes")
+        members = [image for image in images if image.split == split]
+        shapes = sum(len(image.shapes) for image in members)
+        print(f"{split:<6} {len(members):>4} images, {shapes:>5,} shapes")
     print(f"Drawn to {args.out}: Annotations/ and ImageSets/ (Pascal VOC), and")
-    print("  annotations/instances_*.json (the same in COCO's form, with masks and keypoints).")
-    print(f"  {demo.UNSEEN}/ holds the test split's pictures, JPEGImages/ the others.")
+    print("  annotations/instances_*.json (the same as COCO, with masks and keypoints).")
+    print(f"  {demo.UNSEEN}/ contains the images of the test split, JPEGImages/ the others.")
     print(f"Next: tfod convert {args.out} --format voc")
     return 0

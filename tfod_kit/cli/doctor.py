@@ -12,13 +12,13 @@ _NAME_WIDTH = 36  # tf-models-research-object-detection
 
 def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--fast", action="store_true", help="leave out what needs TensorFlow (about ten seconds)"
+        "--fast", action="store_true", help="skip what needs TensorFlow (about ten seconds)"
     )
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns 0 where the environment will do, and 1 where a row is an error."""
+    """Returns 1 if a row is an error, and 0 otherwise."""
     findings = []
     for finding in doctor.examine(fast=args.fast):
         findings.append(finding)
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(finding: doctor.Diagnosis) -> None:
-    """Prints a row at once: the later ones take seconds to find out."""
+    """Prints a row at once, since the later ones take seconds."""
     from rich.console import Console
     from rich.text import Text
 

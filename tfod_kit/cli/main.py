@@ -19,19 +19,19 @@ from tfod_kit.errors import TfodKitError, UsageError, did_you_mean
 
 VERBS = {
     "convert": "annotated images -> TFRecords, label map and report",
-    "models": "the models to choose from; download the zoo's weights",
-    "inspect": "what is in a data set or in records: figures, doubles, pictures",
+    "models": "list the models; download the zoo's weights",
+    "inspect": "what is in a data set or in records: figures, duplicates, images",
     "configure": "write pipeline.config for a model and a data set",
     "check": "find what would fail or mislead, before any training",
-    "lr": "find a learning rate for a config, with a picture",
+    "lr": "find a learning rate for a config, with a chart",
     "train": "train a model from its pipeline.config",
     "evaluate": "how good a model is: COCO's and others' metrics, curves, kinds of errors",
-    "report": "one page with all there is to know of a run",
+    "report": "one page with all that is known of a run",
     "plot": "charts of one run, or of several side by side, as PNG or SVG",
     "export": "write a trained model for use elsewhere",
     "benchmark": "latency, throughput, memory, size and mAP of models, side by side",
-    "predict": "detect objects in pictures and videos: drawn, as JSON, as a data set",
-    "serve": "detect objects in pictures that come over HTTP",
+    "predict": "detect objects in images and videos: drawn, as JSON, as a data set",
+    "serve": "detect objects in images that are sent over HTTP",
     "doctor": "check this environment: versions, devices, patches",
     "run": "run an upstream program, such as model_main_tf2, as it is",
     "demo": "draw a small data set to try everything on",
@@ -41,10 +41,14 @@ USER_ERROR = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one verb; returns the exit code: 0 done, 1 found wanting, 2 a mistake of the user's."""
+    """Runs one verb.
+
+    Returns:
+      0 if it succeeded, 1 if it found a fault (as `check` does), 2 for a mistake of the user.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may not be valid UTF-8
     try:
         parser, verb = _parser(arguments)
         if verb is None:
@@ -58,14 +62,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(["tfod: stopped by the user.", *_notes(error)]), file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of a pipe (`| head`) has seen enough. Python would complain once more while
-        # it flushes at exit, so standard output is pointed elsewhere first.
+        # The reader of a pipe (`| head`) has closed it. Python would fail again while it flushes at
+        # exit, so standard output is redirected first.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
 def _notes(error: BaseException) -> list[str]:
-    """What others added to an error on its way, such as what was kept."""
+    """Notes that were added to an error, such as what was kept."""
     return getattr(error, "__notes__", [])
 
 
@@ -94,7 +98,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows each option's default where it has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        # "(default: False)" or "(default: [])" would tell nobody anything.
+        # "(default: False)" and "(default: [])" are of no use.
         silent = action.default is None or action.default is False or action.default in ("", [])
         return action.help if silent else super()._get_help_string(action)
 

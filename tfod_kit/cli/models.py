@@ -52,9 +52,11 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--filter",
         action="append",
         metavar="TEXT",
-        help="only models with TEXT in a name, title or what they find, such as masks; repeatable",
+        help="only models with TEXT in a name, a title or what they detect, such as masks; repeatable",
     )
-    listing.add_argument("--long", action="store_true", help="with every name and a word on each")
+    listing.add_argument(
+        "--long", action="store_true", help="with all names and a description of each"
+    )
     listing.add_argument("--json", action="store_true", help="as JSON, for programs")
     arguments.add_to(parser, ModelsDownloadArguments, group=Group("download"))
 
@@ -63,10 +65,10 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "download":
         return _download(args)
     if args.action != "list":
-        # `tfod models centernet` means the list of those.
+        # `tfod models centernet` lists those models.
         if args.action not in _names():
             raise UsageError(
-                f"There is nothing to do called {args.action!r}.",
+                f"There is no action {args.action!r}.",
                 expected="list or download",
                 fix=f"{did_you_mean(args.action, [*_ACTIONS, *_names()])} "
                 "To look for models: tfod models --filter TEXT.",
@@ -96,10 +98,10 @@ def _list(args: argparse.Namespace) -> int:
 def _download(args: argparse.Namespace) -> int:
     if not args.names:
         raise UsageError(
-            "Which model?", fix="tfod models download NAME; tfod models lists the names."
+            "Which model?", fix="tfod models download NAME; `tfod models` lists the names."
         )
     if args.archive is not None and len(args.names) > 1:
-        raise UsageError("One archive is one model's.", fix="Name one model with --archive.")
+        raise UsageError("One archive is for one model.", fix="Name one model with --archive.")
     options = arguments.parsed(ModelsDownloadArguments, args)
     for model, archive in [(catalog.find(name), start.published(name)) for name in args.names]:
         got = download.obtain(archive, download_options(options, options.archive, options.again))
@@ -113,20 +115,20 @@ def _download(args: argparse.Namespace) -> int:
 
 
 def _matches(model: catalog.Model, text: str) -> bool:
-    told = (*model.names, model.title, model.family, model.about, *model.outputs)
-    return any(catalog.plain(text) in catalog.plain(part) for part in told)
+    texts = (*model.names, model.title, model.family, model.about, *model.outputs)
+    return any(catalog.plain(text) in catalog.plain(part) for part in texts)
 
 
 def _sorted(models: Iterable[catalog.Model], by: str) -> list[catalog.Model]:
-    nothing = float("inf")  # what is not known comes last
+    last = float("inf")  # unknown values come last
 
     def accuracy(model: catalog.Model) -> float:
         known = model.published
         best = (known.box_map or known.keypoint_map) if known else None
-        return -best if best else nothing
+        return -best if best else last
 
     def speed(model: catalog.Model) -> float:
-        return (model.published and model.published.speed_ms) or nothing
+        return (model.published and model.published.speed_ms) or last
 
     keys: dict[str, Any] = {
         "name": lambda model: model.name,
@@ -140,7 +142,7 @@ def _sorted(models: Iterable[catalog.Model], by: str) -> list[catalog.Model]:
 
 def _table(models: Iterable[catalog.Model]) -> list[str]:
     rows = [_HEADS, *(_row(model) for model in models)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(_HEADS))]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(_HEADS))]
     return [
         "  ".join(
             f"{cell:>{width}}" if head in _RIGHT else f"{cell:<{width}}"
@@ -185,7 +187,7 @@ def _legend(models: list[catalog.Model]) -> list[str]:
     count = f"{len(models)} of {len(catalog.MODELS)} models. "
     return [
         f"{count}INPUT: the longer side in pixels. SPEED and COCO mAP: what the zoo",
-        "publishes, after a / for masks or keypoints. WEIGHTS: trained on COCO. --long tells more.",
+        "publishes, after a / for masks or keypoints. WEIGHTS: trained on COCO. --long shows more.",
         "Train:    tfod configure NAME --records FOLDER",
         "Weights:  add --pretrained, or first: tfod models download NAME",
     ]

@@ -28,11 +28,11 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="a folder, or a .png or .svg file for one chart (default: RUN/plots, or plots for "
         "several runs)",
     )
-    add("--svg", action="store_true", help="write SVG rather than PNG")
+    add("--svg", action="store_true", help="write SVG instead of PNG")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draws the charts, and says which files they are in."""
+    """Draws the charts, and prints the files."""
     from tfod_kit import reports
     from tfod_kit.drawing import plots
     from tfod_kit.io import files
@@ -45,17 +45,17 @@ def run(args: argparse.Namespace) -> int:
     for name in names:
         if len(found) > 1 and not CHARTS[name].several:
             raise UsageError(
-                f"The chart {name!r} shows one run alone.", fix="Draw it for each run by itself."
+                f"The chart {name!r} shows only one run.", fix="Draw it for each run separately."
             )
     targets = _targets(args, names)
     drawn = 0
     for name, path in targets.items():
         figure = CHARTS[name].draw(found)
         if figure is None:
-            print(f"{name}: nothing to show yet")
+            print(f"{name}: no data yet")
             continue
-        made = plots.svg(figure).encode() if path.suffix == ".svg" else plots.png(figure)
-        files.write_bytes(path, made)
+        content = plots.svg(figure).encode() if path.suffix == ".svg" else plots.png(figure)
+        files.write_bytes(path, content)
         print(f"Wrote {path}")
         drawn += 1
     return 0 if drawn else 1

@@ -1,4 +1,4 @@
-"""`tfod run MODULE -- FLAGS`: one of upstream's own programs, in a process of its own."""
+"""`tfod run MODULE -- FLAGS`: one of upstream's own programs, in its own process."""
 
 import argparse
 import signal
@@ -26,7 +26,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns the program's own exit code; 128 + n where signal n ended it."""
+    """Returns the exit code of the program; 128 + n if signal n ended it."""
     if args.module is None:
         return _list()
     flags = args.flags[1:] if args.flags[:1] == ["--"] else args.flags
@@ -52,19 +52,19 @@ def _in_child(arguments: Sequence[str]) -> int:
         else:
             child.send_signal(number)
 
-    # In place before the child is, so that a signal in between leaves no child behind.
+    # Installed before the child starts, so that a signal in between leaves no child behind.
     before = signal.signal(signal.SIGTERM, pass_on)
     try:
         child = subprocess.Popen([sys.executable, "-m", "tfod_kit.compat", *arguments])
         for number in early:
             child.send_signal(number)
-        code = _waited(child)
+        code = _wait(child)
     finally:
         signal.signal(signal.SIGTERM, before)
     return code if code >= 0 else 128 - code
 
 
-def _waited(child: "subprocess.Popen[bytes]") -> int:
+def _wait(child: "subprocess.Popen[bytes]") -> int:
     while True:
         try:
             return child.wait()
