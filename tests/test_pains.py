@@ -177,7 +177,7 @@ def test_07_mixed_opencv_wheels_are_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_08_a_gpu_without_its_libraries_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "has_nvidia_gpu", lambda: True)
-    monkeypatch.setattr(doctor.ctypes.util, "find_library", lambda name: None)
+    monkeypatch.setattr(doctor.gpu.ctypes.util, "find_library", lambda name: None)
     row = _row(doctor.nvidia(), "CUDA libraries")
     assert row.level == doctor.WARNING
     assert "tensorflow[and-cuda]" in row.fix

@@ -7,6 +7,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from tfod_kit import demo
+from tfod_kit.demo import scene
 from tfod_kit.errors import UsageError
 
 
@@ -25,22 +26,22 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     assert _files(tmp_path / "a") != _files(tmp_path / "c")
 
 
-def test_what_lies_where(tmp_path: Path) -> None:
-    pictures = demo.write(tmp_path / "demo", images=12)
+def test_images_and_annotations_are_where_the_splits_say(tmp_path: Path) -> None:
+    images = demo.write(tmp_path / "demo", images=12)
     files = _files(tmp_path / "demo")
-    for picture in pictures:
-        assert f"{picture.folder}/{picture.name}" in files
-        assert f"Annotations/{Path(picture.name).stem}.xml" in files
+    for image in images:
+        assert f"{image.folder}/{image.name}" in files
+        assert f"Annotations/{Path(image.name).stem}.xml" in files
     for split in ("train", "val", "test"):
         assert f"annotations/instances_{split}.json" in files
         names = files[f"ImageSets/Main/{split}.txt"].decode().split()
-        assert names == [Path(p.name).stem for p in pictures if p.split == split]
-    assert {p.folder for p in pictures if p.split == "test"} == {"unseen"}
+        assert names == [Path(p.name).stem for p in images if p.split == split]
+    assert {p.folder for p in images if p.split == "test"} == {"unseen"}
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_boxes_are_tight_around_what_shows(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each shape is painted in one plain colour of its own on black, and then looked for."""
+def test_boxes_are_tight_around_visible_pixels(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each shape is painted in a plain colour of its own on black, and then located."""
     colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
     painted: list[tuple[int, int, int]] = []
 
@@ -48,27 +49,27 @@ def test_boxes_are_tight_around_what_shows(seed: int, monkeypatch: pytest.Monkey
         painted.append(colors[len(painted)])
         return Image.new("RGB", mask.size, painted[-1])
 
-    hard = demo._mask
+    hard = scene._mask
     monkeypatch.setattr(
-        demo, "_mask", lambda *a: hard(*a).point([255 * (v > 127) for v in range(256)])
+        scene, "_mask", lambda *a: hard(*a).point([255 * (v > 127) for v in range(256)])
     )
-    monkeypatch.setattr(demo, "_paint", paint)
-    monkeypatch.setattr(demo, "_ground", lambda rng: Image.new("RGB", (demo.WIDTH, demo.HEIGHT)))
-    monkeypatch.setattr(demo, "_grained", lambda image, rng: image)
+    monkeypatch.setattr(scene, "_paint", paint)
+    monkeypatch.setattr(scene, "_ground", lambda rng: Image.new("RGB", (demo.WIDTH, demo.HEIGHT)))
+    monkeypatch.setattr(scene, "_grained", lambda image, rng: image)
     image, shapes = demo.draw(random.Random(seed))
     pixels = np.asarray(image)
     assert len(shapes) == len(painted) > 0
     size = {"size": [demo.HEIGHT, demo.WIDTH]}
     for shape, color in zip(shapes, painted, strict=True):
-        shows = (pixels == color).all(axis=2)
-        rows, columns = np.nonzero(shows)
+        visible = (pixels == color).all(axis=2)
+        rows, columns = np.nonzero(visible)
         found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
         assert found == shape.corners
         mask = coco_mask.decode([{"counts": shape.mask.counts} | size])[:, :, 0]
-        assert (mask == shows).all()
+        assert (mask == visible).all()
         (_, top), (right, _), (_, bottom), (left, _) = shape.points
         assert (left, top, right + 1, bottom + 1) == shape.corners
-        assert all(shows[y, x] for x, y in shape.points)
+        assert all(visible[y, x] for x, y in shape.points)
 
 
 def test_shapes_are_large_enough_to_learn(tmp_path: Path) -> None:
@@ -79,13 +80,13 @@ def test_shapes_are_large_enough_to_learn(tmp_path: Path) -> None:
     assert {s.label for s in shapes} == set(demo.CLASSES)
 
 
-def test_more_pictures_leave_the_first_ones_as_they_are(tmp_path: Path) -> None:
+def test_more_images_leave_the_first_ones_unchanged(tmp_path: Path) -> None:
     few = {p.name: p for p in demo.write(tmp_path / "few", images=12)}
     many = {p.name: p for p in demo.write(tmp_path / "many", images=24)}
-    assert all(many[name] == picture for name, picture in few.items())
+    assert all(many[name] == image for name, image in few.items())
 
 
-def test_other_things_are_not_replaced(tmp_path: Path) -> None:
+def test_a_folder_with_other_things_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="other things"):
         demo.write(tmp_path, images=3)

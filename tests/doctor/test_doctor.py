@@ -12,7 +12,7 @@ import pytest
 from tfod_kit import doctor
 from tfod_kit.cli.main import main
 from tfod_kit.compat import PATCHES, environment
-from tfod_kit.doctor import ERROR, OK, WARNING, Diagnosis
+from tfod_kit.doctor import ERROR, OK, WARNING, Diagnosis, gpu, requirements, system
 from tfod_kit.io import hardware
 
 
@@ -97,7 +97,7 @@ def test_messages_that_do_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str) -> None:
         raise TypeError("Descriptors cannot be created directly.")
 
-    monkeypatch.setattr(doctor.protos, "load", load)
+    monkeypatch.setattr(requirements.protos, "load", load)
     row = _row(doctor.packages(), "Config messages")
     assert row.level == ERROR
     assert "Descriptors" in row.value
@@ -126,15 +126,15 @@ def test_pycocotools_built_for_another_numpy(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_old_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.platform, "python_version", lambda: "3.10.4")
+    monkeypatch.setattr(system.platform, "python_version", lambda: "3.10.4")
     row = _row(doctor.machine(), "Python")
     assert row.level == ERROR
     assert row.value.startswith("3.10.4, not ")
 
 
 def test_little_disk_and_memory_are_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_LEAST_DISK", 2**60)
-    monkeypatch.setattr(doctor, "_LEAST_MEMORY", 2**60)
+    monkeypatch.setattr(system, "_MIN_DISK", 2**60)
+    monkeypatch.setattr(system, "_MIN_MEMORY", 2**60)
     rows = list(doctor.machine())
     assert _row(rows, "Free disk here").level == _row(rows, "Memory").level == WARNING
     assert all(row.fix for row in rows if row.level == WARNING)
@@ -170,7 +170,7 @@ def test_cuda_libraries_are_looked_for_where_there_is_a_gpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(environment, "has_nvidia_gpu", lambda: True)
-    monkeypatch.setattr(doctor.ctypes.util, "find_library", lambda name: None)
+    monkeypatch.setattr(gpu.ctypes.util, "find_library", lambda name: None)
     _probe(monkeypatch, stdout="NVIDIA H200, 143771 MiB, 570.1\n")
     _versions(monkeypatch, nvidia_cublas_cu12="12.6.0.1", nvidia_cudnn_cu12="8.9.0")
     rows = list(doctor.nvidia())
@@ -220,7 +220,7 @@ def test_a_patch_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None
     [
         ([OK], "Ready."),
         ([OK, WARNING], "Ready, with 1 warning."),
-        ([WARNING, ERROR, ERROR], "2 errors to mend before training."),
+        ([WARNING, ERROR, ERROR], "2 errors to fix before training."),
     ],
 )
 def test_verdict(levels: list[str], verdict: str) -> None:
@@ -238,7 +238,7 @@ def test_the_verb_prints_rows_and_a_verdict(
         place for place, line in enumerate(lines) if line.startswith("error   tensorflow")
     )
     assert "-> `pip install 'tensorflow~=2.20.0'`." in lines[broken + 1]
-    assert lines[-1] == "1 error to mend before training."
+    assert lines[-1] == "1 error to fix before training."
 
 
 def test_the_verb_prints_json(capsys: pytest.CaptureFixture[str]) -> None:

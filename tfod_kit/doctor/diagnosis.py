@@ -1,0 +1,43 @@
+"""One row of the doctor's report, and the summary of all of them."""
+
+from dataclasses import dataclass
+
+OK = "ok"
+WARNING = "warning"
+ERROR = "error"
+
+REINSTALL_UPSTREAM = (
+    "`pip install --force-reinstall tf-models-research-object-detection==2.8.0.post1`."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One row of the report.
+
+    Attributes:
+      name: what was examined.
+      value: what was found.
+      level: OK, WARNING (works, with a drawback) or ERROR (training or export will fail).
+      fix: what to do; empty if nothing is wrong.
+    """
+
+    name: str
+    value: str
+    level: str = OK
+    fix: str = ""
+
+
+def verdict(diagnoses: list[Diagnosis]) -> str:
+    """A one-line summary."""
+    errors = sum(row.level == ERROR for row in diagnoses)
+    warnings = sum(row.level == WARNING for row in diagnoses)
+    if errors:
+        return f"{_counted(errors, 'error')} to fix before training."
+    if warnings:
+        return f"Ready, with {_counted(warnings, 'warning')}."
+    return "Ready."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
