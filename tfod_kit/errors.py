@@ -1,24 +1,24 @@
-"""The errors that a user can cause and mend.
+"""The errors that a user can cause and correct.
 
-Each says where, what was expected, what was found and what to do; the command line prints the
-message alone and exits with code 2. Anything else that escapes is a bug of tfod_kit and keeps its
-traceback.
+Each states where it occurred, what was expected, what was found and what to do; the command line
+prints the message alone and exits with code 2. Any other exception is a bug in tfod_kit and keeps
+its traceback.
 """
 
 import difflib
 from collections.abc import Iterable
 
-_SHOWN = 20  # names in a message
+_MAX_LISTED = 20  # names in a message
 
 
 class TfodKitError(Exception):
-    """A mistake in what was given to tfod_kit, with its place and its cure.
+    """A mistake in the input, with its location and a remedy.
 
     Args:
-      problem: one sentence that says what is wrong.
-      where: the file, line, record or id it was seen at.
-      expected: what would have been right.
-      found: what was there instead.
+      problem: one sentence that states what is wrong.
+      where: the file, line, record or id at fault.
+      expected: what would be valid.
+      found: the value found instead.
       fix: what the user can do now.
     """
 
@@ -39,8 +39,8 @@ class TfodKitError(Exception):
         super().__init__(str(self))
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Exceptions with keyword arguments do not survive the trip between worker processes
-        # unless they say how to be rebuilt.
+        # Worker processes send exceptions by pickle, which cannot rebuild one with keyword
+        # arguments by itself.
         return _rebuild, (type(self), self.problem, self.where, self.expected, self.found, self.fix)
 
     def __str__(self) -> str:
@@ -53,23 +53,23 @@ class TfodKitError(Exception):
 
 
 class UsageError(TfodKitError):
-    """A wrong option, path or name on the command line or in a call."""
+    """An invalid option, path or name on the command line or in a call."""
 
 
 class DataError(TfodKitError):
-    """Annotations, images or records that cannot be used as they are."""
+    """Annotations, images or records that are invalid or unreadable."""
 
 
 class ConfigError(TfodKitError):
-    """A pipeline.config or label map that cannot be used as it is."""
+    """A pipeline.config or label map that is invalid or unreadable."""
 
 
 class CheckpointError(TfodKitError):
-    """A checkpoint or exported model that is absent, damaged or of another model."""
+    """A checkpoint or exported model that is missing, damaged or of another model."""
 
 
 class SetupError(TfodKitError):
-    """An environment that lacks a package or has one that does not fit."""
+    """An environment in which a package is missing or has an unsupported version."""
 
 
 def _rebuild(
@@ -84,17 +84,17 @@ def _rebuild(
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Returns "Did you mean 'x' or 'y'?" or, with nothing near, the list of what is known."""
+    """Returns "Did you mean 'x' or 'y'?" or, if nothing is similar, the list of known names."""
     choices = sorted(known)
     near = difflib.get_close_matches(name.lower(), [choice.lower() for choice in choices], n=3)
     matches = [choice for choice in choices if choice.lower() in near]
     if matches:
         return f"Did you mean {' or '.join(repr(match) for match in matches)}?"
-    more = f" and {len(choices) - _SHOWN} more" if len(choices) > _SHOWN else ""
-    return f"Known: {', '.join(choices[:_SHOWN])}{more}."
+    more = f" and {len(choices) - _MAX_LISTED} more" if len(choices) > _MAX_LISTED else ""
+    return f"Known: {', '.join(choices[:_MAX_LISTED])}{more}."
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line; its kind where it says nothing."""
+    """The first line of an error's message; its type if it has no message."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

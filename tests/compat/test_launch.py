@@ -24,21 +24,21 @@ def test_resolves(name: str, module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("model_main_tf", "Did you mean 'model_main_tf2'?"),
-        ("../../etc/passwd", "is no module's name"),
-        ("", "is no module's name"),
+        ("../../etc/passwd", "is not the name of a module"),
+        ("", "is not the name of a module"),
         ("no_such_thing_at_all", "Known: "),
-        ("model_main", "Run `tfod run model_main_tf2`"),
-        ("legacy.train", "Run `tfod run model_main_tf2`"),
-        ("export_inference_graph", "Run `tfod run exporter_main_v2`"),
+        ("model_main", "Use `tfod run model_main_tf2`"),
+        ("legacy.train", "Use `tfod run model_main_tf2`"),
+        ("export_inference_graph", "Use `tfod run exporter_main_v2`"),
     ],
 )
-def test_refuses(name: str, told: str) -> None:
+def test_refuses(name: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         launch.resolve(name)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_lists_programs_with_what_they_do() -> None:

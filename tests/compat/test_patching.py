@@ -1,4 +1,4 @@
-"""The finder that brings patches to modules, with modules and patches made for the test."""
+"""The finder that brings patches to modules, with modules and patches written for the test."""
 
 import importlib
 import sys
@@ -54,7 +54,7 @@ def _status(finder: PatchFinder) -> str:
     return finder.report()[0].status
 
 
-def test_mends_a_module_as_it_is_imported(module_file: Path) -> None:
+def test_a_module_is_patched_when_it_is_imported(module_file: Path) -> None:
     with _in_front(PatchFinder([_patch()])) as finder:
         assert _status(finder) == WAITING
         module = importlib.import_module(NAME)
@@ -91,7 +91,7 @@ def test_the_body_runs_inside_the_context(module_file: Path) -> None:
     assert "helper_of_a_test" not in sys.modules
 
 
-def test_mends_what_was_imported_before(module_file: Path) -> None:
+def test_a_module_that_was_imported_before_is_patched(module_file: Path) -> None:
     module = importlib.import_module(NAME)
     finder = PatchFinder([_patch()])
     finder.apply_to_imported()

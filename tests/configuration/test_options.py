@@ -422,7 +422,7 @@ def test_a_packed_archive_is_taken_as_it_is(planned, packed):
 
 
 def test_pretrained_without_weights_or_network(planned, packed):
-    with pytest.raises(CheckpointError, match="off limits"):
+    with pytest.raises(CheckpointError, match="downloads are disabled"):
         planned(model="fpnlite", pretrained=True)
     with pytest.raises(UsageError, match="no weights for ssd_cpu"):
         planned(model="ssd_cpu", pretrained=True)

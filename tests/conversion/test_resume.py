@@ -144,7 +144,7 @@ def test_what_was_finished_is_kept_and_said(
     kept = len(list((tmp_path / ".out.partial").glob("*.tfrecord")))
     assert 0 < kept < 4
     assert f"Kept {kept} finished record file" in said
-    assert "the same command goes on from there" in said
+    assert "the same command resumes there" in said
     picture(last)
     assert main([*words, "--split", "1"]) == 0
     assert f"Resuming: {kept} of 4 record files are already written" in capsys.readouterr().err

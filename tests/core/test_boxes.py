@@ -25,7 +25,7 @@ def test_xywh_is_a_corner_and_a_size() -> None:
         (Box(0.0, 0.0, 1.0, 1.0), Box(0.0, 0.0, 1.0, 1.0)),
         (Box(1.1, 1.1, 1.2, 1.2), Box(1.0, 1.0, 1.0, 1.0)),
     ],
-    ids=["overshoots", "touches", "lies outside"],
+    ids=["overshoots", "touches", "is outside"],
 )
 def test_clip(box: Box, clipped: Box) -> None:
     assert boxes.clip(box) == clipped

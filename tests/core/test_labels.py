@@ -9,7 +9,7 @@ from tfod_kit.errors import ConfigError
 from tfod_kit.io import resources
 
 
-def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+def test_a_saved_label_map_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "label_map.pbtxt"
     label_map = LabelMap({"cat": 1, "großer Hund": 3, 'it\'s "x"': 7}, {"cat": "Katze"})
     labels.save(label_map, path)
@@ -38,7 +38,7 @@ def test_label_maps_travel_between_processes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("item { id: 0 name: 'cat' }", "from 1 on"),
         ("item { id: 1 name: 'a' } item { id: 1 name: 'b' }", "used twice"),
@@ -48,10 +48,10 @@ def test_label_maps_travel_between_processes() -> None:
         ("item { id: 1 nam: 'a' }", "not a label map"),
     ],
 )
-def test_a_bad_label_map_is_explained(tmp_path: Path, text: str, said: str) -> None:
+def test_a_bad_label_map_is_explained(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "label_map.pbtxt"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=said) as caught:
+    with pytest.raises(ConfigError, match=message) as caught:
         labels.load(path)
     assert str(path) in str(caught.value)
 

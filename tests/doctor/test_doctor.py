@@ -64,7 +64,7 @@ def test_every_needed_package_has_a_row() -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "version", "says"),
+    ("package", "version", "value"),
     [
         ("tensorflow", "2.21.0", "2.21.0, not ~=2.20.0"),
         ("protobuf", "3.20.3", "3.20.3, not <8,>=6.31"),
@@ -73,11 +73,11 @@ def test_every_needed_package_has_a_row() -> None:
     ],
 )
 def test_a_package_that_does_not_fit(
-    package: str, version: str | None, says: str, monkeypatch: pytest.MonkeyPatch
+    package: str, version: str | None, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _versions(monkeypatch, **{package: version})
     row = _row(doctor.packages(), package.replace("_", "-"))
-    assert (row.level, row.value) == (ERROR, says)
+    assert (row.level, row.value) == (ERROR, value)
     assert row.fix.startswith(f"`pip install '{package.replace('_', '-')}")
 
 
@@ -235,7 +235,7 @@ def test_the_verb_prints_rows_and_a_verdict(
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("ok      Python") for line in lines)
     broken = next(
-        place for place, line in enumerate(lines) if line.startswith("error   tensorflow")
+        index for index, line in enumerate(lines) if line.startswith("error   tensorflow")
     )
     assert "-> `pip install 'tensorflow~=2.20.0'`." in lines[broken + 1]
     assert lines[-1] == "1 error to fix before training."

@@ -26,7 +26,7 @@ def test_a_chart_is_the_same_svg_every_time_and_a_png(name: str) -> None:
     assert text == plots.svg(CHARTS[name]())
     root = ET.fromstring(text)
     assert root.tag.endswith("svg")
-    assert "width" not in root.attrib  # it fills its place on the page
+    assert "width" not in root.attrib  # it fills its container
     assert "currentColor" in text
     assert plots._INK not in text
     with Image.open(io.BytesIO(plots.png(CHARTS[name]()))) as image:
@@ -35,7 +35,7 @@ def test_a_chart_is_the_same_svg_every_time_and_a_png(name: str) -> None:
         assert len(set(image.convert("L").resize((64, 32)).tobytes())) > 3
 
 
-def test_names_and_numbers_stand_in_the_chart_as_text() -> None:
+def test_names_and_numbers_are_text_in_the_chart() -> None:
     text = plots.svg(CHARTS["bars"]())
     for word in ("cat", "1,200", "train", "val", "a $ &amp; &lt;b&gt;"):
         assert word in text, word
@@ -63,7 +63,7 @@ def test_two_charts_on_one_page_have_ids_of_their_own() -> None:
 
 
 def test_the_mean_on_a_logarithmic_axis_follows_values_that_fall_fast() -> None:
-    falling = [10.0**-place for place in range(10)]
+    falling = [10.0**-index for index in range(10)]
     plain = plots._smoothed(falling, 0.7, False)
     geometric = plots._smoothed(falling, 0.7, True)
     assert geometric[-1] < plain[-1] / 100
@@ -71,8 +71,8 @@ def test_the_mean_on_a_logarithmic_axis_follows_values_that_fall_fast() -> None:
     assert plots._smoothed([3.0] * 4, 0.7, True) == pytest.approx([3.0] * 4)
 
 
-def test_many_names_stand_beside_the_curves() -> None:
-    few = {f"loss {place}": ([1, 2, 3], [1, 2, 3]) for place in range(5)}
+def test_many_names_are_beside_the_curves() -> None:
+    few = {f"loss {index}": ([1, 2, 3], [1, 2, 3]) for index in range(5)}
     many = few | {"loss 5": ([1, 2, 3], [3, 2, 1])}
     assert plots.lines(few).legends == []
     (legend,) = plots.lines(many).legends

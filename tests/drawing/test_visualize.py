@@ -11,12 +11,12 @@ from tfod_kit.drawing import visualize
 GREY = (128, 128, 128)
 
 
-def picture(width: int = 200, height: int = 100) -> Image.Image:
+def sample(width: int = 200, height: int = 100) -> Image.Image:
     return Image.new("RGB", (width, height), GREY)
 
 
 def test_the_box_is_drawn_where_it_is_and_the_picture_is_left_alone() -> None:
-    before = picture()
+    before = sample()
     colours = visualize.palette(["cat"])
     drawn = visualize.draw(before, [ObjectAnnotation("cat", Box(0.5, 0.25, 0.9, 0.75))], colours)
     assert drawn.getpixel((50, 70)) == colours["cat"]
@@ -28,7 +28,7 @@ def test_the_box_is_drawn_where_it_is_and_the_picture_is_left_alone() -> None:
 def test_a_name_has_room_at_every_edge() -> None:
     """A box at the top has its name below or inside, one at the right edge has it moved left."""
     corner = ObjectAnnotation("a long class name", Box(0.0, 0.9, 0.3, 1.0), score=0.5)
-    drawn = visualize.draw(picture(), [corner])
+    drawn = visualize.draw(sample(), [corner])
     ground = visualize.colour("a long class name")
     columns = [x for x in range(200) for y in range(60) if drawn.getpixel((x, y)) == ground]
     assert min(columns) < 150, "the name is wider than the box, so it must begin left of it"
@@ -36,7 +36,7 @@ def test_a_name_has_room_at_every_edge() -> None:
 
 def test_a_box_turned_inside_out_is_drawn_all_the_same() -> None:
     wrong = ObjectAnnotation("cat", Box(0.9, 0.8, 0.5, 0.2))
-    assert visualize.draw(picture(), [wrong]).getpixel((40, 70)) == visualize.colour("cat")
+    assert visualize.draw(sample(), [wrong]).getpixel((40, 70)) == visualize.colour("cat")
 
 
 def test_palette_colours_differ_clearly_whatever_the_names() -> None:
@@ -56,15 +56,15 @@ def test_the_palette_does_not_change_between_runs() -> None:
 
 
 def test_side_by_side_keeps_both_pictures() -> None:
-    both = visualize.side_by_side(picture(), Image.new("RGB", (50, 100), "red"))
+    both = visualize.side_by_side(sample(), Image.new("RGB", (50, 100), "red"))
     assert both.height == 100
     assert both.getpixel((0, 0)) == GREY
     assert both.getpixel((both.width - 1, 0)) == (255, 0, 0)
 
 
 def test_names_beyond_ascii_are_drawn() -> None:
-    plain = visualize.draw(picture(), [ObjectAnnotation("??????", Box(0.5, 0.1, 0.9, 0.9))])
-    greek = visualize.draw(picture(), [ObjectAnnotation("πλάκες", Box(0.5, 0.1, 0.9, 0.9))])
+    plain = visualize.draw(sample(), [ObjectAnnotation("??????", Box(0.5, 0.1, 0.9, 0.9))])
+    greek = visualize.draw(sample(), [ObjectAnnotation("πλάκες", Box(0.5, 0.1, 0.9, 0.9))])
     assert plain.tobytes() != greek.tobytes()
 
 
@@ -78,17 +78,17 @@ def square_mask() -> list[Polygons | Rle]:
 @pytest.mark.parametrize("mask", square_mask(), ids=["polygons", "rle"])
 def test_a_mask_tints_its_pixels_and_no_others(mask: Polygons | Rle) -> None:
     item = ObjectAnnotation("cat", Box(0.1, 0.2, 0.9, 0.9), mask=mask)
-    drawn = visualize.draw(picture(), [item], {"cat": (255, 0, 0)})
+    drawn = visualize.draw(sample(), [item], {"cat": (255, 0, 0)})
     red, green, blue = drawn.getpixel((75, 50))
     assert red > 180
-    assert 60 < green == blue < 90, "the picture shows through"
+    assert 60 < green == blue < 90, "the image shows through"
     assert drawn.getpixel((120, 50)) == GREY
     assert drawn.getpixel((50, 45)) == (255, 0, 0), "the edge is drawn in full colour"
 
 
 def test_a_mask_follows_a_picture_that_was_scaled() -> None:
     item = ObjectAnnotation("cat", Box(0.1, 0.2, 0.9, 0.9), mask=square_mask()[1])
-    drawn = visualize.draw(picture(400, 200), [item], {"cat": (255, 0, 0)})
+    drawn = visualize.draw(sample(400, 200), [item], {"cat": (255, 0, 0)})
     assert drawn.getpixel((150, 100))[0] > 180
     assert drawn.getpixel((240, 100)) == GREY
 
@@ -96,7 +96,7 @@ def test_a_mask_follows_a_picture_that_was_scaled() -> None:
 def test_keypoints_are_dots_hidden_ones_rings_and_absent_ones_nothing() -> None:
     points = (Keypoint(0.5, 0.3, 2), Keypoint(0.5, 0.5, 1), Keypoint(0.5, 0.7, 0))
     item = ObjectAnnotation("cat", Box(0.1, 0.1, 0.9, 0.9), keypoints=points)
-    drawn = visualize.draw(picture(), [item], {"cat": (255, 0, 0)})
+    drawn = visualize.draw(sample(), [item], {"cat": (255, 0, 0)})
     assert drawn.getpixel((60, 50)) == (255, 0, 0)
     assert drawn.getpixel((100, 50)) == GREY, "the middle of a ring stays open"
     assert drawn.getpixel((104, 50)) == (255, 0, 0), "the ring"
@@ -109,11 +109,13 @@ def test_names_do_not_cover_each_other_while_there_is_room() -> None:
         ObjectAnnotation(f"class {place}", Box(0.3, 0.3, 0.5 + place / 100, 0.8), score=0.9)
         for place in range(4)
     ]
-    drawn = visualize.draw(picture(640, 480), objects)
+    drawn = visualize.draw(sample(640, 480), objects)
     grounds = [visualize.colour(item.label) for item in objects]
     corners = [(192, 144, 512, 240 + 5 * place) for place in range(4)]
     texts = [(f"class {n} 90%",) for n in range(4)]
-    places = [named[1] for named in visualize._name_places(texts, corners, (640, 480), 14) if named]
+    places = [
+        named[1] for named in visualize._name_positions(texts, corners, (640, 480), 14) if named
+    ]
     assert len(places) == 4
     assert not any(visualize._shared(*pair) for pair in itertools.combinations(places, 2))
     colours = {colour for _, colour in drawn.getcolors(640 * 480)}
@@ -121,7 +123,7 @@ def test_names_do_not_cover_each_other_while_there_is_room() -> None:
 
 
 def crowd(columns: int, rows: int, side: float, pitch: float) -> list[ObjectAnnotation]:
-    """A grid of squares on a picture of 1000 x 1000 px, `pitch` px apart."""
+    """A grid of squares on an image of 1000 x 1000 px, `pitch` px apart."""
     return [
         ObjectAnnotation(
             "cat",
@@ -143,7 +145,7 @@ def names_on(objects: list[ObjectAnnotation]) -> list[tuple[str, visualize.Corne
     ]
     _, letters = visualize._sizes((1000, 1000), corners)
     texts = [visualize._texts(item, len(objects)) for item in objects]
-    named = visualize._name_places(texts, corners, (1000, 1000), letters)
+    named = visualize._name_positions(texts, corners, (1000, 1000), letters)
     return [each for each in named if each is not None]
 
 
@@ -164,7 +166,7 @@ def test_names_give_way_in_a_crowd(
 
 
 def test_tiny_objects_side_by_side_are_not_covered_by_names() -> None:
-    """Where there is no room the score goes, then the name: no name lies over another or a box."""
+    """Where there is no room the score goes, then the name: no name covers another or a box."""
     objects = crowd(7, 7, 14, 16)
     places = names_on(objects)
     assert len(places) < len(objects)

@@ -48,15 +48,18 @@ def test_a_failed_block_leaves_the_old_folder(tmp_path: Path) -> None:
     assert _names(tmp_path) == ["out"]
 
 
-def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
+def test_a_file_in_the_way_is_reported(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
-    with pytest.raises(UsageError, match="where a file is"), files.atomic_folder(tmp_path / "out"):
+    with (
+        pytest.raises(UsageError, match="is an existing file"),
+        files.atomic_folder(tmp_path / "out"),
+    ):
         pass
     with pytest.raises(UsageError, match="cannot be written"):
         files.write_text(tmp_path / "out" / "below.txt", "")
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(
+def test_a_full_disk_is_reported_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(handle: int) -> None:

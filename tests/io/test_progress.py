@@ -35,7 +35,7 @@ def test_lines_come_with_an_eta_while_work_goes_on(monkeypatch: pytest.MonkeyPat
     assert "1/4 images  0.5 images/s  ETA 0:06  elapsed 0:02  a.jpg" in stream.getvalue()
 
 
-def test_what_was_done_before_does_not_flatter_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_earlier_work_does_not_inflate_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     _clock(monkeypatch, chain([0.0], repeat(10.0)))
     bar = module.Progress("training", 200, "steps", io.StringIO())
     bar.start_at(100)
@@ -44,7 +44,7 @@ def test_what_was_done_before_does_not_flatter_the_rate(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.5, False), (2.0, True)])
-def test_what_is_brief_is_not_spoken_of(
+def test_brief_work_shows_nothing(
     monkeypatch: pytest.MonkeyPatch, seconds: float, shown: bool
 ) -> None:
     for stream in (io.StringIO(), _Terminal()):

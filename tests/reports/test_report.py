@@ -100,7 +100,7 @@ def test_the_page_tells_everything_and_needs_nothing(run: Path) -> None:
     for told in (
         *("Training", "Evaluation", "What goes wrong", "Data set", "How it was made"),
         *("val, step 40", "test, step 40", "0.500", "n/a", "No object is large."),
-        *("12.0", "not found at all", "a.jpg: 3 found, 2 missed, 1 false"),
+        *("12.0", "an object without any detection", "a.jpg: 3 found, 2 missed, 1 false"),
         *("Detections, right and wrong", "c.jpg: 4 found, 0 missed, 0 false"),
         *("90", "boxes cut", "tensorflow", "finished", "bad records passed over"),
         "num_classes: 2",

@@ -49,15 +49,15 @@ def test_best_json_of_something_else_is_named(tmp_path: Path) -> None:
         best_checkpoint.read(tmp_path)
 
 
-@pytest.mark.parametrize("wanted", [HALF, "map@.50iou", "mAP@.50IOU"])
-def test_a_metric_goes_by_the_end_of_its_name(wanted: str) -> None:
+@pytest.mark.parametrize("name", [HALF, "map@.50iou", "mAP@.50IOU"])
+def test_a_metric_goes_by_the_end_of_its_name(name: str) -> None:
     assert (
-        best_checkpoint.find_metric([MAP, HALF, "DetectionMasks_Precision/mAP@.50IOU"], wanted)
+        best_checkpoint.find_metric([MAP, HALF, "DetectionMasks_Precision/mAP@.50IOU"], name)
         == HALF
     )
 
 
-def test_an_unknown_metric_is_told_what_there_is() -> None:
+def test_an_unknown_metric_gets_suggestions() -> None:
     with pytest.raises(UsageError, match="Did you mean 'mAP"):
         best_checkpoint.find_metric([MAP, HALF], "mAP@50")
 

@@ -65,7 +65,7 @@ def test_an_empty_folder_says_to_train_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("name", "expected"),
     [
         (None, "ckpt-20"),
         ("latest", "ckpt-20"),
@@ -76,11 +76,11 @@ def test_an_empty_folder_says_to_train_first(tmp_path: Path) -> None:
     ],
 )
 def test_a_run_s_checkpoint_is_chosen_by_name(
-    tmp_path: Path, wanted: str | Path | None, expected: str
+    tmp_path: Path, name: str | Path | None, expected: str
 ) -> None:
     put(tmp_path, "ckpt-7", "ckpt-20")
     put(tmp_path / "best", "ckpt-10")
-    assert checkpoints.choose(tmp_path, wanted) == tmp_path / expected
+    assert checkpoints.choose(tmp_path, name) == tmp_path / expected
 
 
 def test_a_checkpoint_elsewhere_is_chosen_by_its_path(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_checkpoint_elsewhere_is_chosen_by_its_path(tmp_path: Path) -> None:
     )
 
 
-def test_without_a_best_checkpoint_it_is_said_how_one_comes_about(tmp_path: Path) -> None:
+def test_a_missing_best_checkpoint_is_explained(tmp_path: Path) -> None:
     put(tmp_path, "ckpt-7")
     with pytest.raises(CheckpointError, match="--no_evaluate"):
         checkpoints.choose(tmp_path, "best")

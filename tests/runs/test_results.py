@@ -26,13 +26,13 @@ FULL = results.Results(
 )
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_saved_results_are_loaded(tmp_path: Path) -> None:
     file = results.path(tmp_path, "val", 100)
     results.save(FULL, file)
     assert results.load(file) == FULL
 
 
-def test_documents_are_listed_by_split_and_step(tmp_path: Path) -> None:
+def test_results_are_listed_by_split_and_step(tmp_path: Path) -> None:
     for split, step in (("val", 1000), ("val", 200), ("test", None)):
         results.save(FULL, results.path(tmp_path, split, step))
     (tmp_path / "other.json").write_text("{}")
@@ -46,7 +46,7 @@ def test_the_matrix_has_a_row_an_object_class() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         pytest.param("{", "truncated", id="cut short"),
         pytest.param('{"metrics": 3}', "Expected `object`", id="other JSON"),
@@ -57,8 +57,8 @@ def test_the_matrix_has_a_row_an_object_class() -> None:
         ),
     ],
 )
-def test_other_files_are_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_other_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "val-1.json"
     file.write_text(text)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         results.load(file)

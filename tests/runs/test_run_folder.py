@@ -72,7 +72,7 @@ def test_each_start_and_the_end_are_noted(folder: Path) -> None:
     assert run_folder.is_finished(folder, folder / "ckpt-100")
 
 
-def test_a_start_from_step_0_begins_the_record_anew(folder: Path) -> None:
+def test_a_start_from_step_0_begins_a_new_record(folder: Path) -> None:
     run_folder.record_start(folder, pipeline_config.loads(TEXT), step=0)
     known: Any = run_folder.read(folder)
     assert len(known.starts) == 1

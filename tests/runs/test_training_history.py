@@ -45,7 +45,7 @@ def test_a_resumed_run_drops_what_came_after(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 5, 100])
-def test_a_line_cut_short_is_passed_over_and_then_replaced(tmp_path: Path, cut: int) -> None:
+def test_a_truncated_line_is_ignored_and_then_replaced(tmp_path: Path, cut: int) -> None:
     training_history.append(tmp_path, trained(10), trained(20))
     path = tmp_path / training_history.FILE_NAME
     path.write_bytes(path.read_bytes()[:-cut])
@@ -55,7 +55,7 @@ def test_a_line_cut_short_is_passed_over_and_then_replaced(tmp_path: Path, cut: 
 
 
 @pytest.mark.parametrize("line", ["no json", "[]", '{"kind": "other"}', '{"kind": "train"}'])
-def test_a_line_of_something_else_is_named(tmp_path: Path, line: str) -> None:
+def test_an_invalid_line_is_reported_with_its_number(tmp_path: Path, line: str) -> None:
     training_history.append(tmp_path, trained(10))
     path = tmp_path / training_history.FILE_NAME
     path.write_text(path.read_text() + line + "\n")

@@ -1,6 +1,6 @@
 """Stand-ins for the test data that upstream's tests look for and the installed package lacks.
 
-They have the names and the shapes that the tests rely on; the pictures are made up. With them the
+They have the names and the shapes that the tests rely on; the images are generated. With them the
 tests of the training loop, of fine-tuning and of the input readers run at all.
 """
 
@@ -65,7 +65,7 @@ def _jpeg(width: int, height: int, seed: int) -> bytes:
 
 
 def _records() -> bytes:
-    """The images as TFRecords, written by TensorFlow's own writer: none of our code."""
+    """The images as TFRecords, written by TensorFlow, not by tfod_kit."""
     import tempfile
 
     import tensorflow as tf

@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def package() -> Path:
-    """Where the installed `object_detection` lies."""
+    """The folder of the installed `object_detection`."""
     found = importlib.util.find_spec("object_detection")
     if found is None or found.origin is None:
         sys.exit("object_detection is not installed: run `make install`.")
@@ -93,7 +93,7 @@ def test_files() -> list[str]:
 
 
 def run_all(files: Sequence[str], jobs: int, logs: Path, data: Path) -> list[Outcome]:
-    """Runs each file in a process of its own, `jobs` at a time, and says how each went."""
+    """Runs each file in a process of its own, `jobs` at a time, and reports the outcome of each."""
     logs.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("forkserver")
     # The server is a new interpreter: it finds `preload` by the environment alone.
@@ -158,7 +158,7 @@ def run_file(file: str, result: Path, log: Path, data: Path) -> None:
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
-    faulthandler.dump_traceback_later(FILE_LIMIT_S - 5)  # says where a test hangs
+    faulthandler.dump_traceback_later(FILE_LIMIT_S - 5)  # shows where a test hangs
     name = _module_name(file)
     try:
         outcomes = _run_module(_prepared(name))
@@ -255,7 +255,7 @@ def _summary(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or [""]
     line = lines[0]
     if line.startswith(_TRACEBACK_FIRST):
-        # What went wrong stands after TensorFlow's traceback, before notes on the graph.
+        # The error message is after TensorFlow's traceback, and before notes on the graph.
         plain = [line for line in lines if line and not line.startswith((" ", "\t", "Detected at"))]
         line = next((line for line in plain[1:] if not line.startswith("Node:")), lines[-1]).strip()
     return f"{type(error).__name__}: {line}"[:300]

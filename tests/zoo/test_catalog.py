@@ -1,4 +1,4 @@
-"""The catalogue: every name leads to a model whose config is what the entry says."""
+"""The catalogue: every name leads to a model whose config matches the entry."""
 
 import csv
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_the_default_is_the_one_for_cpus():
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "expected"),
     [
         ("ssd_mobilnet", "'ssd_mobilenet'"),
         ("efficientdet_d8", "'efficientdet_d"),
@@ -78,10 +78,10 @@ def test_the_default_is_the_one_for_cpus():
         ("yolov8", "Known: "),
     ],
 )
-def test_unknown_models_get_the_nearest_names(name, said):
+def test_unknown_models_get_the_nearest_names(name, expected):
     with pytest.raises(UsageError) as caught:
         catalog.find(name)
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
     assert "tfod models" in str(caught.value)
 
 

@@ -1,8 +1,8 @@
 """Makes the upstream `object_detection` package run on a current Python and TensorFlow.
 
-`activate()` is explicit, cheap and may be called again: it sets the environment and puts two
-finders in front of Python's own, and imports neither TensorFlow nor upstream. Each patch of the
-table in `patches` then meets its module when that is imported.
+`activate()` is explicit, cheap and idempotent: it sets the environment and puts two finders in
+front of Python's own, and imports neither TensorFlow nor upstream. Each patch of the table in
+`patches` is applied to its module when that is imported.
 """
 
 import sys
@@ -17,11 +17,11 @@ __all__ = ["PATCHES", "Patch", "PatchState", "activate", "quiet", "report"]
 
 
 def activate(without: Collection[str] = ()) -> None:
-    """Makes `import object_detection` and its parts work from here on, in this process.
+    """Makes `import object_detection` and its modules work in this process from now on.
 
     Args:
-      without: names of patches to leave out, to see what upstream does without them; counts in
-        the first call of a process.
+      without: names of patches to leave out, to observe upstream without them. Only the first call
+        in a process uses it.
 
     Raises:
       SetupError: TensorFlow is imported already, with Keras 3.
@@ -37,7 +37,7 @@ def activate(without: Collection[str] = ()) -> None:
 
 
 def report() -> tuple[PatchState, ...]:
-    """What became of each patch in this process; empty before `activate()`."""
+    """The state of each patch in this process; empty before `activate()`."""
     finder = _finder()
     return finder.report() if finder is not None else ()
 

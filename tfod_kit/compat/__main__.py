@@ -1,4 +1,4 @@
-"""`python -m tfod_kit.compat MODULE [-- FLAGS]`: an upstream program as it is, under compat."""
+"""`python -m tfod_kit.compat MODULE [-- FLAGS]`: runs an unmodified upstream program."""
 
 import sys
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ Runs a program of the Object Detection API with its own flags, such as
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the module named first; returns 2 where there is none such, else ends as it does."""
+    """Runs the named module; returns 2 if there is no such module."""
     if not argv or argv[0] in ("-h", "--help"):
         print(_USAGE)
         return 0 if argv else 2

@@ -1,4 +1,4 @@
-"""What must stand in the environment before TensorFlow is imported."""
+"""The environment variables and warning filters to set before TensorFlow is imported."""
 
 import os
 import sys
@@ -9,17 +9,17 @@ from tfod_kit.errors import SetupError
 
 LEGACY_KERAS = "TF_USE_LEGACY_KERAS"
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-# Where Linux and WSL show an NVIDIA GPU.
+# The device files of NVIDIA GPUs on Linux and WSL.
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 _UPSTREAM = r".*(object_detection|tf_slim|tensorflow|tf_keras|official|tensorflow_io)\b"
 _NOISE = (SyntaxWarning, DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 
 
 def use_keras_2() -> None:
-    """Makes `tf.keras` mean tf-keras (Keras 2), which upstream's models are written in.
+    """Makes `tf.keras` refer to tf-keras (Keras 2), for which upstream's models are written.
 
     Raises:
-      SetupError: TensorFlow is imported already, with Keras 3; it cannot be changed any more.
+      SetupError: TensorFlow is imported already, with Keras 3, which can no longer be changed.
     """
     if "tensorflow" in sys.modules and "tf_keras" not in sys.modules:
         raise SetupError(
@@ -33,22 +33,22 @@ def use_keras_2() -> None:
 
 
 def has_nvidia_gpu() -> bool:
-    """Whether the system shows an NVIDIA GPU; whether TensorFlow can use it is another matter."""
+    """Whether the system has an NVIDIA GPU; TensorFlow may still be unable to use it."""
     return any(Path(device).exists() for device in _GPU_DEVICES)
 
 
 def quiet() -> None:
-    """Silences TensorFlow's notes at import and upstream's Python deprecations.
+    """Silences TensorFlow's messages at import and upstream's Python deprecation warnings.
 
-    The notes (oneDNN is on, which CPU instructions there are) are INFO. Without a GPU its native
-    code logs as an ERROR that it found none, so there that level is silenced too; what fails is
-    raised as an exception in any case. With a GPU, warnings stay: they name missing libraries.
+    Those messages (oneDNN is enabled, available CPU instructions) have the level INFO. Without a
+    GPU, TensorFlow's native code logs its absence as an ERROR, so that level is silenced as well;
+    real failures raise exceptions. With a GPU, warnings stay: they name missing libraries.
 
-    What the user set (TF_CPP_MIN_LOG_LEVEL, PYTHONWARNINGS, `python -W`) stays as it is.
+    Settings of the user (TF_CPP_MIN_LOG_LEVEL, PYTHONWARNINGS, `python -W`) take precedence.
     """
     os.environ.setdefault(_LOG_LEVEL, "1" if has_nvidia_gpu() else "3")
     if not sys.warnoptions:
         for category in _NOISE:
             warnings.filterwarnings("ignore", category=category, module=_UPSTREAM)
-        # Upstream's train step calls it each time; tf-keras still honours it.
+        # Upstream's train step calls it at every step, and tf-keras still supports it.
         warnings.filterwarnings("ignore", message=".*set_learning_phase. is deprecated")

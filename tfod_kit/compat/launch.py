@@ -1,4 +1,4 @@
-"""Finds upstream's programs by name, and runs one as `__main__` with its own flags under compat."""
+"""Finds upstream's programs by name, and runs one as `__main__` with its own flags."""
 
 import ast
 import importlib.util
@@ -13,7 +13,7 @@ from tfod_kit import compat
 from tfod_kit.errors import SetupError, UsageError, did_you_mean
 
 PACKAGE = "object_detection"
-# Programs that need tf.estimator or tf.contrib, and what does their work in TensorFlow 2.
+# Programs that need tf.estimator or tf.contrib, and their TensorFlow 2 equivalents.
 TF1_ONLY = {
     "object_detection.model_main": "model_main_tf2",
     "object_detection.model_tpu_main": "model_main_tf2 -- --use_tpu",
@@ -23,40 +23,40 @@ TF1_ONLY = {
     "object_detection.export_tflite_ssd_graph": "export_tflite_graph_tf2",
     "object_detection.tpu_exporters.export_saved_model_tpu": "exporter_main_v2",
 }
-# Image classification for TensorFlow 1 that is installed along with the detection models.
+# Image classification for TensorFlow 1, installed along with the detection models.
 _SLIM = tuple(f"{PACKAGE}.{part}." for part in ("nets", "datasets", "deployment", "preprocessing"))
 _MAIN = re.compile(r"^if __name__ == ['\"]__main__", re.MULTILINE)
 
 
 def programs() -> dict[str, str]:
-    """Upstream's programs that run on TensorFlow 2: the module's full name and what it does."""
+    """Upstream's programs that run on TensorFlow 2: the module's full name -> its summary."""
     root = _root()
-    found = {}
+    summaries = {}
     for path in sorted(root.rglob("*.py")):
         name = ".".join((PACKAGE, *path.relative_to(root).with_suffix("").parts))
         if path.stem.endswith(("_test", "_test_lib")) or name.startswith(_SLIM) or name in TF1_ONLY:
             continue
         source = path.read_text(encoding="utf-8")
         if _MAIN.search(source):
-            found[name] = _summary(source)
-    return found
+            summaries[name] = _summary(source)
+    return summaries
 
 
 def resolve(name: str) -> str:
-    """The full name of an upstream module from a short one, a dotted one or a path.
+    """The full name of an upstream module given by a short name, a dotted name or a path.
 
     Args:
       name: "model_main_tf2", "dataset_tools.create_pet_tf_record", "object_detection/inputs.py".
 
     Raises:
-      UsageError: there is no such program, or several, or it needs TensorFlow 1.
+      UsageError: there is no such program, there are several, or it needs TensorFlow 1.
       SetupError: upstream is not installed.
     """
     dotted = name.removesuffix(".py").replace("/", ".").removeprefix(f"{PACKAGE}.")
     if not dotted or not all(part.isidentifier() for part in dotted.split(".")):
         raise UsageError(
-            f"{name!r} is no module's name.",
-            fix="Name one such as model_main_tf2; `tfod run` lists them.",
+            f"{name!r} is not the name of a module.",
+            fix="Use one such as model_main_tf2; `tfod run` lists them.",
         )
     matches = _matches(dotted)
     if len(matches) > 1:
@@ -71,34 +71,34 @@ def resolve(name: str) -> str:
     if matches[0] in TF1_ONLY:
         raise UsageError(
             f"{name} needs TensorFlow 1: it is built on tf.estimator or tf.contrib.",
-            fix=f"Run `tfod run {TF1_ONLY[matches[0]]}` in its place.",
+            fix=f"Use `tfod run {TF1_ONLY[matches[0]]}` instead.",
         )
     return matches[0]
 
 
 def launch(module: str, flags: Sequence[str]) -> None:
-    """Runs a module as `__main__` in this process; ends the way that the module ends.
+    """Runs a module as `__main__` in this process.
 
-    Once a process: upstream's programs define the same flags as each other at import.
+    Possible once in a process: upstream's programs define the same flags at import.
     """
     compat.activate()
     spec = importlib.util.find_spec(module)
     sys.argv = [spec.origin if spec is not None and spec.origin else module, *flags]
     with warnings.catch_warnings():
-        # A program whose module another one has imported is run all the same.
+        # runpy warns about a program whose module is imported already; it runs all the same.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")
         runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _root() -> Path:
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
         raise SetupError(
             "The Object Detection API is not installed.",
             expected="the package tf-models-research-object-detection",
             fix="Run `make install`, or `pip install tf-models-research-object-detection`.",
         )
-    return Path(next(iter(found.submodule_search_locations)))
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def _matches(dotted: str) -> list[str]:

@@ -1,7 +1,7 @@
-"""How a patch reaches an upstream module: at the moment that module is imported, and no other.
+"""Applies patches to upstream's modules when they are imported.
 
-A finder in front of Python's own wraps the loaders of the few modules that a patch names. Nothing
-is imported for a patch's sake, and modules that no patch names never see one.
+A finder in front of Python's own wraps the loaders of the modules that patches name. No module is
+imported just to be patched, and all other modules are loaded as usual.
 """
 
 import sys
@@ -29,16 +29,16 @@ def _nothing(module: ModuleType) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One cure for one thing that upstream expects and a current stack no longer has.
+    """A replacement for something that upstream expects and a current stack no longer has.
 
     Attributes:
-      name: short and unique, to be asked for and left out by.
-      modules: the upstream modules that it cures.
-      symbol: what upstream uses and no longer finds.
-      why: since when, and what happens without the patch.
-      needed: whether this module, imported on this stack, wants it; asked after `during`.
-      apply: mends the module, after its body ran.
-      during: a context that the module's body runs in, for what it does at import.
+      name: short and unique.
+      modules: the upstream modules that it changes.
+      symbol: what upstream uses.
+      why: since when it no longer exists, and what happens without the patch.
+      needed: whether an imported module needs the patch; called after `during`.
+      apply: changes the module, after its body has run.
+      during: a context in which the module's body runs, for what it does at import.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class PatchState:
-    """What became of a patch in this process.
+    """The state of a patch in this process.
 
     Attributes:
-      patch: which one.
+      patch: the patch.
       status: APPLIED, NOT_NEEDED, FAILED, or WAITING while none of its modules is imported.
-      detail: the error of a failed one; empty otherwise.
+      detail: the error if it failed; empty otherwise.
     """
 
     patch: Patch
@@ -66,7 +66,7 @@ class PatchState:
 
 
 class PatchFinder(MetaPathFinder):
-    """Finds the modules that patches name, and hands them out with a loader that mends them."""
+    """Finds the modules that patches name, and gives them a loader that applies the patches."""
 
     def __init__(self, patches: Iterable[Patch]) -> None:
         self.patches = tuple(patches)
@@ -84,7 +84,7 @@ class PatchFinder(MetaPathFinder):
             return None
         spec = self._found_by_others(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _MendingLoader(spec.loader, self, tuple(patches))
+            spec.loader = _PatchingLoader(spec.loader, self, tuple(patches))
         return spec
 
     def _found_by_others(
@@ -99,7 +99,7 @@ class PatchFinder(MetaPathFinder):
         return None
 
     def apply_to_imported(self) -> None:
-        """Mends the modules that were imported before the finder stood in front."""
+        """Applies the patches to modules that were imported before the finder was installed."""
         for name, patches in self._by_module.items():
             module = sys.modules.get(name)
             spec = getattr(module, "__spec__", None)
@@ -108,10 +108,10 @@ class PatchFinder(MetaPathFinder):
                     self.apply(module, patch)
 
     def apply(self, module: ModuleType, patch: Patch) -> None:
-        """Applies a patch to an imported module where it is needed, and notes what became of it.
+        """Applies a patch to an imported module if it needs it, and records the outcome.
 
         Raises:
-          Exception: whatever the patch raised; upstream then has another shape than it expects.
+          Exception: the patch failed; upstream's code then differs from what the patch expects.
         """
         key = (patch.name, module.__name__)
         try:
@@ -130,14 +130,14 @@ class PatchFinder(MetaPathFinder):
     def _state(self, patch: Patch) -> PatchState:
         outcomes = [outcome for (name, _), outcome in self._outcomes.items() if name == patch.name]
         for status in (FAILED, APPLIED, NOT_NEEDED):
-            for found, detail in outcomes:
-                if found == status:
+            for outcome, detail in outcomes:
+                if outcome == status:
                     return PatchState(patch, status, detail)
         return PatchState(patch, WAITING)
 
 
-class _MendingLoader(Loader):
-    """Runs a module's body in its patches' contexts, then mends it; otherwise the real loader."""
+class _PatchingLoader(Loader):
+    """Wraps a loader: runs a module's body in the contexts of its patches, then applies them."""
 
     def __init__(self, real: Any, finder: PatchFinder, patches: tuple[Patch, ...]) -> None:
         self._real = real
@@ -145,11 +145,11 @@ class _MendingLoader(Loader):
         self._patches = patches
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._real.create_module(spec)
+        module: ModuleType | None = self._real.create_module(spec)
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
-        # From here on nobody can tell that another loader was ever there (pickle, inspect and
-        # importlib.resources look at it).
+        # Restore the real loader: pickle, inspect and importlib.resources use it.
         module.__loader__ = self._real
         if module.__spec__ is not None:
             module.__spec__.loader = self._real

@@ -1,7 +1,7 @@
-"""`python -m tfod_kit.compat.probe`: exercises TensorFlow and every patch, and prints it as JSON.
+"""`python -m tfod_kit.compat.probe`: tries TensorFlow and every patch, and prints JSON.
 
-A process of its own, because what it finds out may end it: a CPU without the instructions that
-TensorFlow was built for stops the process, with no exception to catch.
+It runs in a separate process because TensorFlow may crash it: on a CPU without the instructions
+that TensorFlow was built for, there is no exception to catch.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from typing import Any
 from tfod_kit import compat
 from tfod_kit.compat import launch
 
-# What training, evaluation and export import; the patched modules come on top.
+# The modules that training, evaluation and export import, besides the patched ones.
 _ENGINE = (
     "model_lib_v2",
     "exporter_lib_v2",
@@ -23,13 +23,13 @@ _ENGINE = (
 
 
 def probe() -> dict[str, Any]:
-    """Versions, devices and the state of each patch; what failed stands under "errors"."""
+    """Versions, devices, the state of each patch, and the failed imports under "errors"."""
     started = time.monotonic()
     compat.activate()
     import tensorflow as tf
 
     seconds = time.monotonic() - started
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "tensorflow": tf.__version__,
         "import_s": round(seconds, 1),
         "keras": tf.keras.layers.Layer.__module__.partition(".")[0],
@@ -38,15 +38,17 @@ def probe() -> dict[str, Any]:
         "built_for_cuda": tf.sysconfig.get_build_info().get("cuda_version"),
         "errors": [],
     }
-    wanted = [f"{launch.PACKAGE}.{part}" for part in _ENGINE]
-    wanted += [module for patch in compat.PATCHES for module in patch.modules]
-    for name in dict.fromkeys(wanted):
+    modules = [f"{launch.PACKAGE}.{part}" for part in _ENGINE]
+    modules += [module for patch in compat.PATCHES for module in patch.modules]
+    for name in dict.fromkeys(modules):
         try:
             importlib.import_module(name)
         except Exception as error:
-            found["errors"].append(f"import {name}: {type(error).__name__}: {error}")
-    found["patches"] = [[state.patch.name, state.status, state.detail] for state in compat.report()]
-    return found
+            report["errors"].append(f"import {name}: {type(error).__name__}: {error}")
+    report["patches"] = [
+        [state.patch.name, state.status, state.detail] for state in compat.report()
+    ]
+    return report
 
 
 def _described(tf: Any, device: Any) -> str:

@@ -1,4 +1,4 @@
-"""What upstream modules get to see in place of something that is gone: seen by them alone."""
+"""Substitutes for removed modules and names, visible only to the upstream modules that use them."""
 
 import sys
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 
 def extended(module: ModuleType, **extra: object) -> ModuleType:
-    """A copy of a module with further names, for one importer to hold instead of the original.
+    """A copy of a module with additional names, for one importer to use in place of the original.
 
-    It keeps the original's name, so that pickle and TensorFlow's AutoGraph treat it as that.
+    It has the original's name, so that pickle and TensorFlow's AutoGraph treat it alike.
     """
     copy = ModuleType(module.__name__, module.__doc__)
     vars(copy).update(vars(module))
@@ -20,14 +20,14 @@ def extended(module: ModuleType, **extra: object) -> ModuleType:
 
 def module_of(name: str, **members: object) -> ModuleType:
     """A new module with these members and nothing else."""
-    made = ModuleType(name, "A stand-in by tfod_kit.compat.")
-    vars(made).update(members)
-    return made
+    module = ModuleType(name, "A stand-in by tfod_kit.compat.")
+    vars(module).update(members)
+    return module
 
 
 @contextmanager
 def importable(*modules: ModuleType) -> Iterator[None]:
-    """Lets `import` find these modules inside the block, and what was there before after it."""
+    """Makes `import` find these modules within the block, and restores the originals after it."""
     before = {module.__name__: sys.modules.get(module.__name__) for module in modules}
     sys.modules.update({module.__name__: module for module in modules})
     try:
@@ -49,7 +49,7 @@ class ServingInputReceiver(NamedTuple):
 
 
 class ModeKeys:
-    """The names of the three ways to run a model."""
+    """The names of the three modes of an estimator."""
 
     TRAIN = "train"
     EVAL = "eval"
@@ -57,14 +57,14 @@ class ModeKeys:
 
 
 def estimator() -> ModuleType:
-    """`tensorflow.compat.v1.estimator` as far as TF2 code paths use it: names, no Estimator."""
+    """The part of `tensorflow.compat.v1.estimator` that TF2 code uses: names, but no Estimator."""
     name = "tensorflow.compat.v1.estimator"
     export = module_of(f"{name}.export", ServingInputReceiver=ServingInputReceiver)
     return module_of(name, ModeKeys=ModeKeys, export=export)
 
 
 def tensorflow_io() -> ModuleType:
-    """`tensorflow_io` as far as DeepMAC uses it: `experimental.color.rgb_to_lab`."""
+    """The part of `tensorflow_io` that DeepMAC uses: `experimental.color.rgb_to_lab`."""
     color = module_of("tensorflow_io.experimental.color", rgb_to_lab=rgb_to_lab)
     experimental = module_of("tensorflow_io.experimental", color=color)
     return module_of("tensorflow_io", experimental=experimental)
@@ -80,7 +80,7 @@ _WHITE = (0.95047, 1.0, 1.08883)
 
 
 def rgb_to_lab(image: Any, name: str | None = None) -> Any:
-    """sRGB in [0, 1] to CIE L*a*b* under D65; float tensors of the shape [..., 3]."""
+    """Converts sRGB in [0, 1] to CIE L*a*b* under D65; float tensors of shape [..., 3]."""
     import tensorflow as tf
 
     with tf.name_scope(name or "rgb_to_lab"):
@@ -88,7 +88,7 @@ def rgb_to_lab(image: Any, name: str | None = None) -> Any:
         linear = tf.where(image > 0.04045, ((image + 0.055) / 1.055) ** 2.4, image / 12.92)
         xyz = tf.linalg.matvec(tf.constant(_RGB_TO_XYZ, image.dtype), linear)
         ratio = xyz / tf.constant(_WHITE, image.dtype)
-        # CIE's two branches meet at (6/29)³; the lower one avoids the cube root's steep start.
+        # CIE's two branches meet at (6/29)³; near 0 the linear one avoids the steep cube root.
         root = tf.where(
             ratio > 0.008856, tf.maximum(ratio, 0.0) ** (1.0 / 3.0), 7.787 * ratio + 16.0 / 116.0
         )

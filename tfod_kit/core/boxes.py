@@ -1,7 +1,7 @@
-"""Pure box arithmetic, and the one box convention: (ymin, xmin, ymax, xmax) in [0, 1].
+"""Box arithmetic, and the one box convention: (ymin, xmin, ymax, xmax) in [0, 1].
 
-That is the order and the scale of the Object Detection API itself. Formats that speak pixels
-convert here and nowhere else.
+This is the order and scale of the Object Detection API itself. Formats that use pixels convert
+here and nowhere else.
 """
 
 import math
@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box as fractions of the image's height and width; not validated, so that faults show."""
+    """A box in fractions of the image's height and width.
+
+    It is not validated, so that the readers of formats can report invalid boxes themselves.
+    """
 
     ymin: float
     xmin: float
@@ -28,7 +31,7 @@ class Box:
 
     @property
     def area(self) -> float:
-        """The fraction of the image it covers; 0 for an empty or inverted box."""
+        """The fraction of the image that it covers; 0 for an empty or inverted box."""
         return max(self.height, 0.0) * max(self.width, 0.0)
 
     @property
@@ -37,19 +40,19 @@ class Box:
 
     @property
     def is_inside(self) -> bool:
-        """Whether no edge lies outside the image."""
+        """Whether no edge is outside the image."""
         return min(self.ymin, self.xmin) >= 0.0 and max(self.ymax, self.xmax) <= 1.0
 
 
 def from_pixels(
     xmin: float, ymin: float, xmax: float, ymax: float, *, width: int, height: int
 ) -> Box:
-    """A box from its corners in pixels, 0-based, the maximum edge exclusive."""
+    """A box from its corners in pixels: 0-based, with exclusive maxima."""
     return Box(ymin / height, xmin / width, ymax / height, xmax / width)
 
 
 def from_xywh(x: float, y: float, w: float, h: float, *, width: int, height: int) -> Box:
-    """A box from COCO's bbox: the left upper corner and the size, in pixels."""
+    """A box from COCO's bbox: its upper left corner and its size, in pixels."""
     return from_pixels(x, y, x + w, y + h, width=width, height=height)
 
 
@@ -64,7 +67,7 @@ def to_xywh(box: Box, *, width: int, height: int) -> tuple[float, float, float, 
 
 
 def clip(box: Box) -> Box:
-    """The part of the box that lies in the image; has no area when none does."""
+    """The part of the box inside the image; a box without area if there is none."""
     ymin, xmin, ymax, xmax = (
         min(max(edge, 0.0), 1.0) for edge in (box.ymin, box.xmin, box.ymax, box.xmax)
     )
@@ -81,15 +84,15 @@ def iou(a: Box, b: Box) -> float:
 
 
 def enclosing(boxes: Iterable[Box]) -> Box:
-    """The smallest box around all of them.
+    """The smallest box that contains all of them.
 
     Raises:
-      ValueError: there are none.
+      ValueError: `boxes` is empty.
     """
-    every = tuple(boxes)
+    members = tuple(boxes)
     return Box(
-        min(box.ymin for box in every),
-        min(box.xmin for box in every),
-        max(box.ymax for box in every),
-        max(box.xmax for box in every),
+        min(box.ymin for box in members),
+        min(box.xmin for box in members),
+        max(box.ymax for box in members),
+        max(box.xmax for box in members),
     )

@@ -1,4 +1,4 @@
-"""LabelMap <-> label_map.pbtxt: the only place where class ids live."""
+"""LabelMap and label_map.pbtxt: the only place with class ids; all else uses class names."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class LabelMap:
 
     Attributes:
       ids: class name -> id, in the order of the ids.
-      display_names: class name -> what to show a person, for the names that have one of their own.
+      display_names: class name -> display name, for the classes with a different one.
     """
 
     ids: Mapping[str, int]
@@ -34,7 +34,7 @@ class LabelMap:
 
     @property
     def num_classes(self) -> int:
-        """What a model needs as num_classes: the highest id, gaps included."""
+        """A model's num_classes: the highest id, gaps included."""
         return max(self.ids.values(), default=0)
 
     @property
@@ -46,7 +46,7 @@ class LabelMap:
         """The id of a class.
 
         Raises:
-          ConfigError: the map has no such class; the nearest name is offered.
+          ConfigError: the map has no such class; similar names are suggested.
         """
         try:
             return self.ids[name]
@@ -66,7 +66,7 @@ def load(path: Path) -> LabelMap:
     """Reads label_map.pbtxt.
 
     Raises:
-      ConfigError: the file is absent, is no label map, or has an id below 1 or one used twice.
+      ConfigError: the file is missing, is not a label map, or has an id below 1 or a repeated one.
     """
     from google.protobuf import text_format
 
@@ -79,13 +79,13 @@ def load(path: Path) -> LabelMap:
             where=path,
             expected="item { id: 1 name: 'cat' } for each class",
             found=str(error),
-            fix="Check that the label map's and the records' paths are not swapped.",
+            fix="Check that the paths of the label map and the records are not swapped.",
         ) from error
-    return _checked(path, parsed.item)
+    return _validated(path, parsed.item)
 
 
 def dumps(label_map: LabelMap) -> str:
-    """The text of label_map.pbtxt, an item a class, in the order of the ids."""
+    """The text of label_map.pbtxt: an item for each class, in the order of the ids."""
     from google.protobuf import text_format
 
     label_map_pb2 = protos.load("string_int_label_map")
@@ -117,17 +117,17 @@ def _text(path: Path) -> str:
             "This is not a label map: it is not text.",
             where=path,
             found=str(error),
-            fix="Check that the label map's and the records' paths are not swapped.",
+            fix="Check that the paths of the label map and the records are not swapped.",
         ) from error
 
 
-def _checked(path: Path, items: Iterable[object]) -> LabelMap:
+def _validated(path: Path, items: Iterable[object]) -> LabelMap:
     ids: dict[str, int] = {}
     display_names: dict[str, str] = {}
     owner: dict[int, str] = {}
-    for place, item in enumerate(items, start=1):
+    for index, item in enumerate(items, start=1):
         name, number = item.name or item.display_name, item.id  # type: ignore[attr-defined]
-        where = f"{path}, item {place}"
+        where = f"{path}, item {index}"
         if not name:
             raise ConfigError(
                 "A class has no name.", where=where, fix="Give the item a `name: '...'`."
@@ -136,8 +136,8 @@ def _checked(path: Path, items: Iterable[object]) -> LabelMap:
             raise ConfigError(
                 f"The class {name!r} has the id {number}.",
                 where=where,
-                expected="ids from 1 on: 0 is the background's",
-                fix="Number the classes from 1 (and convert the records anew).",
+                expected="ids from 1 on: 0 is the background",
+                fix="Number the classes from 1, and convert the records again.",
             )
         if name in ids or number in owner:
             raise ConfigError(

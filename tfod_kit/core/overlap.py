@@ -29,7 +29,8 @@ def intersection(a: "Floats", b: "Floats") -> "Floats":
     low = np.maximum(a[..., :2], b[..., :2])
     high = np.minimum(a[..., 2:], b[..., 2:])
     sides = np.maximum(high - low, 0.0)
-    return sides[..., 0] * sides[..., 1]
+    shared: Floats = sides[..., 0] * sides[..., 1]
+    return shared
 
 
 def iou(a: "Floats", b: "Floats") -> "Floats":

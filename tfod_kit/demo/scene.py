@@ -200,7 +200,7 @@ def _paint(
     from PIL import Image
 
     behind = image.crop((*corner, corner[0] + mask.width, corner[1] + mask.height))
-    (ground,) = behind.resize((1, 1), Image.Resampling.BOX).getdata()
+    ground = tuple(behind.resize((1, 1), Image.Resampling.BOX).tobytes())  # red, green, blue
     colour = _vivid(rng)
     while _distance(colour, ground) < 140:
         colour = _vivid(rng)

@@ -14,8 +14,8 @@ from tfod_kit.doctor.requirements import PACKAGE
 from tfod_kit.io import hardware
 
 _GIB = 2**30
-# A small model trains in 4 GiB of memory. The packages, and a run with its checkpoints, take about as
-# much on the disk.
+# A small model trains in 4 GiB of memory. The packages, and a run with its checkpoints, take about
+# as much disk space.
 _MIN_MEMORY = 4 * _GIB
 _MIN_DISK = 5 * _GIB
 

@@ -1,1 +1,1 @@
-"""Annotations drawn on images, charts and HTML pages."""
+"""Drawing of annotations on images, of charts, and of HTML pages."""

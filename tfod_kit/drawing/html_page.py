@@ -1,4 +1,4 @@
-"""A self-contained HTML page: no network, no scripts; styles, charts and pictures inside it.
+"""A self-contained HTML page: no network, no scripts; styles, charts and images are inside it.
 
     page = Page("What is in cats", "364 images")
     page.tiles({"images": "364"})
@@ -7,7 +7,7 @@
     page.svg(plots.svg(figure))
     files.write_text(path, page.html())
 
-It follows the reader's light or dark setting, and the width of the window down to a phone's.
+It follows the reader's light or dark setting, and fits windows down to the width of a phone.
 """
 
 import base64
@@ -68,11 +68,11 @@ footer { margin-top: 3rem; color: var(--faint); font-size: .85rem; }
 
 
 class Page:
-    """Collects the parts of a page, from the top down; whatever is given as text is escaped.
+    """Collects the parts of a page from top to bottom; all text is escaped.
 
     Args:
-      title: the page's heading, and the window's.
-      under: a line below it.
+      title: the title and first heading.
+      under: a line below the heading.
     """
 
     def __init__(self, title: str, under: str = "") -> None:
@@ -86,12 +86,12 @@ class Page:
         self._parts.append(f"<h2>{_text(text)}</h2>")
 
     def text(self, text: str, *, faint: bool = False) -> None:
-        """A paragraph."""
-        kind = ' class="faint"' if faint else ""
-        self._parts.append(f"<p{kind}>{_text(text)}</p>")
+        """Adds a paragraph."""
+        attribute = ' class="faint"' if faint else ""
+        self._parts.append(f"<p{attribute}>{_text(text)}</p>")
 
     def tiles(self, tiles: Mapping[str, str], *, warn: Sequence[str] = ()) -> None:
-        """Figures to see at a glance: what -> how much; those in `warn` in a colour of warning."""
+        """Adds key figures, name -> value; those named in `warn` have a warning colour."""
         inner = "".join(
             f'<div class="tile{" warn" if name in warn else ""}"><b>{_text(value)}</b>'
             f"<span>{_text(name)}</span></div>"
@@ -102,43 +102,43 @@ class Page:
     def table(
         self, head: Sequence[str], rows: Sequence[Sequence[str]], *, text: bool = False
     ) -> None:
-        """A table; figures stand at the right, or everything at the left in one of `text`."""
+        """Adds a table; cells after the first are right-aligned, or left-aligned with `text`."""
         top = "".join(f"<th>{_text(cell)}</th>" for cell in head)
         body = "".join(
             f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows
         )
-        kind = ' class="text"' if text else ""
+        attribute = ' class="text"' if text else ""
         self._parts.append(
-            f'<div class="scroll"><table{kind}><thead><tr>{top}</tr></thead>'
+            f'<div class="scroll"><table{attribute}><thead><tr>{top}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
         )
 
     def charts(self, svgs: Sequence[str]) -> None:
-        """Charts side by side, as `plots.svg` gives them: SVG, not escaped."""
+        """Adds charts side by side: SVG from `plots.svg`, not escaped."""
         inner = "".join(f'<div class="chart">{svg}</div>' for svg in svgs)
         self._parts.append(f'<div class="charts">{inner}</div>')
 
     def images(self, images: Sequence[tuple[bytes, str]], *, wide: bool = False) -> None:
-        """JPEGs or PNGs in a grid, each with its caption; `wide` ones have more room."""
+        """Adds JPEGs or PNGs in a grid, each with its caption; `wide` makes them larger."""
         inner = "".join(_figure(data, caption) for data, caption in images)
         self._parts.append(f'<div class="images{" wide" if wide else ""}">{inner}</div>')
 
     def image(self, data: bytes, caption: str = "") -> None:
-        """One JPEG or PNG over the whole width."""
+        """Adds one JPEG or PNG at full width."""
         self._parts.append(_figure(data, caption))
 
     def code(self, text: str) -> None:
-        """Text as it is, such as a config."""
+        """Adds preformatted text, such as a config."""
         self._parts.append(f"<pre>{_text(text)}</pre>")
 
     def details(self, summary: str, text: str) -> None:
-        """Text as it is, folded away below a line that opens it."""
+        """Adds preformatted text, hidden until the reader opens its summary line."""
         self._parts.append(
             f"<details><summary>{_text(summary)}</summary><pre>{_text(text)}</pre></details>"
         )
 
     def html(self, footer: str = "") -> str:
-        """The whole page."""
+        """Returns the whole page."""
         below = f"<footer>{_text(footer)}</footer>" if footer else ""
         parts = "\n".join(self._parts)
         return (
@@ -150,10 +150,10 @@ class Page:
 
 
 def _figure(data: bytes, caption: str) -> str:
-    kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    told = f"<figcaption>{_text(caption)}</figcaption>" if caption else ""
-    return f'<figure><img src="{source}" alt="{_text(caption)}" loading="lazy">{told}</figure>'
+    subtype = "png" if data.startswith(b"\x89PNG") else "jpeg"
+    source = f"data:image/{subtype};base64,{base64.b64encode(data).decode()}"
+    below = f"<figcaption>{_text(caption)}</figcaption>" if caption else ""
+    return f'<figure><img src="{source}" alt="{_text(caption)}" loading="lazy">{below}</figure>'
 
 
 def _text(text: str) -> str:

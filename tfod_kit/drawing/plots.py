@@ -1,8 +1,8 @@
-"""Charts, drawn by matplotlib, which is imported when the first one is.
+"""Charts, drawn by matplotlib, which is imported with the first one.
 
-Each function gives a Figure; `svg` and `png` turn it into text or bytes. No function touches
-pyplot, so that nothing is left open and no setting of the caller's is changed. In an SVG, ink takes
-the colour of the text around it, so that a chart on a page reads in light and in dark.
+Each function returns a Figure; `svg` and `png` turn it into text or bytes. pyplot is not used, so
+no figure stays open and no setting of the caller changes. In an SVG, lines and text have the colour
+of the surrounding text, so that a chart on a page is legible in light and dark mode.
 """
 
 import io
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours (Color Universal Design, 2008), which colour-blind readers tell apart too.
+# Okabe and Ito's colours (Color Universal Design, 2008), distinguishable by colour-blind readers.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999")
 
-_INK = "#1f2328"  # stands for the page's own text colour in an SVG
+_INK = "#1f2328"  # replaced by the page's text colour in an SVG
 _GRID = "#8c959f"
 _PER_BAR = 0.32  # inches
 _TEXT = 9.0
-_WIDE = 1e5  # highest to lowest of a logarithmic axis, beyond which only powers of ten are written
-_FEW_POINTS = 1000  # up to here each is drawn; above, the density
-_LEGEND_WITHIN = 5  # names that stand among the curves; more stand beside them
-_CELLS_WRITTEN = 900  # of a matrix; in more, the numbers would not be legible
+_WIDE = 1e5  # ratio of a logarithmic axis's limits above which only powers of ten have a label
+_FEW_POINTS = 1000  # up to this number each point is drawn; above it, the density
+_LEGEND_WITHIN = 5  # up to this number of names the legend is inside the axes
+_CELLS_WRITTEN = 900  # up to this number a matrix's cells have legible numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +57,22 @@ def bars(
     unit: str = "",
     logarithmic: bool = False,
 ) -> "Figure":
-    """Horizontal bars, a group a category and a colour a series.
+    """Horizontal bars: a group for each category, and a colour for each series.
 
     Args:
-      series: name -> category -> value; the categories of the first set the order, from the top.
+      series: name -> category -> value; the first series sets the order, from the top.
       title: above the chart.
-      unit: of the values, below the axis.
-      logarithmic: for values that differ by orders of magnitude; a 0 then has no bar.
+      unit: the unit of the values, below the axis.
+      logarithmic: for values that differ by orders of magnitude; a value of 0 then has no bar.
     """
     categories = list(next(iter(series.values())))
     height = max(1.6, _PER_BAR * len(categories) * max(1, 0.55 * len(series)) + 1.0)
     figure, axes = _figure(title, height=height)
     thick = 0.8 / len(series)
-    for place, (name, values) in enumerate(series.items()):
-        at = [row + (place - (len(series) - 1) / 2) * thick for row in range(len(categories))]
+    for index, (name, values) in enumerate(series.items()):
+        rows = [row + (index - (len(series) - 1) / 2) * thick for row in range(len(categories))]
         numbers = [values.get(category, 0.0) for category in categories]
-        drawn = axes.barh(at, numbers, thick * 0.92, label=name, color=_colour(place))
+        drawn = axes.barh(rows, numbers, thick * 0.92, label=name, color=_colour(index))
         axes.bar_label(drawn, [_number(n) for n in numbers], padding=3, fontsize=_TEXT - 1.5)
     axes.set_yticks(range(len(categories)), [_short(category) for category in categories])
     axes.set_ylim(len(categories) - 0.4, -0.6)  # the first at the top
@@ -89,33 +89,33 @@ def histogram(
     title: str = "",
     xlabel: str = "",
     ylabel: str = "",
-    bins: Any = 40,
+    bins: int | Sequence[float] = 40,
     logarithmic: bool = False,
 ) -> "Figure":
-    """Counts of values, a step line a series.
+    """Histograms, a step line for each series.
 
     Args:
       series: name -> values.
-      title, xlabel, ylabel: what it shows.
-      bins: as in numpy.histogram: how many, or their edges.
-      logarithmic: steps of equal ratio, for sizes; values of 0 and below are left out.
+      title, xlabel, ylabel: labels.
+      bins: their number or edges, as in numpy.histogram.
+      logarithmic: whether bins have equal ratios, as for sizes; values of 0 and below are left out.
     """
     import numpy as np
 
     figure, axes = _figure(title)
-    every = np.concatenate([np.asarray(values, np.float64) for values in series.values()])
+    merged = np.concatenate([np.asarray(values, np.float64) for values in series.values()])
     if logarithmic:
-        every = every[every > 0]
+        merged = merged[merged > 0]
         _logarithmic(axes, "x")
     if not isinstance(bins, int):
         edges = np.asarray(bins, np.float64)
-    elif len(every) and logarithmic:
-        edges = np.geomspace(every.min(), max(every.max(), every.min() * 1.1), bins + 1)
+    elif len(merged) and logarithmic:
+        edges = np.geomspace(merged.min(), max(merged.max(), merged.min() * 1.1), bins + 1)
     else:
-        edges = np.histogram_bin_edges(every, bins)
-    for place, (name, values) in enumerate(series.items()):
+        edges = np.histogram_bin_edges(merged, bins)
+    for index, (name, values) in enumerate(series.items()):
         counts = np.histogram(np.asarray(values, np.float64), edges)[0]
-        axes.stairs(counts, edges, fill=len(series) == 1, alpha=0.9, color=_colour(place), lw=1.6,
+        axes.stairs(counts, edges, fill=len(series) == 1, alpha=0.9, color=_colour(index), lw=1.6,
                     label=name)  # fmt: skip
     _finish(axes, xlabel=xlabel, ylabel=ylabel, legend=len(series) > 1, grid="y")
     return figure
@@ -131,31 +131,32 @@ def density(
     points: Sequence[tuple[float, float]] = (),
     points_label: str = "",
 ) -> "Figure":
-    """Where pairs of positive values lie on two logarithmic axes: points, or of many the density.
+    """Pairs of positive values on two logarithmic axes: points, or the density of many.
 
     Args:
-      x, y: the values; pairs with one of 0 or below are left out.
-      title, xlabel, ylabel: what it shows.
+      x, y: the values; pairs with a value of 0 or below are left out.
+      title, xlabel, ylabel: labels.
       points: marked with crosses, such as anchors among boxes.
-      points_label: what they are.
+      points_label: their name in the legend.
     """
     import numpy as np
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     figure, axes = _figure(title, height=4.0)
-    across, up = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    fits = (across > 0) & (up > 0)
-    if int(fits.sum()) > _FEW_POINTS:
+    horizontal, vertical = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    positive = (horizontal > 0) & (vertical > 0)
+    horizontal, vertical = horizontal[positive], vertical[positive]
+    if len(horizontal) > _FEW_POINTS:
         drawn = axes.hexbin(
-            across[fits], up[fits], gridsize=42, bins="log", mincnt=1, cmap="viridis_r", lw=0.1,
+            horizontal, vertical, gridsize=42, bins="log", mincnt=1, cmap="viridis_r", lw=0.1,
             xscale="log", yscale="log",
         )  # fmt: skip
         bar = figure.colorbar(drawn, ax=axes, shrink=0.85, format=FuncFormatter(_plain))
         bar.ax.yaxis.set_minor_formatter(NullFormatter())
         bar.ax.tick_params(labelsize=_TEXT - 1, width=0.5, colors=_INK, which="both")
         bar.ax.spines["outline"].set_visible(False)
-    elif fits.any():
-        axes.plot(across[fits], up[fits], "o", color=COLOURS[0], ms=3.5, alpha=0.45, mew=0)
+    elif len(horizontal):
+        axes.plot(horizontal, vertical, "o", color=COLOURS[0], ms=3.5, alpha=0.45, mew=0)
     _logarithmic(axes, "x")
     _logarithmic(axes, "y")
     if points:
@@ -172,11 +173,11 @@ def lines(
     ylabel: str = "",
     style: CurveStyle = CurveStyle(),
 ) -> "Figure":
-    """Curves, a colour each.
+    """Curves, each with its colour.
 
     Args:
       series: name -> (x, y).
-      title, xlabel, ylabel: what it shows.
+      title, xlabel, ylabel: labels.
       style: axes, smoothing and marks.
     """
     figure, axes = _figure(title)
@@ -215,12 +216,12 @@ def matrix(
     xlabel: str = "",
     ylabel: str = "",
 ) -> "Figure":
-    """Counts as a table, each cell the darker the larger its share of its row.
+    """Counts as a table; a cell is the darker, the larger its fraction of its row.
 
     Args:
       rows, columns: the names, from the top and from the left.
-      values: a row for each of `rows`, a count for each of `columns`.
-      title, xlabel, ylabel: what it shows.
+      values: a row for each of `rows`, with a count for each of `columns`.
+      title, xlabel, ylabel: labels.
     """
     import numpy as np
 
@@ -236,7 +237,7 @@ def matrix(
                     column, row, _number(number), ha="center", va="center", fontsize=_TEXT - 1
                 )
                 text.set_gid("cell")
-                # Not the page's ink: what lies below does not follow the page.
+                # Not _INK: the cell's colour does not follow the page's either.
                 text.set_color("white" if shares[row, column] > 0.5 else "#1f2329")
     axes.set_xticks(range(len(columns)), [_short(name, 16) for name in columns], rotation=90)
     axes.set_yticks(range(len(rows)), [_short(name, 24) for name in rows])
@@ -245,17 +246,17 @@ def matrix(
 
 
 def svg(figure: "Figure") -> str:
-    """The figure as an <svg> element: the same bytes every time, text as text."""
+    """The figure as an <svg> element, with the same bytes every time, and text kept as text."""
     import matplotlib as mpl
 
     stream = io.StringIO()
-    # The salt makes the ids of one figure the same every time; those of two must differ on a page.
+    # The salt makes a figure's ids reproducible, and different from those of others on the page.
     salt = f"tfod_kit {figure.get_label()}"
     with (
         mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}),
         warnings.catch_warnings(),
     ):
-        # Text stays text, and whoever shows it has the letters that matplotlib's own font lacks.
+        # The text is rendered by the viewer, which has glyphs that matplotlib's font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(
             stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
@@ -276,9 +277,9 @@ def png(figure: "Figure", dpi: int = 150) -> bytes:
     return stream.getvalue()
 
 
-def _sized(found: "re.Match[str]") -> str:
-    """An SVG without a size of its own fills its place on the page."""
-    return found[1] or "<svg "
+def _sized(match: "re.Match[str]") -> str:
+    """Removes the size of an SVG, so that it fills its container."""
+    return match[1] or "<svg "
 
 
 def _figure(title: str, *, width: float = 6.4, height: float = 3.2) -> tuple["Figure", "Axes"]:
@@ -310,15 +311,15 @@ def _finish(
         if text.get_gid() != "cell":
             text.set_color(_INK)
     if legend:
-        # Among bars there is no room; above them there always is.
-        place: Any = {"loc": "best"}
+        # Bars leave no room for it, so it is above them.
+        position: dict[str, Any] = {"loc": "best"}
         if drawn := len(axes.containers):
-            place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": drawn}
-        axes.legend(frameon=False, fontsize=_TEXT, labelcolor=_INK, **place)
+            position = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": drawn}
+        axes.legend(frameon=False, fontsize=_TEXT, labelcolor=_INK, **position)
 
 
 def _logarithmic(axes: "Axes", which: str) -> None:
-    """A logarithmic axis with plain numbers at 1, 2, 5, 10, ... as far as there is room."""
+    """Makes an axis logarithmic, with plain numbers at 1, 2, 5, 10, ... if there is room."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set(**{f"{which}scale": "log"})
@@ -339,9 +340,10 @@ def _number(value: float) -> str:
 
 
 def _smoothed(values: Sequence[float], weight: float, logarithmic: bool) -> list[float]:
-    """The exponential moving mean of the values up to each, corrected for its start at 0.
+    """The exponential moving average, corrected for its start at 0.
 
-    On a logarithmic axis it is the geometric one: the other lies far above values that fall fast.
+    On a logarithmic axis it is the geometric one: the arithmetic one would be far above values that
+    fall fast.
     """
     smooth, last = [], 0.0
     for count, value in enumerate(values, start=1):
@@ -351,11 +353,10 @@ def _smoothed(values: Sequence[float], weight: float, logarithmic: bool) -> list
     return smooth
 
 
-def _colour(place: int) -> str:
-    return COLOURS[place % len(COLOURS)]
+def _colour(index: int) -> str:
+    return COLOURS[index % len(COLOURS)]
 
 
-def _short(name: str, most: int = 28) -> str:
-    # A dollar sign would start a formula in matplotlib.
-    cut = name if len(name) <= most else name[: most - 1] + "…"
-    return cut.replace("$", r"\$")
+def _short(name: str, longest: int = 28) -> str:
+    shortened = name if len(name) <= longest else name[: longest - 1] + "…"
+    return shortened.replace("$", r"\$")  # matplotlib would start a formula

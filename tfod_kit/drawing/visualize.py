@@ -1,4 +1,4 @@
-"""Draws annotations on pictures: boxes, masks and keypoints, in a colour per class, with names."""
+"""Draws boxes, masks, keypoints and names on images, with a colour for each class."""
 
 import colorsys
 import hashlib
@@ -17,16 +17,16 @@ from tfod_kit.core.annotations import ObjectAnnotation, Polygons, Rle
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
-# The golden angle's share of a circle: hues stepped by it stay far apart however many there are.
+# The golden angle as a fraction of a circle: hues in steps of it stay far apart for any number.
 _GOLDEN = 0.618033988749895
 _LIGHTNESS = (0.5, 0.65, 0.38)
-_MASK = 0.45  # how much of a mask's colour covers the picture
+_MASK = 0.45  # opacity of masks
 _HIDDEN, _VISIBLE = 1, 2  # a keypoint's visibility
 
-_LETTERS = 11  # px: smaller ones are not legible
-_TINY = 32  # px: boxes whose lines are as thin as can be
-_SCORED, _NAMED = 60, 150  # objects in a picture up to which scores, and names, are written
-_COVERED = 0.35  # the share of any box that a name may cover
+_LETTERS = 11  # px: the smallest legible text
+_TINY = 32  # px: boxes with the thinnest lines
+_SCORED, _NAMED = 60, 150  # objects in an image up to which scores, and names, are written
+_COVERED = 0.35  # the fraction of any box that a name may cover
 
 Colour = tuple[int, int, int]
 Corners = tuple[float, float, float, float]  # left, top, right, bottom, px
@@ -37,18 +37,17 @@ def draw(
     objects: Iterable[ObjectAnnotation],
     colours: Mapping[str, Colour] = MappingProxyType({}),
 ) -> "Image.Image":
-    """A copy of the picture with each object's mask, box, keypoints, name and score drawn on it.
+    """A copy of an image with each object's mask, box, keypoints, name and score drawn on it.
 
-    Sizes of lines and letters follow the picture's and the objects'. Objects with low scores are
-    drawn first, so that what is sure lies on top. A name stands where it covers no other name and
-    little of any box; where there is no such place it goes without the score, or is left out. So
-    are the scores, and then the names, where the objects are very many. Keypoints that are hidden,
-    or guessed, are rings.
+    Line widths and font sizes depend on the sizes of the image and the objects. Objects with low
+    scores are drawn first, below the others. A name is written where it covers no other name and
+    little of any box; without such a position it loses its score, or is left out. With many objects
+    first the scores and then the names are left out. Hidden keypoints are rings.
 
     Args:
-      image: any mode; the copy is RGB.
+      image: in any mode; the copy is RGB.
       objects: ground truth or detections.
-      colours: class name -> colour, such as `palette` gives; other classes have one of their own.
+      colours: class name -> colour, such as from `palette`; other classes use `colour`.
     """
     from PIL import ImageDraw
 
@@ -64,8 +63,8 @@ def draw(
     for corner, ground in zip(corners, grounds, strict=True):
         pen.rectangle(corner, outline=ground, width=line)
     texts = [_texts(item, len(ordered)) for item in ordered]
-    places = _name_places(texts, corners, drawn.size, letters)
-    for named, ground in zip(places, grounds, strict=True):
+    positions = _name_positions(texts, corners, drawn.size, letters)
+    for named, ground in zip(positions, grounds, strict=True):
         if named is not None:
             _draw_name(pen, *named, letters, ground)
     for item, ground in zip(ordered, grounds, strict=True):
@@ -74,23 +73,23 @@ def draw(
 
 
 def palette(names: Iterable[str]) -> dict[str, Colour]:
-    """A colour for each class of a label map, by its place there: neighbours differ most."""
-    return {name: _hue(place, _LIGHTNESS[place % 3]) for place, name in enumerate(names)}
+    """A colour for each class of a label map, by its index: neighbours differ most."""
+    return {name: _hue(index, _LIGHTNESS[index % 3]) for index, name in enumerate(names)}
 
 
 def colour(label: str) -> Colour:
-    """A colour for a class that no palette knows: the same in every picture and every run."""
+    """A colour for a class that is in no palette: the same in every image and run."""
     digest = hashlib.sha256(label.encode()).digest()
     return _hue(int.from_bytes(digest[:4], "big"), _LIGHTNESS[digest[4] % 3])
 
 
-def _hue(place: int, lightness: float) -> Colour:
-    red, green, blue = colorsys.hls_to_rgb(place * _GOLDEN % 1.0, lightness, 0.9)
+def _hue(index: int, lightness: float) -> Colour:
+    red, green, blue = colorsys.hls_to_rgb(index * _GOLDEN % 1.0, lightness, 0.9)
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def side_by_side(left: "Image.Image", right: "Image.Image") -> "Image.Image":
-    """Two pictures of one height, the first at the left, with a gap between them."""
+    """Two images of the same height next to each other, with a gap between them."""
     from PIL import Image
 
     gap = max(4, left.width // 60)
@@ -103,7 +102,7 @@ def side_by_side(left: "Image.Image", right: "Image.Image") -> "Image.Image":
 def _with_masks(
     image: "Image.Image", objects: Sequence[ObjectAnnotation], grounds: Sequence[Colour]
 ) -> "Image.Image":
-    """A copy with the masks laid over it, half transparent, each with its edge."""
+    """A copy with the masks drawn over it, half transparent, each with its outline."""
     from PIL import Image
 
     if all(item.mask is None for item in objects):
@@ -126,7 +125,7 @@ def _with_masks(
 
 
 def _mask_pixels(mask: Polygons | Rle, size: tuple[int, int]) -> Any:
-    """bool [height, width] in a picture of a size (width, height) in px."""
+    """A mask as bool [height, width] in an image of the size (width, height) in px."""
     import numpy as np
     from PIL import Image, ImageDraw
 
@@ -144,7 +143,7 @@ def _mask_pixels(mask: Polygons | Rle, size: tuple[int, int]) -> Any:
 
 
 def _edge(inside: Any) -> Any:
-    """The pixels of a mask that have a neighbour outside of it."""
+    """The pixels of a mask with a neighbour outside it."""
     import numpy as np
 
     fenced = np.pad(inside, 1)
@@ -172,9 +171,9 @@ def _draw_keypoints(
 
 
 def _sizes(size: tuple[int, int], corners: Sequence[Corners]) -> tuple[int, int]:
-    """How wide lines are and how high letters, px.
+    """The width of lines and the height of letters, in px.
 
-    A share of the picture, less where the objects are small; no less than can be seen.
+    Fractions of the image's size, less for small objects, but always legible.
     """
     longest = max(size)
     line, letters = longest / 320, longest / 45
@@ -189,7 +188,7 @@ def _sizes(size: tuple[int, int], corners: Sequence[Corners]) -> tuple[int, int]
 
 
 def _texts(item: ObjectAnnotation, objects: int) -> tuple[str, ...]:
-    """What may stand at an object, the first choice first."""
+    """The texts that may be written at an object, in order of preference."""
     if objects > _NAMED:
         return ()
     if item.score is None or objects > _SCORED:
@@ -197,49 +196,49 @@ def _texts(item: ObjectAnnotation, objects: int) -> tuple[str, ...]:
     return f"{item.label} {item.score:.0%}", item.label
 
 
-def _name_places(
+def _name_positions(
     texts: Sequence[tuple[str, ...]],
     corners: Sequence[Corners],
     size: tuple[int, int],
     letters: int,
 ) -> list[tuple[str, Corners] | None]:
-    """Which of its texts stands at each object and where; None where none finds a place.
+    """The text of each object and its position; None if there is no free position.
 
-    The last object has the first choice.
+    The last object, which is drawn on top, chooses first.
     """
     taken: list[Corners] = []
-    places: list[tuple[str, Corners] | None] = []
+    positions: list[tuple[str, Corners] | None] = []
     for choices, own in reversed(list(zip(texts, corners, strict=True))):
         free = (
-            (text, place)
+            (text, position)
             for text in choices
-            for place in _tries(own, *_name_size(text, letters)[2:], size)
-            if not any(_shared(place, other) for other in taken)
-            and not any(_shared(place, box) > _COVERED * _area(box) for box in corners)
+            for position in _candidates(own, *_name_size(text, letters)[2:], size)
+            if not any(_shared(position, other) for other in taken)
+            and not any(_shared(position, box) > _COVERED * _area(box) for box in corners)
         )
         named = next(free, None)
         if named is not None:
             taken.append(named[1])
-        places.append(named)
-    return places[::-1]
+        positions.append(named)
+    return positions[::-1]
 
 
-def _tries(own: Corners, width: float, height: float, size: tuple[int, int]) -> list[Corners]:
-    """Where a name of that size may stand at its box, the best place first."""
+def _candidates(own: Corners, width: float, height: float, size: tuple[int, int]) -> list[Corners]:
+    """Positions for a name of that size at its box, the best one first."""
     left, top, right, bottom = own
-    tries = [
+    positions = [
         (left, top - height),
         (left, bottom),
         (right - width, top - height),
         (right - width, bottom),
-        (left, top - 2 * height),  # over another's name, as of a box at the same place
+        (left, top - 2 * height),  # above another name, for two boxes at the same position
         (left, bottom + height),
         (left, top),
         (left, bottom - height),
     ]
     if top < height:  # no room above: inside at the top
-        tries.insert(0, (left, top))
-    return [_kept_inside(x, y, width, height, size) for x, y in tries]
+        positions.insert(0, (left, top))
+    return [_kept_inside(x, y, width, height, size) for x, y in positions]
 
 
 def _kept_inside(x: float, y: float, width: float, height: float, size: tuple[int, int]) -> Corners:
@@ -249,7 +248,7 @@ def _kept_inside(x: float, y: float, width: float, height: float, size: tuple[in
 
 
 def _shared(one: Corners, other: Corners) -> float:
-    """The area that two have in common, px²."""
+    """The area of the intersection, in px²."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     return width * height if width > 0 and height > 0 else 0.0
@@ -261,7 +260,7 @@ def _area(box: Corners) -> float:
 
 @lru_cache(maxsize=4096)
 def _name_size(text: str, letters: int) -> tuple[float, float, float, float]:
-    """Where a name's ink begins from its place (x, y), and the size of the ground under it, px."""
+    """The offset (x, y) of a name's text in its background, and the background's size, in px."""
     left, top, right, bottom = font(letters).getbbox(text)
     pad = max(2, round(letters / 6))
     return pad - left, pad - top, right - left + 2 * pad, bottom - top + 2 * pad
@@ -270,36 +269,38 @@ def _name_size(text: str, letters: int) -> tuple[float, float, float, float]:
 def _draw_name(
     pen: "ImageDraw.ImageDraw",
     text: str,
-    place: Corners,
+    position: Corners,
     letters: int,
     ground: Colour,
 ) -> None:
     x, y, _, _ = _name_size(text, letters)
-    pen.rectangle(place, fill=ground)
-    pen.text((place[0] + x, place[1] + y), text, fill=_ink(ground), font=font(letters))
+    pen.rectangle(position, fill=ground)
+    pen.text((position[0] + x, position[1] + y), text, fill=_ink(ground), font=font(letters))
 
 
 def _ink(ground: Colour) -> str:
-    """Black or white, whichever reads better: by the ground's luma (ITU-R BT.601)."""
+    """Black or white, whichever is more legible, by the background's luma (ITU-R BT.601)."""
     red, green, blue = ground
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
 
 def _drawable(corners: Corners) -> Corners:
-    """Pillow refuses boxes turned inside out, which ground truth may hold and should show."""
+    """The corners in order: Pillow rejects inverted boxes, which ground truth may contain."""
     left, top, right, bottom = corners
     return min(left, right), min(top, bottom), max(left, right), max(top, bottom)
 
 
 @cache
 def font(size: int) -> "ImageFont.FreeTypeFont":
-    """DejaVu Sans, which matplotlib ships and which knows Latin, Greek and Cyrillic; else Pillow's
-    own. matplotlib is looked for but not imported: that would take longer than the drawing."""
+    """DejaVu Sans of matplotlib, which has Latin, Greek and Cyrillic; else Pillow's own font.
+
+    matplotlib is located but not imported: importing it would take longer than the drawing.
+    """
     from PIL import ImageFont
 
-    found = find_spec("matplotlib")
-    if found is not None and found.origin:
-        path = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    spec = find_spec("matplotlib")
+    if spec is not None and spec.origin:
+        path = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
         if path.is_file():
             return ImageFont.truetype(str(path), size)
     default = ImageFont.load_default(size)

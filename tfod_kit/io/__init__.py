@@ -1,1 +1,1 @@
-"""Files, locks, progress, processes and hardware: what the package needs of the machine."""
+"""Files, downloads, locks, progress, worker processes and hardware."""

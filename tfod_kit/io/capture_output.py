@@ -1,4 +1,4 @@
-"""Keeps away from the screen what TensorFlow's converters print, C++ included."""
+"""Keeps the output of TensorFlow's converters off the screen, that of C++ code included."""
 
 import os
 import sys
@@ -8,34 +8,33 @@ from contextlib import contextmanager
 
 from tfod_kit.errors import TfodKitError
 
-_SHOWN = 20  # lines
+_NOTED = 20  # lines added to an error
 
 
 @contextmanager
 def capture_output() -> Iterator[None]:
-    """Sends standard output and error, of Python and of libraries, nowhere until the block ends.
+    """Discards standard output and error, of Python and of libraries, until the block ends.
 
-    What was said last goes with an error that escapes, as a note.
+    If the block raises an error, the last lines of the output are added to it as a note.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
-        kept = [os.dup(1), os.dup(2)]
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
+    with tempfile.TemporaryFile() as output:
+        originals = [os.dup(1), os.dup(2)]
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
         try:
             yield
         except TfodKitError:
-            raise  # says all by itself
+            raise  # its message is complete
         except Exception as error:
-            said.seek(0)
-            lines = said.read().decode(errors="replace").splitlines()[-_SHOWN:]
+            output.seek(0)
+            lines = output.read().decode(errors="replace").splitlines()[-_NOTED:]
             error.add_note("\n".join(lines))
             raise
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            os.dup2(kept[0], 1)
-            os.dup2(kept[1], 2)
-            os.close(kept[0])
-            os.close(kept[1])
+            for number, original in enumerate(originals, start=1):
+                os.dup2(original, number)
+                os.close(original)

@@ -1,4 +1,4 @@
-"""Writing so that an output appears whole or not at all: beside, fsync, rename."""
+"""Atomic writing: an output appears whole or not at all (temporary file, fsync, rename)."""
 
 import ctypes
 import os
@@ -18,10 +18,10 @@ _UNPORTABLE = re.compile(r'[\x00-\x1f<>:"/\\|?*\ud800-\udfff]')
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """Yields a binary file that becomes `path` when the block ends well, and vanishes otherwise.
+    """Yields a binary file that becomes `path` if the block succeeds, and is removed otherwise.
 
     Raises:
-      UsageError: the folder cannot be made or written to, or the disk is full.
+      UsageError: the folder cannot be created or written to, or the disk is full.
     """
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,14 +43,14 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def start_writing_out(stream: IO[bytes], start: int, size: int) -> None:
-    """Has the system begin to carry a part of a file to the disk, without waiting for it.
+    """Asks the system to start writing a range of a file to disk, without waiting for it.
 
-    Left to itself it begins at fsync, which then waits for the whole file while nothing else is
-    done. Does nothing where the system has no such call.
+    Otherwise the writing starts at fsync, which blocks until the whole file is on disk. Does
+    nothing on systems without sync_file_range(2).
 
     Args:
       stream: an open file.
-      start, size: the part, in bytes.
+      start, size: the range, in bytes.
     """
     call = _sync_file_range()
     if call is not None:
@@ -59,40 +59,41 @@ def start_writing_out(stream: IO[bytes], start: int, size: int) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a whole file, or leaves what was there. Raises as `atomic_file`."""
+    """Writes a file, or leaves the old one in place. Raises as `atomic_file`."""
     with atomic_file(path) as stream:
         stream.write(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a whole UTF-8 file with \\n line ends, or leaves what was there."""
+    """Writes a UTF-8 file with \\n line ends, or leaves the old one in place."""
     write_bytes(path, readable(text).encode("utf-8"))
 
 
 def readable(name: str) -> str:
-    """A file's name, or a text with such names, that can be stored and printed.
+    """A file name, or a text that contains some, in a form that can be stored and printed.
 
-    Linux takes any bytes for a name, such as those of an archive that was packed on Windows. Python
-    keeps what is no UTF-8 as lone surrogates, which cannot be encoded: they are spelt, as \\udcff.
+    On Linux a name is any sequence of bytes, such as one from an archive packed on Windows. Python
+    represents bytes that are not UTF-8 as lone surrogates, which cannot be encoded; here they
+    become escapes such as \\udcff.
     """
     return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def portable(name: str) -> str:
-    """A file's name with "_" for what some system or other cannot have in one."""
+    """A file name with "_" in place of characters that some system does not allow."""
     return _UNPORTABLE.sub("_", name)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yields an empty folder that becomes `path`, replacing it, when the block ends well.
+    """Yields an empty folder that becomes `path`, replacing it, if the block succeeds.
 
     Raises:
       UsageError: the parent cannot be written to, or `path` is a file.
     """
     if path.is_file():
         raise UsageError(
-            "A folder is to be written where a file is.", where=path, fix="Name another folder."
+            "The output folder is an existing file.", where=path, fix="Name another folder."
         )
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,13 +107,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def replace_folder(beside: Path, path: Path) -> None:
-    """Makes the folder `beside` become `path`, in one step where the system can exchange two.
+    """Replaces `path` by the folder `beside`, atomically where the system can exchange two names.
 
-    Elsewhere a kill between two renames can leave the old folder as `.NAME.old` and none at `path`.
+    Elsewhere, a process killed between the two renames leaves the old folder as `.NAME.old` and
+    nothing at `path`.
 
     Args:
       beside: a folder in the parent of `path`.
-      path: a folder, which is removed, or nothing.
+      path: a folder, which is removed, or a path that does not exist.
 
     Raises:
       UsageError: `path` cannot be replaced.
@@ -130,7 +132,7 @@ def replace_folder(beside: Path, path: Path) -> None:
 
 @cache
 def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
-    """sync_file_range(2) of Linux; None elsewhere."""
+    """Linux's sync_file_range(2); None on other systems."""
     try:
         call = ctypes.CDLL(None).sync_file_range
     except (AttributeError, OSError, TypeError):
@@ -140,8 +142,8 @@ def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swaps two folders' names in one step; False where the system cannot."""
-    # renameat2(2) of Linux 3.15 and glibc 2.28; the numbers are from fcntl.h and linux/fs.h.
+    """Swaps the names of two folders atomically; False if the system cannot."""
+    # renameat2(2), since Linux 3.15 and glibc 2.28; the constants are from fcntl.h and linux/fs.h.
     at_cwd, rename_exchange = -100, 2
     try:
         rename = ctypes.CDLL(None).renameat2
@@ -153,7 +155,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turns the system's errors into a UsageError that names the path."""
+    """Turns an OSError in the block into a UsageError that names the path."""
     try:
         yield
     except OSError as error:
@@ -170,14 +172,14 @@ def _write_error(path: Path, error: OSError) -> UsageError:
 
 
 def _umask() -> int:
-    # There is no call that reads the mask without setting it.
+    # No system call reads the mask without setting it.
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a rename survive a power cut; not every file system can, and that is no error."""
+    """Makes a rename durable across a power failure, on the file systems that support it."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:

@@ -1,4 +1,4 @@
-"""What this machine has: cores, memory, NVIDIA GPUs. Looked at without TensorFlow."""
+"""The machine's cores, memory and NVIDIA GPUs, determined without TensorFlow."""
 
 import os
 import re
@@ -8,18 +8,18 @@ from pathlib import Path
 from tfod_kit.compat import environment
 
 _MIB = 2**20
-_LIMIT_S = 30  # nvidia-smi answers within a second, or its driver hangs
+_LIMIT_S = 30  # nvidia-smi takes about a second, unless its driver hangs
 
 
 def cores() -> int:
-    """The cores that this process may use; the system's number where that is not known."""
+    """The number of cores that this process may use; that of the machine if it is unknown."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def memory() -> int | None:
-    """Bytes of memory: the container's limit where there is a lower one; None if not known."""
+    """Bytes of memory, or the container's limit if that is lower; None if unknown."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -32,14 +32,14 @@ def memory() -> int | None:
 
 
 def gpu_memory() -> int | None:
-    """Bytes of memory of the smallest NVIDIA GPU; None where there is none to be seen."""
+    """Bytes of memory of the smallest NVIDIA GPU; None if no GPU is visible."""
     if not environment.has_nvidia_gpu():
         return None
     return min((total for total, _ in gpu_memories()), default=None)
 
 
 def gpu_memories() -> list[tuple[int, int]]:
-    """(total, used) bytes of each NVIDIA GPU; empty where nvidia-smi does not tell."""
+    """(total, used) bytes of each NVIDIA GPU; empty if nvidia-smi reports none."""
     query = ["nvidia-smi", "--query-gpu=memory.total,memory.used", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=_LIMIT_S)

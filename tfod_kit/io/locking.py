@@ -1,4 +1,4 @@
-"""Locks that keep two processes from writing one thing; the system frees a dead process's."""
+"""File locks between processes. The system releases those of a process that ends."""
 
 import sys
 from typing import IO
@@ -7,9 +7,9 @@ if sys.platform == "win32":
     import msvcrt
 
     def try_lock(stream: IO[bytes], *, shared: bool = False) -> bool:
-        """Locks an open file; False when another process has it.
+        """Locks an open file; False if another process holds the lock.
 
-        Windows knows no shared locks: whoever asks for one is let in.
+        Windows has no shared locks: a request for one succeeds without locking anything.
         """
         if shared:
             return True
@@ -21,7 +21,7 @@ if sys.platform == "win32":
         return True
 
     def unlock(stream: IO[bytes]) -> None:
-        """Frees it; closing the file does too."""
+        """Releases the lock, as closing the file does."""
         stream.seek(0)
         msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)
 
@@ -29,13 +29,13 @@ else:
     import fcntl
 
     def try_lock(stream: IO[bytes], *, shared: bool = False) -> bool:
-        """Locks an open file; False when another process has it.
+        """Locks an open file; False if another process holds the lock.
 
-        Some network file systems have no locks: there one is given to whoever asks.
+        On network file systems without locks every request succeeds.
 
         Args:
           stream: the file; the lock lasts until it is closed.
-          shared: a lock that others may share, but that excludes those who do not.
+          shared: whether other shared locks may be held at the same time.
         """
         try:
             fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -46,5 +46,5 @@ else:
         return True
 
     def unlock(stream: IO[bytes]) -> None:
-        """Frees it; closing the file does too."""
+        """Releases the lock, as closing the file does."""
         fcntl.flock(stream, fcntl.LOCK_UN)

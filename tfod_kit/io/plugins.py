@@ -1,4 +1,4 @@
-"""What other installed packages add: annotation formats, checks and export targets.
+"""Loads annotation formats, checks and export targets from other installed packages.
 
 A package adds one by an entry point, for example in its pyproject.toml:
 
@@ -38,7 +38,7 @@ def load(group: str, kind: type[_T]) -> dict[str, _T]:
         return {}
     from importlib.metadata import entry_points
 
-    found: dict[str, _T] = {}
+    loaded: dict[str, _T] = {}
     for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
         try:
             value = entry.load()
@@ -46,7 +46,7 @@ def load(group: str, kind: type[_T]) -> dict[str, _T]:
             raise SetupError(
                 f"The extension {entry.name!r} cannot be imported.",
                 where=f"entry point {entry.value} of {_package(entry)}",
-                found=f"{type(error).__name__}: {error}",
+                loaded=f"{type(error).__name__}: {error}",
                 fix=f"Update or uninstall the package {_package(entry)}.",
             ) from error
         if not isinstance(value, kind):
@@ -54,17 +54,17 @@ def load(group: str, kind: type[_T]) -> dict[str, _T]:
                 f"The extension {entry.name!r} is not a {kind.__name__}.",
                 where=f"entry point {entry.value} of {_package(entry)}",
                 expected=f"an instance of {kind.__module__}.{kind.__qualname__}",
-                found=type(value).__name__,
+                loaded=type(value).__name__,
                 fix=f"Update or uninstall the package {_package(entry)}.",
             )
-        if entry.name in found:
+        if entry.name in loaded:
             raise SetupError(
                 f"Two packages register the extension {entry.name!r}.",
                 where=f"entry point {entry.value} of {_package(entry)}",
                 fix="Uninstall one of the packages.",
             )
-        found[entry.name] = value
-    return found
+        loaded[entry.name] = value
+    return loaded
 
 
 def _is_registered(group: str) -> bool:

@@ -12,7 +12,7 @@ _REDRAW_EVERY_S = 0.1
 
 
 class Progress:
-    """Counts work done; use it through `progress()`.
+    """Counts the work done; created by `progress()`.
 
     Attributes:
       done: the units finished so far.
@@ -30,30 +30,30 @@ class Progress:
         self._start = time.monotonic()
         self._next_line = self._start + _FIRST_LINE_S
         self._note = ""
-        self._silent = brief  # nothing was said yet, and need not be
+        self._silent = brief  # until the work has taken longer than a second
 
     def start_at(self, done: int) -> None:
-        """Counts `done` units as finished before now, so that the rate is not flattered."""
+        """Counts `done` units as finished earlier, so that they do not inflate the rate."""
         self.done = self._started_at = done
 
     def advance(self, units: int = 1, note: str = "") -> None:
-        """Counts finished units; `note` is shown beside the figures (losses, file names)."""
+        """Counts finished units; `note` follows the figures (losses, a file name)."""
         self.done += units
         self._note = note
         if self.due():
             self._show()
 
     def due(self) -> bool:
-        """Whether the next `advance` will show something: a note that costs can wait for it."""
+        """Whether the next `advance` updates the display: build a costly note only then."""
         return time.monotonic() >= self._next_line
 
     def print(self, line: str) -> None:
-        """Prints a line of its own without breaking the bar."""
+        """Prints a separate line without breaking the bar."""
         print(line, file=self._stream, flush=True)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leaves the time of the block out of the rate, for work of another kind in between."""
+        """Excludes the time of the block from the rate."""
         began = time.monotonic()
         try:
             yield
@@ -61,7 +61,7 @@ class Progress:
             self._start += time.monotonic() - began
 
     def line(self) -> str:
-        """The figures as plain text."""
+        """The figures as one line of text."""
         seconds = max(time.monotonic() - self._start, 1e-9)
         rate = (self.done - self._started_at) / seconds
         share = f"{self.done:,}/{self.total:,}" if self.total is not None else f"{self.done:,}"
@@ -74,6 +74,7 @@ class Progress:
         return "  ".join(parts) + (f"  {self._note}" if self._note else "")
 
     def finish(self) -> None:
+        """Shows the final figures."""
         if not self._silent:
             print(self.line(), file=self._stream, flush=True)
 
@@ -84,7 +85,7 @@ class Progress:
 
 
 class _LiveProgress(Progress):
-    """The same figures, as one line that a terminal keeps redrawing."""
+    """The same figures in a bar that is redrawn on a terminal."""
 
     def __init__(
         self, what: str, total: int | None, unit: str, stream: TextIO, brief: bool
@@ -106,7 +107,7 @@ class _LiveProgress(Progress):
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        self._bar.stop()  # the work in between may show a bar of its own; rich has room for one
+        self._bar.stop()  # the block may show a bar of its own, and rich allows one at a time
         with super().paused():
             yield
         self._bar.start()
@@ -129,18 +130,18 @@ class _LiveProgress(Progress):
 def progress(
     what: str, total: int | None, unit: str, stream: TextIO | None = None, *, brief: bool = False
 ) -> Iterator[Progress]:
-    """Shows how far `what` has come, on stderr, until the block ends.
+    """Shows the progress of a task until the block ends.
 
     Args:
-      what: what is going on, such as "converting".
-      total: how many units there are; None when that is not known.
+      what: the task, such as "converting".
+      total: the number of units; None if unknown.
       unit: the unit's plural, such as "images".
-      stream: where to show it; stderr unless told.
-      brief: for what often takes less than a second: nothing is said of it then.
+      stream: where to show it; stderr by default.
+      brief: whether to show nothing for a task that takes less than a second.
     """
     target = stream or sys.stderr
-    kind = _LiveProgress if target.isatty() else Progress
-    shown = kind(what, total, unit, target, brief)
+    display = _LiveProgress if target.isatty() else Progress
+    shown = display(what, total, unit, target, brief)
     try:
         yield shown
     finally:

@@ -1,6 +1,6 @@
-"""Where the base configs and the label maps that ship with tfod_kit lie.
+"""The folders of the base configs and label maps that are part of tfod_kit.
 
-They stand at the top of a checkout, and inside the package once installed from a wheel.
+They are at the top of a checkout, and inside the package when installed from a wheel.
 """
 
 from pathlib import Path

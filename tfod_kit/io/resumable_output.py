@@ -1,7 +1,7 @@
-"""The hidden folder beside the output in which a conversion grows until it is whole.
+"""The hidden folder beside an output in which a conversion collects its files until it is complete.
 
-Its name is the same for every run, so that a run finds what a killed one finished or left behind,
-and so that several jobs can fill one. It becomes the output in one step.
+Its name is the same for every run, so that a run finds the files of one that was killed, and
+several jobs can fill one folder. It becomes the output in one step.
 """
 
 import shutil
@@ -18,7 +18,7 @@ _LOCK = "lock"
 
 
 def partial_folder(out: Path) -> Path:
-    """Where the output `out` grows."""
+    """The folder in which the output `out` is collected."""
     return out.parent / f".{out.name}.partial"
 
 
@@ -26,28 +26,28 @@ def partial_folder(out: Path) -> Path:
 def locked(
     out: Path, *, shared: bool = False, finished: Callable[[Path], int] = lambda _: 0
 ) -> Iterator[Path]:
-    """Yields the folder, made if need be, and locked against other runs while the block lasts.
+    """Yields the folder, created if necessary, and locked against other runs during the block.
 
-    When the block fails, the folder is removed unless it holds a finished record file.
+    If the block fails, the folder is removed unless it holds a finished record file.
 
     Args:
       out: the output folder.
       shared: whether other runs with `shared` may write at the same time.
-      finished: how many record files in the folder a later run can use.
+      finished: returns how many record files in the folder a later run can use.
 
     Raises:
-      UsageError: another run is writing, or the folder cannot be made.
+      UsageError: another run is writing, or the folder cannot be created.
     """
     if out.is_file():
         raise UsageError(
-            "A folder is to be written where a file is.", where=out, fix="Name another folder."
+            "The output folder is an existing file.", where=out, fix="Name another folder."
         )
     folder = partial_folder(out)
     with files.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / _LOCK).open("wb")
     with lock:
-        _take(lock, out, shared)
+        _lock(lock, out, shared)
         try:
             yield folder
         except BaseException as error:
@@ -55,29 +55,29 @@ def locked(
             if kept:
                 files_ = f"{kept} finished record file{'s' if kept > 1 else ''}"
                 error.add_note(
-                    f"Kept {files_} in {folder}: the same command goes on from there; remove the "
-                    "folder to start anew."
+                    f"Kept {files_} in {folder}: the same command resumes there; remove the folder "
+                    "to start from the beginning."
                 )
             elif not shared:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
 
 
-def clean(folder: Path, wanted: Iterable[str] = ()) -> None:
-    """Removes all but the files of these names: what is of other plans, and of killed writers."""
-    kept = {_LOCK, *wanted}
+def clean(folder: Path, keep: Iterable[str] = ()) -> None:
+    """Removes all but the files with these names: those of other plans and of killed writers."""
+    kept = {_LOCK, *keep}
     for path in folder.iterdir():
         if path.name not in kept:
             path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
 
 
 def entries(folder: Path) -> list[str]:
-    """The names of what the output will hold so far, sorted."""
+    """The names of the output's files so far, sorted."""
     return sorted(path.name for path in folder.iterdir() if path.name != _LOCK)
 
 
 def finish(folder: Path, out: Path, beside: Iterable[Path] = ()) -> None:
-    """Makes the folder the output, which it replaces in one step, less the files `beside` in it.
+    """Replaces the output by the folder in one step, after removing the files `beside` from it.
 
     Raises:
       UsageError: the output cannot be replaced.
@@ -87,7 +87,7 @@ def finish(folder: Path, out: Path, beside: Iterable[Path] = ()) -> None:
     files.replace_folder(folder, out)
 
 
-def _take(lock: IO[bytes], out: Path, shared: bool) -> None:
+def _lock(lock: IO[bytes], out: Path, shared: bool) -> None:
     if not try_lock(lock, shared=shared):
         raise UsageError(
             "Another conversion is writing this output.",

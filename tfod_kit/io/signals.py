@@ -1,4 +1,4 @@
-"""Stopping in good order: the first SIGINT or SIGTERM asks for it, a second SIGINT insists."""
+"""Graceful shutdown: the first SIGINT or SIGTERM requests a stop, a second SIGINT forces it."""
 
 import signal
 import threading
@@ -9,10 +9,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """While active, notes a signal instead of dying of it, so that work can be saved first.
+    """While active, records a signal instead of ending the process, so that work can be saved.
 
     Attributes:
-      requested: whether a signal has come.
+      requested: whether a signal has arrived.
     """
 
     def __init__(self) -> None:
@@ -20,9 +20,9 @@ class StopRequest:
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
-        # Only the main thread may set handlers; elsewhere the program keeps its own.
+        # Only the main thread may set handlers; in other threads the program's own stay.
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            self._before = {number: signal.signal(number, self._record) for number in _SIGNALS}
         return self
 
     def __exit__(
@@ -34,7 +34,7 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.requested = True

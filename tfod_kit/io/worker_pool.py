@@ -1,6 +1,6 @@
 """Runs tasks in this process or in several, with one progress count over all of them.
 
-Each task does its work alone and in order, so what comes out is the same for any number of
+Tasks are independent, and each is done in order, so the result does not depend on the number of
 processes.
 """
 
@@ -26,24 +26,25 @@ R = TypeVar("R")
 _POLL_S = 0.2
 _TRIES, _TRY_S = 10, 0.002
 
-# Images; below, starting processes costs more than they save.
+# Images: for fewer, starting processes costs more time than they save.
 FORK_FROM, SPAWN_FROM = 500, 5000
 
-# Set in the worker processes alone: shared counts of units done, whether to give up, and the tasks
-# where they were inherited.
+# Set in worker processes only: the shared count of units done, the event to stop, and the tasks if
+# they were inherited by a fork.
 _done: Any = None
 _stop: Any = None
 _tasks: Sequence[Any] = ()
 
 
 class _Stopped(Exception):
-    """Another task failed; this one's result is of no use any more."""
+    """Another task failed, so this one's result is no longer needed."""
 
 
 def fork_is_safe() -> bool:
-    """Whether this process may be copied instead of starting others anew, which takes a second.
+    """Whether this process may be forked; spawning new ones takes a second.
 
-    Only a process of one thread may: another one's locks would stay locked in the copy for ever.
+    Only a single-threaded process may be: locks held by other threads would stay locked in the
+    copy.
     """
     if sys.platform != "linux":
         return False
@@ -55,13 +56,13 @@ def fork_is_safe() -> bool:
             return False
         if threading.active_count() > 1:
             return False
-        time.sleep(_TRY_S)  # a thread that was joined takes a moment more to be gone
+        time.sleep(_TRY_S)  # a joined thread takes a moment to disappear
     return False
 
 
 def worthwhile(workers: int, images: int) -> int:
-    """How many of so many processes are worth to be started to write so many images: all, or 1."""
-    # Whether a fork is safe may take a moment to tell, so it is asked only where it matters.
+    """The number of workers worth starting to write that many images: all of them, or 1."""
+    # `fork_is_safe` may take a moment, so it is called only if the answer matters.
     pays = images >= SPAWN_FROM or (images >= FORK_FROM and fork_is_safe())
     return workers if pays else 1
 
@@ -72,14 +73,14 @@ def run(
     workers: int,
     shown: AbstractContextManager[Progress],
 ) -> list[R]:
-    """The results, in the order of the tasks.
+    """Returns the results of the tasks, in their order.
 
     Args:
       work: does one task, and calls its second argument for each unit done; importable by name.
-      tasks: what to do; picklable.
-      workers: how many processes; 1 stays in this one.
-      shown: the progress bar, advanced by each unit. It is started here, after the processes: a
-        bar has a thread of its own.
+      tasks: the arguments of `work`; picklable.
+      workers: the number of processes; 1 runs everything in this one.
+      shown: the progress bar, advanced for each unit. It is started after the processes, because
+        it has a thread of its own.
 
     Raises:
       SetupError: a worker process died.
@@ -90,7 +91,7 @@ def run(
             return [work(task, bar.advance) for task in tasks]
     forked = fork_is_safe()
     context = multiprocessing.get_context("fork" if forked else "spawn")
-    # A fork passes the tasks as they lie in memory; to a process started anew each is sent.
+    # A forked process inherits the tasks in memory; to a spawned one each is sent.
     inherited = tasks if forked else ()
     shared = context.Value("q", 0), context.Event(), os.getpid(), inherited
     with ProcessPoolExecutor(
@@ -111,16 +112,15 @@ def run(
 def _share(done: Any, stop: Any, parent: int, tasks: Sequence[Any]) -> None:
     global _done, _stop, _tasks
     _done, _stop, _tasks = done, stop, tasks
-    # numpy would start a thread for each core, in each process, and none of its work here has use
-    # for more than one.
+    # In each process NumPy would start a thread for every core, which none of the work here needs.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Ctrl-C reaches every process of the terminal; the parent alone is to answer it.
+    # Ctrl-C reaches every process of the terminal; only the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process when its parent was killed, which cannot tell it to."""
+    """Ends this process once its parent is gone: a killed parent cannot stop its workers."""
     while os.getppid() == parent:
         time.sleep(_POLL_S)
     os._exit(1)
@@ -153,7 +153,7 @@ def _collect(futures: list[Future[R]], done: Any, bar: Progress) -> list[R]:
         return [future.result() for future in futures]
     except BrokenProcessPool as error:
         raise SetupError(
-            "A worker process died, perhaps for want of memory.",
+            "A worker process died, possibly because the memory was exhausted.",
             found=str(error),
             fix="Try again with --workers 1.",
         ) from error

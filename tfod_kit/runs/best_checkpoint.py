@@ -1,6 +1,6 @@
-"""The best checkpoint of a run: RUN/best/ckpt-N, kept whatever else is thrown away, and best.json.
+"""The best checkpoint of a run, RUN/best/ckpt-N with best.json: kept when others are deleted.
 
-Also tells how long a run has not become better, by which a training ends early.
+Also counts the evaluations without improvement, for early stopping.
 """
 
 import json
@@ -16,17 +16,17 @@ from tfod_kit.runs.training_history import EvalPoint
 
 FILE_NAME = "best.json"
 DEFAULT_METRIC = "mAP"
-_NOT_MEASURED = -1.0  # as COCO has it: no ground truth
+_NOT_MEASURED = -1.0  # COCO's value for "no ground truth"
 
 
 @dataclass(frozen=True, slots=True)
 class BestCheckpoint:
-    """Which checkpoint is the best so far, and by what.
+    """The best checkpoint so far, and the metric that it was chosen by.
 
     Attributes:
       metric: the metric's full name, such as "DetectionBoxes_Precision/mAP".
       value: its value; higher is better.
-      step: the checkpoint's.
+      step: the step of the checkpoint.
       checkpoint: its name in the folder, such as "ckpt-1000".
     """
 
@@ -37,10 +37,10 @@ class BestCheckpoint:
 
 
 def read(run: Path) -> BestCheckpoint | None:
-    """The best checkpoint of a run folder; None where none was kept.
+    """The best checkpoint of a run folder; None if none was kept.
 
     Raises:
-      DataError: best.json is not what `keep` wrote.
+      DataError: best.json is invalid.
     """
     path = run / checkpoints.BEST / FILE_NAME
     if not path.is_file():
@@ -49,48 +49,50 @@ def read(run: Path) -> BestCheckpoint | None:
         return BestCheckpoint(**json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError, OSError) as error:
         raise DataError(
-            "It cannot be read which checkpoint is the best.",
+            "The record of the best checkpoint cannot be read.",
             where=path,
             found=str(error),
-            fix="Remove the file: the next evaluation writes it anew.",
+            fix="Remove the file: the next evaluation writes it again.",
         ) from error
 
 
 def keep(run: Path, prefix: Path, metric: str, value: float, step: int) -> BestCheckpoint:
-    """Copies a checkpoint to RUN/best in place of the one before; a kill leaves one of the two.
+    """Copies a checkpoint to RUN/best, in place of the previous one.
+
+    If the process is killed, one of the two remains.
 
     Args:
       run: the run folder.
       prefix: the checkpoint.
-      metric, value, step: what it is the best by.
+      metric, value, step: stored in best.json.
 
     Raises:
       UsageError: it cannot be copied.
     """
-    made = BestCheckpoint(metric, value, step, prefix.name)
+    best = BestCheckpoint(metric, value, step, prefix.name)
     folder = run / checkpoints.BEST
-    # The index last: without it the data are no checkpoint to anyone.
+    # The index last: data without an index are not a checkpoint to any tool.
     parts = sorted(checkpoints.parts(prefix), key=lambda path: path.suffix == ".index")
     for path in parts:
         with path.open("rb") as source, files.atomic_file(folder / path.name) as target:
             shutil.copyfileobj(source, target)
-    files.write_text(folder / FILE_NAME, json.dumps(asdict(made), indent=2) + "\n")
-    # TensorFlow's own tools find the checkpoint of a folder by this file.
+    files.write_text(folder / FILE_NAME, json.dumps(asdict(best), indent=2) + "\n")
+    # TensorFlow's own tools find the checkpoint in a folder through this file.
     files.write_text(folder / "checkpoint", f'model_checkpoint_path: "{prefix.name}"\n')
     for other in checkpoints.available(folder):
         if other.name != prefix.name:
             for path in checkpoints.parts(other):
                 path.unlink(missing_ok=True)
-    return made
+    return best
 
 
 def find_metric(metrics: Iterable[str], wanted: str) -> str:
-    """The full name of the metric that is meant by its name or the end of it ("mAP@.50IOU").
+    """The full name of a metric given by that name or its last part ("mAP@.50IOU").
 
-    Case does not count. Of several with one end, the first is meant: boxes come before masks.
+    Case is ignored. If several metrics end alike, the first is chosen: boxes come before masks.
 
     Raises:
-      UsageError: there is none.
+      UsageError: no metric has that name.
     """
     names = list(metrics)
     for name in names:
@@ -106,7 +108,7 @@ def find_metric(metrics: Iterable[str], wanted: str) -> str:
 
 
 def metric_value(metrics: Mapping[str, float], name: str) -> float | None:
-    """The value of a metric; None where there was no ground truth to measure it on."""
+    """The value of a metric; None if there was no ground truth to measure it on."""
     value = metrics.get(name, _NOT_MEASURED)
     return None if value == _NOT_MEASURED else value
 
@@ -114,12 +116,12 @@ def metric_value(metrics: Mapping[str, float], name: str) -> float | None:
 def evaluations_without_improvement(
     points: Iterable[EvalPoint], metric: str, min_delta: float
 ) -> int:
-    """How many evaluations in a row brought no rise of more than `min_delta`, up to the last.
+    """The number of evaluations in a row, up to the last, that did not improve on the best.
 
     Args:
       points: the evaluations on one split, in the order of their steps.
-      metric: the full name; evaluations without it do not count.
-      min_delta: a rise that is no more than this is none.
+      metric: the metric's full name; evaluations without it do not count.
+      min_delta: smaller improvements are ignored.
     """
     best, count = float("-inf"), 0
     for point in points:

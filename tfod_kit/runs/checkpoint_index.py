@@ -1,7 +1,7 @@
 """The variables of a checkpoint, read from its .index file without TensorFlow.
 
-The file is a table of sorted keys (tensorflow/core/lib/io/table_format.txt), in which TensorFlow
-keeps a BundleEntryProto for each tensor (tensorflow/core/protobuf/tensor_bundle.proto).
+The file is a table of sorted keys (tensorflow/core/lib/io/table_format.txt) that holds a
+BundleEntryProto for each tensor (tensorflow/core/protobuf/tensor_bundle.proto).
 """
 
 import re
@@ -17,7 +17,7 @@ VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_SIZE = 48
-_TRAILER_SIZE = 5  # a block's compression and its checksum
+_TRAILER_SIZE = 5  # a block's compression (1 byte) and checksum (4)
 _PLAIN, _SNAPPY = 0, 1
 _TYPES = {  # tensorflow/core/framework/types.proto
     1: "float32",
@@ -33,20 +33,20 @@ _TYPES = {  # tensorflow/core/framework/types.proto
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A stored tensor: its shape, () for a single value, and its type, such as "float32"."""
+    """A stored tensor: its shape, () for a scalar, and its type, such as "float32"."""
 
     shape: tuple[int, ...]
     dtype: str
 
 
 def read(prefix: Path) -> dict[str, Variable]:
-    """Every tensor of a checkpoint by its name, as `tf.train.list_variables` has it.
+    """Every tensor of a checkpoint by its name, as in `tf.train.list_variables`.
 
     Args:
       prefix: such as ckpt-12, for ckpt-12.index.
 
     Raises:
-      CheckpointError: the index is absent, or is none.
+      CheckpointError: the index is missing or damaged.
     """
     path = prefix.with_name(f"{prefix.name}.index")
     try:
@@ -70,7 +70,7 @@ def read(prefix: Path) -> dict[str, Variable]:
 
 
 def values(variables: Mapping[str, Variable]) -> dict[str, Variable]:
-    """The model's and the optimizer's variables alone, their names without TensorFlow's ending."""
+    """The variables of the model and the optimizer, named without TensorFlow's suffix."""
     return {
         name.removesuffix(VALUE): variable
         for name, variable in variables.items()
@@ -79,9 +79,9 @@ def values(variables: Mapping[str, Variable]) -> dict[str, Variable]:
 
 
 def architecture(variables: Mapping[str, Variable]) -> str | None:
-    """The architecture of a detector's checkpoint as a config names it; None for anything else.
+    """The architecture of a detector's checkpoint as named in a config; None for anything else.
 
-    Told from the attributes under which upstream's meta-architectures keep their parts.
+    It is recognised by the attributes in which upstream's meta-architectures hold their parts.
     """
     parts = {match[1] for name in variables if (match := re.match(r"model/(\w+)/", name))}
     if "_feature_extractor_for_proposal_features" in parts:
@@ -96,9 +96,9 @@ def architecture(variables: Mapping[str, Variable]) -> str | None:
 def _entries(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     footer = data[-_FOOTER_SIZE:]
     if len(footer) < _FOOTER_SIZE or struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
-        raise ValueError("it does not end as an index does: no checkpoint, or cut short")
+        raise ValueError("it does not end like an index: not a checkpoint, or truncated")
     at = 0
-    for _ in range(2):  # the handle of the block of metadata, which is not used here
+    for _ in range(2):  # skip the handle of the metadata block
         _, at = _varint(footer, at)
     offset, at = _varint(footer, at)
     size, at = _varint(footer, at)
@@ -109,14 +109,14 @@ def _entries(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """A block's keys and values; each key is stored as what differs from the one before it."""
+    """A block's keys and values; each key is stored as its difference from the one before."""
     if offset + size + _TRAILER_SIZE > len(data):
-        raise ValueError("a block lies beyond its end")
+        raise ValueError("a block is beyond its end")
     block, compression = data[offset : offset + size], data[offset + size]
-    if compression == _SNAPPY:  # as the zoo's are; those that TensorFlow writes now are not
+    if compression == _SNAPPY:  # in the zoo's checkpoints; TensorFlow now writes plain blocks
         block = _uncompressed(block)
     elif compression != _PLAIN:
-        raise ValueError(f"a block is compressed in an unknown way, {compression}")
+        raise ValueError(f"a block has the unknown compression {compression}")
     restarts = struct.unpack("<I", block[-4:])[0]
     end = len(block) - 4 - 4 * restarts
     at, key = 0, b""
@@ -131,14 +131,14 @@ def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
 
 
 def _uncompressed(data: bytes) -> bytes:
-    """A block of Snappy's raw format (google/snappy, format_description.txt)."""
+    """Decompresses Snappy's raw format (google/snappy, format_description.txt)."""
     size, at = _varint(data, 0)
     out = bytearray()
     while at < len(data):
         tag = data[at]
         at += 1
-        kind, length = tag & 3, tag >> 2
-        if kind == 0:  # literal bytes; of 61 and more the length stands in bytes of its own
+        element, length = tag & 3, tag >> 2
+        if element == 0:  # literal bytes; a length of 61 or more is stored in separate bytes
             if length >= 60:
                 extra = length - 59
                 length = int.from_bytes(data[at : at + extra], "little")
@@ -146,24 +146,24 @@ def _uncompressed(data: bytes) -> bytes:
             out += data[at : at + length + 1]
             at += length + 1
             continue
-        if kind == 1:  # a copy of 4 to 11 bytes from up to 2 KiB back
+        if element == 1:  # a copy of 4 to 11 bytes from up to 2 KiB back
             back = (tag >> 5) << 8 | data[at]
             length = (length & 7) + 4
             at += 1
         else:  # a copy of up to 64 bytes, from a distance of 2 or 4 bytes
-            width = 2 if kind == 2 else 4
+            width = 2 if element == 2 else 4
             back = int.from_bytes(data[at : at + width], "little")
             length += 1
             at += width
         if not 0 < back <= len(out):
-            raise ValueError("a compressed block refers to what is not there")
-        while length > 0:  # a copy may reach into what it is just writing
+            raise ValueError("a compressed block refers to data before its start")
+        while length > 0:  # a copy may overlap its own output
             start = len(out) - back
             piece = out[start : start + min(length, back)]
             out += piece
             length -= len(piece)
     if len(out) != size:
-        raise ValueError("a compressed block has another size than it says")
+        raise ValueError("a compressed block does not have its stated size")
     return bytes(out)
 
 
@@ -172,20 +172,20 @@ def _variable(entry: bytes) -> Variable:
     numbers = _numbers(entry)
     shapes = [value for number, value in _fields(entry) if number == 2]
     dims = [value for shape in shapes for number, value in _fields(shape) if number == 2]
-    kind = numbers.get(1, 0)
+    dtype = numbers.get(1, 0)
     sizes = tuple(_numbers(dim).get(1, 0) for dim in dims)
-    return Variable(sizes, _TYPES.get(kind, f"type {kind}"))
+    return Variable(sizes, _TYPES.get(dtype, f"type {dtype}"))
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """The fields of a protocol buffer message that hold bytes: texts and messages."""
+    """A message's length-delimited fields (bytes, strings and messages)."""
     for number, _, content in _parsed(message):
         if content is not None:
             yield number, content
 
 
 def _numbers(message: bytes) -> dict[int, int]:
-    """Its fields that hold numbers."""
+    """A message's numeric fields."""
     return {number: value for number, value, content in _parsed(message) if content is None}
 
 
@@ -193,20 +193,20 @@ def _parsed(message: bytes) -> Iterator[tuple[int, int, bytes | None]]:
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
-        number, kind = tag >> 3, tag & 7
-        if kind == 0:
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type == 0:
             value, at = _varint(message, at)
             yield number, value, None
-        elif kind == 2:
+        elif wire_type == 2:
             length, at = _varint(message, at)
             yield number, 0, message[at : at + length]
             at += length
-        elif kind in (1, 5):
-            size = 8 if kind == 1 else 4
+        elif wire_type in (1, 5):
+            size = 8 if wire_type == 1 else 4
             yield number, int.from_bytes(message[at : at + size], "little"), None
             at += size
         else:
-            raise ValueError(f"an entry with wire type {kind}")
+            raise ValueError(f"an entry has the wire type {wire_type}")
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -1,7 +1,7 @@
-"""What an evaluation found, as a document: eval/SPLIT-STEP.json, written and read here alone.
+"""The results of an evaluation, eval/SPLIT-STEP.json: the only module that writes and reads them.
 
-Light: neither TensorFlow nor NumPy is needed to read one, so that pages and plots start at once.
-A figure that nothing could be measured for is NOT_MEASURED (-1), as COCO has it.
+Reading needs neither TensorFlow nor NumPy, so that reports and plots start quickly. A figure
+without ground truth to measure it on is NOT_MEASURED (-1), as in COCO's own evaluation.
 """
 
 from collections.abc import Mapping
@@ -15,28 +15,28 @@ from tfod_kit.io import files
 
 VERSION = 1
 NOT_MEASURED = -1.0
-BACKGROUND = "(background)"  # in a confusion matrix: no object where one was found, or none found
+BACKGROUND = "(background)"  # in a confusion matrix: no object, or no detection
 
 # The error types of TIDE (Bolya, Foley, Hays, Hoffman: "TIDE: A General Toolbox for Identifying
 # Object Detection Errors", ECCV 2020), in the paper's order.
 ERROR_TYPES = {
-    "classification": "the place is right, the class is wrong",
+    "classification": "the box is right, the class is wrong",
     "localisation": "the class is right, the box overlaps too little",
     "both": "the class is wrong and the box overlaps too little",
-    "duplicate": "found already, with a higher score",
-    "background": "nothing is there",
-    "missed": "not found at all",
+    "duplicate": "detected already, with a higher score",
+    "background": "there is no object",
+    "missed": "an object without any detection",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """What a score threshold gives: of the detections with that score or more.
+    """Precision and recall of the detections at or above a score threshold.
 
     Attributes:
       threshold: in [0, 1].
-      precision: the share of the detections that are right.
-      recall: the share of the objects that are found.
+      precision: the fraction of the detections that are correct.
+      recall: the fraction of the objects that are detected.
       f1: the harmonic mean of both.
     """
 
@@ -50,15 +50,15 @@ class OperatingPoint:
 class Curves:
     """Precision and recall at the evaluation's IoU, over recall and over the score threshold.
 
-    Empty where there is no ground truth.
+    Empty without ground truth.
 
     Attributes:
       recall: 0, 0.01 ... 1.
-      best_precision: the highest precision at that recall or beyond (COCO's interpolation).
-      score: the threshold that reaches that recall; 0 where none does.
+      best_precision: the highest precision at that recall or above (COCO's interpolation).
+      score: the threshold that reaches that recall; 0 if none does.
       thresholds: 0, 0.01 ... 1.
-      precision_at, recall_at, f1_at: of the detections with that score or more; precision reads
-        NOT_MEASURED where no detection has it.
+      precision_at, recall_at, f1_at: of the detections at or above each threshold; precision is
+        NOT_MEASURED where there are no such detections.
     """
 
     recall: tuple[float, ...] = ()
@@ -72,16 +72,17 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class ClassMetrics:
-    """One class.
+    """The figures of one class.
 
     Attributes:
-      ground_truth: objects that count (crowds do not).
+      ground_truth: the number of objects, crowds excluded.
       ap, ap50, ap75: average precision of boxes at IoU 0.50:0.95, 0.50 and 0.75.
       ap_small, ap_medium, ap_large: at IoU 0.50:0.95, of objects below 32² px, below 96² px, above.
-      recall: average recall at IoU 0.50:0.95 with 100 detections a picture.
-      mask_ap, mask_ap50, keypoint_ap, keypoint_ap50: where the data have masks or keypoints.
-      detections: how many there are of this class.
+      recall: average recall at IoU 0.50:0.95 with 100 detections per image.
+      mask_ap, mask_ap50, keypoint_ap, keypoint_ap50: for data with masks or keypoints.
+      detections: the number of detections.
       best: the operating point with the highest F1.
+      curves: precision and recall.
     """
 
     ground_truth: int = 0
@@ -103,7 +104,7 @@ class ClassMetrics:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
-    """Detections of like score: how many, their mean score, and the share that is right."""
+    """Detections with scores in [low, high): their number, mean score and precision."""
 
     low: float
     high: float
@@ -114,13 +115,13 @@ class CalibrationBin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Whether a score of 0.8 is right 8 times of 10.
+    """How far scores are probabilities: whether 8 of 10 detections with a score of 0.8 are correct.
 
     Attributes:
       error: the expected calibration error: the mean of |precision - score| over the bins, weighted
         by their detections; 0 is perfect.
-      bins: of equal width, lowest scores first.
-      min_score: detections below it are left out: detectors give hundreds of them a picture.
+      bins: of equal width, in the order of their scores.
+      min_score: detections below it are excluded: detectors give hundreds of them per image.
     """
 
     error: float = NOT_MEASURED
@@ -133,9 +134,9 @@ class ErrorType:
     """One of ERROR_TYPES.
 
     Attributes:
-      count: how many there are among the detections above the confusion's threshold.
-      loss: how much mAP at IoU 0.5 would rise without them, those with lower scores included.
-      total: how many there are, whatever the score.
+      count: the number of errors among the detections above the confusion's threshold.
+      loss: the rise of mAP at IoU 0.5 without these errors, at all scores.
+      total: the number of errors at all scores.
     """
 
     count: int
@@ -145,31 +146,31 @@ class ErrorType:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Which class is taken for which, at one score threshold.
+    """The confusion matrix at one score threshold.
 
     Attributes:
-      threshold: detections below it are left out.
-      counts: the class of the object -> the class it was found as -> how often; BACKGROUND stands
-        for no object (a false detection) and for none found (a missed object). Zeros are absent.
+      threshold: detections below it are excluded.
+      counts: class of the object -> class of the detection -> number. BACKGROUND as the former is a
+        false detection, as the latter a missed object. Zeros are left out.
     """
 
     threshold: float = NOT_MEASURED
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def matrix(self, names: tuple[str, ...]) -> list[list[int]]:
-        """The counts as rows (the object's class) and columns (found as), in the names' order."""
+        """The counts as rows (class of the object) and columns (class of the detection)."""
         return [[self.counts.get(row, {}).get(name, 0) for name in names] for row in names]
 
 
 @dataclass(frozen=True, slots=True)
 class ImageErrors:
-    """What went right and wrong in one picture at the overall best threshold.
+    """The errors in one image at the overall best threshold.
 
     Attributes:
-      source_id, file: which picture it is; `file` is a bare name.
-      missed, false: objects not found, and detections that are wrong.
-      found: objects found.
-      drawn: a picture of ground truth beside detections, relative to the document; "" without one.
+      source_id, file: the image; `file` is a bare name.
+      missed, false: the numbers of objects not detected, and of wrong detections.
+      found: the number of objects detected.
+      drawn: a drawing of ground truth beside detections, relative to the results; "" without one.
     """
 
     source_id: str
@@ -182,18 +183,18 @@ class ImageErrors:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What was measured.
+    """The results of evaluating one model on one split.
 
     Attributes:
       metrics: the overall figures, under upstream's names.
       classes: by class name, in the order of the label map.
-      images, detections: how many went in.
-      iou: the overlap at which curves, errors and confusion call a detection right.
-      best, curves: of all classes together (every detection and object counted alike).
-      worst: the pictures with most errors, the worst first.
-      samples: ordinary ones: evenly of all others, from those with fewest errors on.
-      model, step, split: what was measured, and on what; step is None where it is not known.
-      not_measured: why figures read NOT_MEASURED, a sentence each.
+      images, detections, ground_truth: their numbers.
+      iou: the IoU from which curves, errors and confusion count a detection as correct.
+      best, curves: of all classes together, each detection and object with the same weight.
+      worst: the images with the most errors, in descending order.
+      samples: typical images: spread evenly over all others, in the order of their errors.
+      model, step, split: the model and the data; step is None if unknown.
+      not_measured: why figures are NOT_MEASURED, a sentence each.
     """
 
     metrics: dict[str, float]
@@ -217,44 +218,44 @@ class Results:
 
 
 def path(folder: Path, split: str, step: int | None) -> Path:
-    """Where the results of a split at a step lie in an eval folder."""
+    """The file with the results of a split at a step in an eval folder."""
     return folder / f"{split}-{step or 0}.json"
 
 
 def save(results: Results, file: Path) -> None:
-    """Writes the document, whole or not at all."""
+    """Writes results, whole or not at all."""
     text = msgspec.json.format(msgspec.json.encode(results), indent=2)
     files.write_bytes(file, text + b"\n")
 
 
 def load(file: Path) -> Results:
-    """Reads a document.
+    """Reads results.
 
     Raises:
-      DataError: it is none, or of a version that is not known.
+      DataError: the file is not a results file, or one of a later version.
     """
     try:
-        found = msgspec.json.decode(file.read_bytes(), type=Results)
+        loaded = msgspec.json.decode(file.read_bytes(), type=Results)
     except (OSError, msgspec.MsgspecError) as error:
         raise _unreadable(file, str(error)) from error
-    if found.version > VERSION:
-        raise _unreadable(file, f"version {found.version}")
-    return found
+    if loaded.version > VERSION:
+        raise _unreadable(file, f"version {loaded.version}")
+    return loaded
 
 
 def _unreadable(file: Path, found: str) -> DataError:
     return DataError(
-        "These are no evaluation results that can be read.",
+        "The evaluation results cannot be read.",
         where=file,
-        expected=f"what `tfod evaluate` writes, of version {VERSION} or below",
+        expected=f"a file written by `tfod evaluate`, of version {VERSION} or lower",
         found=found,
         fix="Evaluate again: tfod evaluate RUN",
     )
 
 
 def available(folder: Path) -> list[Path]:
-    """The documents in an eval folder, by split and then by step."""
-    found = [file for file in folder.glob("*-*.json") if file.stem.rpartition("-")[2].isdecimal()]
+    """The results files in an eval folder, by split and then by step."""
+    named = [file for file in folder.glob("*-*.json") if file.stem.rpartition("-")[2].isdecimal()]
     return sorted(
-        found, key=lambda file: (file.stem.rpartition("-")[0], int(file.stem.rpartition("-")[2]))
+        named, key=lambda file: (file.stem.rpartition("-")[0], int(file.stem.rpartition("-")[2]))
     )

@@ -1,8 +1,7 @@
-"""What a run folder was trained with: trained.config and run.json, written when training starts.
+"""The record of how a run folder was trained: trained.config and run.json, written at each start.
 
-A checkpoint is worth something only beside the config it was trained with. `compare` tells what has
-changed since: some changes make a checkpoint another model's, others are what one changes in the
-middle of a training.
+A checkpoint is valid only with the config that it was trained with. `compare` lists what has
+changed since: some changes make the checkpoints unusable, others are normal during a training.
 """
 
 import hashlib
@@ -24,16 +23,16 @@ from tfod_kit.runs import checkpoints, training_history
 
 CONFIG = "trained.config"
 RECORD = "run.json"
-FINISHED = "finished"  # the step that was asked for was reached
-STOPPED_EARLY = "stopped early"  # the metric rose no more
+FINISHED = "finished"  # the last step was reached
+STOPPED_EARLY = "stopped early"  # the metric no longer improved
 STOPPED = "stopped"  # by a signal
 
 _PACKAGES = (
     *("tfod_kit", "tensorflow", "tf-keras", "tf-models-official"),
     *("tf-models-research-object-detection", "numpy"),
 )
-# What a training writes into its folder.
-_LEFT = (
+# The files and folders that a training writes.
+_OUTPUTS = (
     *("ckpt-*", "checkpoint", checkpoints.BEST, "train", "eval", "eval_*"),
     *(
         training_history.FILE_NAME,
@@ -43,9 +42,9 @@ _LEFT = (
         RECORD,
     ),
 )
-# Fields of the model that only say how detections are given out.
+# Fields of the model that affect no variables, only how detections are selected.
 _HARMLESS = re.compile(r"model\.\w+\.(post_processing|second_stage_post_processing)\b")
-# A rate may be changed in mid-run: lowering it is the advice when a loss gets out of hand.
+# The rate may be changed in a run: lowering it is the advice when the loss diverges.
 _RATE = re.compile(r"train_config\.optimizer\.\w+\.learning_rate\b")
 
 
@@ -55,11 +54,11 @@ class TrainingStart:
 
     Attributes:
       time: seconds since 1970, UTC.
-      step: where it began.
+      step: the first step.
       command: the words of the command line.
-      config: the fingerprint of the config as it was trained with, levers included.
+      config: the fingerprint of the config with all overrides applied.
       versions: package -> version.
-      seed: what everything drawn by lot follows; None = another one each time.
+      seed: the seed of all randomness; None for a different one each time.
     """
 
     time: float
@@ -75,9 +74,9 @@ class RunRecord:
     """A run's record.
 
     Attributes:
-      classes: the label map's, id -> name, as text.
+      classes: the label map's id -> name, with ids as text.
       data: "train" and "val" -> the patterns of the record files.
-      starts: every start, the first one first.
+      starts: every start, in order.
       ended: how the last training ended: FINISHED, STOPPED_EARLY or STOPPED; None while it runs,
         or after it was killed.
       step: the step it ended at.
@@ -92,11 +91,11 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class ConfigChanges:
-    """What has changed since a run was last trained.
+    """The changes to a config since a run was last trained.
 
     Attributes:
-      refused: what makes its checkpoints another model's: the model, the classes, the optimiser.
-      allowed: the rest, paths and numbers of steps left out.
+      refused: those that make its checkpoints unusable: to the model, classes or optimiser.
+      allowed: the others, except paths and numbers of steps.
     """
 
     refused: list[Change]
@@ -121,39 +120,40 @@ def read(folder: Path) -> RunRecord | None:
             "The record of the run cannot be read.",
             where=path,
             found=f"{type(error).__name__}: {error}",
-            fix="Remove the file: the training goes on without it and writes a new one.",
+            fix="Remove the file: the training resumes without it and writes a new one.",
         ) from error
 
 
 def compare(folder: Path, config: PipelineConfig) -> ConfigChanges:
-    """What differs between a config and the one that the run was last trained with.
+    """The differences between a config and the one that the run was last trained with.
 
-    Nothing, where that is not known: upstream's programs leave no record.
+    Empty if the latter is unknown: upstream's programs leave no record.
 
     Args:
       folder: the run folder.
-      config: as it is to be trained now.
+      config: the config to train with now.
     """
-    known = read(folder)
-    if known is None or not (folder / CONFIG).is_file():
+    record = read(folder)
+    if record is None or not (folder / CONFIG).is_file():
         return ConfigChanges([], [])
     before = pipeline_config.load(folder / CONFIG)
     changes = [
-        change for change in pipeline_config.differences(before, config) if _tells(change.path)
+        change for change in pipeline_config.differences(before, config) if _reported(change.path)
     ]
-    refused = [change for change in changes if _matters(change.path)]
-    allowed = [change for change in changes if not _matters(change.path)]
-    return ConfigChanges(refused + _classes(known.classes, _label_map(config)), allowed)
+    refused = [change for change in changes if _invalidates(change.path)]
+    allowed = [change for change in changes if not _invalidates(change.path)]
+    return ConfigChanges(refused + _classes(record.classes, _label_map(config)), allowed)
 
 
 def is_finished(folder: Path, newest: Path | None) -> bool:
-    """Whether a run's training has come to its end, so that no checkpoint follows `newest`.
+    """Whether a run's training has ended, so that no checkpoint follows `newest`.
 
-    Told from what `tfod train` noted; of upstream's programs, from the number of steps asked for.
+    It is read from the record of `tfod train`; for upstream's programs, which write none, `newest`
+    is compared with the config's number of steps.
     """
-    known = read(folder)
-    if known is not None and known.starts:
-        return known.ended in (FINISHED, STOPPED_EARLY)
+    record = read(folder)
+    if record is not None and record.starts:
+        return record.ended in (FINISHED, STOPPED_EARLY)
     steps = pipeline_config.load(folder).train_config.num_steps
     return newest is not None and checkpoints.number(newest) >= steps > 0
 
@@ -161,11 +161,11 @@ def is_finished(folder: Path, newest: Path | None) -> bool:
 def changed_config_error(folder: Path, changes: ConfigChanges) -> ConfigError:
     """The error for a run that was trained with another config."""
     return ConfigError(
-        "The run was trained with another config; its checkpoints are not this model's.",
+        "The run was trained with another config; its checkpoints belong to another model.",
         where=folder,
-        found="\n".join(["was -> is now:", *(f"    {change}" for change in changes.refused)]),
-        fix="Train in a folder of its own (`tfod configure --out`), restore the old config (it is "
-        f"in {CONFIG}), start anew with --resume never, or go on all the same with "
+        found="\n".join(["old -> new:", *(f"    {change}" for change in changes.refused)]),
+        fix="Train in another folder (`tfod configure --out`), restore the old config (it is in "
+        f"{CONFIG}), start from the beginning with --resume never, or resume all the same with "
         "--allow_changed.",
     )
 
@@ -178,34 +178,34 @@ def record_start(
     command: Sequence[str] = (),
     seed: int | None = None,
 ) -> None:
-    """Notes a start, and what is trained with.
+    """Records the start of a training, and saves its config.
 
     Args:
       folder: the run folder.
-      config: as it is trained, levers included.
-      step: where the training begins.
+      config: the config with all overrides applied.
+      step: the first step; 0 begins a new record.
       command: the words of the command line.
-      seed: what everything drawn by lot follows.
+      seed: the seed of all randomness.
 
     Raises:
       UsageError: the folder cannot be written to.
     """
-    known = (read(folder) if step else None) or RunRecord()
+    record = (read(folder) if step else None) or RunRecord()
     start = TrainingStart(time.time(), step, tuple(command), fingerprint(config), _versions(), seed)
-    made = replace(
-        known,
+    record = replace(
+        record,
         classes=_label_map(config),
         data=_data(config),
-        starts=(*known.starts, start),
+        starts=(*record.starts, start),
         ended=None,
         step=None,
     )
     pipeline_config.save(config, folder / CONFIG, header="What this run was last trained with.")
-    _write(folder, made)
+    _write(folder, record)
 
 
 def record_end(folder: Path, how: str, step: int) -> None:
-    """Notes how a training ended: FINISHED, STOPPED_EARLY or STOPPED.
+    """Records how a training ended: FINISHED, STOPPED_EARLY or STOPPED.
 
     Raises:
       UsageError: the folder cannot be written to.
@@ -214,41 +214,45 @@ def record_end(folder: Path, how: str, step: int) -> None:
 
 
 def set_aside(folder: Path) -> Path | None:
-    """Moves what a training left in a run folder into a folder in it; returns that, or None.
+    """Moves the outputs of an earlier training into a subfolder.
 
-    The config stays: the next training starts with it. Nothing is lost, and the curves of the two
-    trainings are told apart.
+    The config stays for the next training. Nothing is lost, and the curves of the two trainings
+    remain separate.
+
+    Returns:
+      The subfolder; None if there are no outputs.
 
     Raises:
-      UsageError: it cannot be moved.
+      UsageError: the outputs cannot be moved.
     """
-    left = [path for pattern in _LEFT for path in folder.glob(pattern)]
-    if not left:
+    outputs = [path for pattern in _OUTPUTS for path in folder.glob(pattern)]
+    if not outputs:
         return None
     aside = next(path for n in itertools.count(1) if not (path := folder / f"earlier-{n}").exists())
     with files.explained(aside):
         aside.mkdir()
-        for path in left:
+        for path in outputs:
             path.rename(aside / path.name)
     return aside
 
 
 def fingerprint(config: PipelineConfig) -> str:
-    """Twelve hex digits that are the same for equal configs."""
+    """A hash of a config: 12 hexadecimal digits."""
     return hashlib.sha256(pipeline_config.dumps(config).encode()).hexdigest()[:12]
 
 
-def _write(folder: Path, run: RunRecord) -> None:
-    document = json.dumps(asdict(run), indent=2, ensure_ascii=False)
+def _write(folder: Path, record: RunRecord) -> None:
+    document = json.dumps(asdict(record), indent=2, ensure_ascii=False)
     files.write_text(folder / RECORD, document + "\n")
 
 
-def _tells(path: str) -> bool:
-    """Whether a change of a field is worth a line: not paths, and not for how long to train."""
+def _reported(path: str) -> bool:
+    """Whether a change to a field is reported: not to paths and numbers of steps."""
     return not path.endswith(("_path", "num_steps", "total_steps", "checkpoint"))
 
 
-def _matters(path: str) -> bool:
+def _invalidates(path: str) -> bool:
+    """Whether a change to a field makes the checkpoints unusable."""
     if path.startswith("model.") or path == "model":
         return not _HARMLESS.match(path)
     return path.startswith("train_config.optimizer") and not _RATE.match(path)
@@ -267,23 +271,23 @@ def _classes(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
 def _label_map(config: PipelineConfig) -> dict[str, str]:
     path = Path(config.train_input_reader.label_map_path)
     if not path.is_file():
-        return {}  # remote storage, or records that bring their own ids
+        return {}  # in remote storage, or records with their own ids
     return {str(number): name for number, name in labels.load(path).names.items()}
 
 
 def _data(config: PipelineConfig) -> dict[str, list[str]]:
     readers = {"train": [config.train_input_reader], "val": list(config.eval_input_reader)}
     return {
-        split: [path for one in given for path in one.tf_record_input_reader.input_path]
-        for split, given in readers.items()
+        split: [path for reader in group for path in reader.tf_record_input_reader.input_path]
+        for split, group in readers.items()
     }
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in _PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -1,9 +1,9 @@
-"""What a training went through: RUN/history.jsonl, a line for each point, read and written here.
+"""The history of a training, RUN/history.jsonl: the losses and metrics by step.
 
-A line is one JSON object. `kind` tells which: "train" has the losses of one step, "eval" the
-metrics of one checkpoint; docs/training.md lists their fields. Lines are only ever added whole, so
-a killed run leaves a file that reads; a run that resumes drops what came after the step it resumes
-at. Each kind also stands as a table in a CSV file of its own, made anew from the lines.
+Each line is a JSON object. Its `kind` is "train" for the losses of one step, or "eval" for the
+metrics of one checkpoint; docs/training.md lists the fields. Lines are appended whole, so a killed
+run leaves a readable file; a resumed run drops the points after the step that it resumes from. Each
+kind is also written as a table to a CSV file, rewritten from the lines.
 """
 
 import csv
@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tfod_kit.errors import DataError
 from tfod_kit.io import files
@@ -35,7 +35,7 @@ class TrainPoint:
       losses: by upstream's names, such as "Loss/total_loss".
       learning_rate: the rate at that step.
       steps_per_second: since the last point.
-      skipped_records: damaged records passed over since the start of the process.
+      skipped_records: damaged records skipped since the start of the process.
       time: seconds since 1970, UTC.
     """
 
@@ -49,13 +49,13 @@ class TrainPoint:
 
 @dataclass(frozen=True, slots=True)
 class EvalPoint:
-    """One checkpoint, measured.
+    """The evaluation of one checkpoint.
 
     Attributes:
-      step: the checkpoint's.
-      split: what it was measured on, such as "val".
-      metrics: by name, such as "DetectionBoxes_Precision/mAP"; -1 = no ground truth to measure.
-      classes: the figures of each class by its name, such as {"cat": {"ap": 0.5, "ap50": 0.8}}.
+      step: the checkpoint's step.
+      split: the evaluated split, such as "val".
+      metrics: by name, such as "DetectionBoxes_Precision/mAP"; -1 without ground truth.
+      classes: the figures of each class, such as {"cat": {"ap": 0.5, "ap50": 0.8}}.
       time: seconds since 1970, UTC.
     """
 
@@ -68,7 +68,7 @@ class EvalPoint:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The points of a run in the order of their steps; one for each step, and split."""
+    """The points of a run in the order of their steps; one for each step (and split)."""
 
     train: tuple[TrainPoint, ...] = ()
     evals: tuple[EvalPoint, ...] = ()
@@ -80,13 +80,13 @@ _KINDS: dict[str, type[TrainPoint] | type[EvalPoint]] = {"train": TrainPoint, "e
 def eval_point(
     step: int, split: str, metrics: Mapping[str, float], classes: Mapping[str, Any]
 ) -> EvalPoint:
-    """A point from an evaluation's figures.
+    """The point for an evaluation's figures.
 
     Args:
-      step: the checkpoint's.
-      split: what was measured on.
+      step: the checkpoint's step.
+      split: the evaluated split.
       metrics: by name.
-      classes: by name, a dataclass each; of its fields the numbers are kept.
+      classes: a dataclass for each class name; the point holds its numeric fields.
     """
     return EvalPoint(
         step, split, dict(metrics), {name: _numbers(figures) for name, figures in classes.items()}
@@ -94,18 +94,18 @@ def eval_point(
 
 
 def _numbers(figures: Any) -> dict[str, float]:
-    values = {one.name: getattr(figures, one.name) for one in dataclasses.fields(figures)}
+    values = {each.name: getattr(figures, each.name) for each in dataclasses.fields(figures)}
     return {name: value for name, value in values.items() if isinstance(value, int | float)}
 
 
 def read(folder: Path) -> History:
-    """The history of a run folder; empty where there is none.
+    """The history of a run folder; empty if it has none.
 
-    Where a step was recorded twice, the later line counts. A last line without its line end, which
-    a full disk leaves, is passed over.
+    If a step was recorded twice, the later line counts. A last line without a line end, which a
+    full disk causes, is ignored.
 
     Raises:
-      DataError: a line is no point of a history; it is named by its number.
+      DataError: a line is invalid; the message states its number.
     """
     train: dict[int, TrainPoint] = {}
     evals: dict[tuple[str, int], EvalPoint] = {}
@@ -121,9 +121,9 @@ def read(folder: Path) -> History:
 
 
 def append(folder: Path, *points: TrainPoint | EvalPoint) -> None:
-    """Adds points to a run's history, each as a whole line.
+    """Appends points to a run's history, each as a whole line.
 
-    Values that are no finite number are left out: JSON has none for them.
+    Values that are not finite are left out: JSON cannot represent them.
 
     Raises:
       UsageError: the file cannot be written, or the disk is full.
@@ -134,16 +134,16 @@ def append(folder: Path, *points: TrainPoint | EvalPoint) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("ab+") as stream:
             _drop_torn_line(stream)
-            # One write at the end of the file: an evaluation in another process may add to it too.
+            # A single write: an evaluation in another process may append to the file too.
             stream.write(data)
 
 
 def truncate(folder: Path, step: int) -> int:
-    """Drops the points after `step`, which a run that resumes there makes anew; returns how many.
+    """Drops the points after `step`, for a run that resumes there; returns their number.
 
     Raises:
       UsageError: the file cannot be written.
-      DataError: it is no history.
+      DataError: the file is not a history.
     """
     path = folder / FILE_NAME
     points = list(_points(path))
@@ -154,14 +154,14 @@ def truncate(folder: Path, step: int) -> int:
 
 
 def write_tables(folder: Path) -> list[Path]:
-    """Writes the points of each kind as a CSV table, a row a point; returns the files.
+    """Writes the points of each kind as a CSV table, a row for each point; returns the files.
 
     Raises:
       UsageError: a file cannot be written.
     """
-    known = read(folder)
+    history = read(folder)
     written = []
-    for name, points in ((TRAIN_TABLE, known.train), (EVAL_TABLE, known.evals)):
+    for name, points in ((TRAIN_TABLE, history.train), (EVAL_TABLE, history.evals)):
         if points:
             files.write_text(folder / name, _table(map(_row, points)))
             written.append(folder / name)
@@ -173,7 +173,7 @@ def _points(path: Path) -> Iterable[TrainPoint | EvalPoint]:
         return
     with files.explained(path):
         lines = path.read_bytes().split(b"\n")
-    # What follows the last line end is empty, or a line that was never finished.
+    # After the last line end there is nothing, or an incomplete line.
     for number, line in enumerate(lines[:-1], start=1):
         yield _point(line, f"{path}, line {number}")
 
@@ -184,11 +184,11 @@ def _point(line: bytes, where: str) -> TrainPoint | EvalPoint:
         return _KINDS[document.pop("kind")](**document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            "This is no line of a training's history.",
+            "A line of the training history is invalid.",
             where=where,
-            expected='{"kind": "train" or "eval", "step": ..., ...}, as docs/training.md tells',
+            expected='{"kind": "train" or "eval", "step": ..., ...}, as in docs/training.md',
             found=f"{type(error).__name__}: {error}",
-            fix=f"Remove the line; or {FILE_NAME}, which loses the curves and nothing else.",
+            fix=f"Remove the line; or {FILE_NAME}, which only loses the curves.",
         ) from error
 
 
@@ -199,7 +199,7 @@ def _line(point: TrainPoint | EvalPoint) -> str:
 
 
 def _finite(document: dict[str, Any]) -> dict[str, Any]:
-    """The document without the numbers that JSON cannot hold."""
+    """The document without numbers that JSON cannot represent."""
     return {
         name: _finite(value) if isinstance(value, dict) else value
         for name, value in document.items()
@@ -207,8 +207,8 @@ def _finite(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _drop_torn_line(stream: Any) -> None:
-    """Cuts off a last line without its end, so that the next one starts on a line of its own."""
+def _drop_torn_line(stream: IO[bytes]) -> None:
+    """Removes an incomplete last line, so that the next point starts on a new line."""
     size = stream.seek(0, os.SEEK_END)
     if size == 0:
         return
@@ -219,7 +219,7 @@ def _drop_torn_line(stream: Any) -> None:
 
 
 def _row(point: TrainPoint | EvalPoint) -> dict[str, object]:
-    """A point as the cells of one row; a class's figure is named "ap50/cat"."""
+    """A point as a table row; the columns of a class are named like "ap50/cat"."""
     if isinstance(point, TrainPoint):
         rest = {
             "learning_rate": point.learning_rate,
@@ -238,10 +238,10 @@ def _row(point: TrainPoint | EvalPoint) -> dict[str, object]:
 
 
 def _table(rows: Iterable[dict[str, object]]) -> str:
-    kept = list(rows)
-    columns = list(dict.fromkeys(name for row in kept for name in row))
+    table = list(rows)
+    columns = list(dict.fromkeys(name for row in table for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(kept)
+    writer.writerows(table)
     return text.getvalue()

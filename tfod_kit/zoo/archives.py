@@ -1,7 +1,7 @@
 """The archives of the TensorFlow 2 detection model zoo, with the figures that the zoo publishes.
 
-The facts stand in tf2_zoo.csv beside this file; their source is the zoo's own table
-(research/object_detection/g3doc/tf2_detection_zoo.md of tensorflow/models).
+The data are in tf2_zoo.csv beside this file, from the zoo's own table
+(research/object_detection/g3doc/tf2_detection_zoo.md in tensorflow/models).
 """
 
 import csv
@@ -12,8 +12,8 @@ from pathlib import Path
 
 _TABLE = Path(__file__).with_name("tf2_zoo.csv")
 
-# Where the zoo lies, best first; all are one bucket. Plain http is what the zoo's table links to.
-# It comes last, since networks and the bucket refuse it more and more.
+# Addresses of the zoo's bucket, in the order to try. Plain http, to which the zoo's table links,
+# comes last: it is refused more and more often.
 SOURCES = (
     "https://download.tensorflow.org/models/object_detection/tf2",
     "https://storage.googleapis.com/download.tensorflow.org/models/object_detection/tf2",
@@ -26,13 +26,13 @@ class Archive:
     """One archive: a config and a checkpoint trained on COCO 2017, most with a SavedModel.
 
     Attributes:
-      name: the archive's, without .tar.gz.
-      date: the folder of the zoo that it lies in.
-      title: what the zoo's table calls it.
-      outputs: what it finds: "boxes", and "masks" or "keypoints".
-      speed_ms: for one image, as published; None where the zoo says nothing.
-      box_map, mask_map, keypoint_map: COCO's AP@.50:.95 in percent, as published, or None.
-      sha256: the archive's, where it is known; else that of the first download is kept to.
+      name: the archive's name, without .tar.gz.
+      date: its folder in the zoo.
+      title: its name in the zoo's table.
+      outputs: what the model detects: "boxes", and "masks" or "keypoints".
+      speed_ms: the published time for one image; None if there is none.
+      box_map, mask_map, keypoint_map: the published COCO AP@.50:.95 in percent, or None.
+      sha256: the archive's checksum if it is known; else later downloads must match the first.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Archive:
 
 @cache
 def archives() -> Mapping[str, Archive]:
-    """Every archive of the zoo by its name, in the zoo's order."""
+    """All archives by name, in the zoo's order."""
     with _TABLE.open(encoding="utf-8", newline="") as stream:
         return {row["name"]: _archive(row) for row in csv.DictReader(stream)}
 

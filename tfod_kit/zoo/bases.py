@@ -69,7 +69,7 @@ BASES = (
         architecture="faster_rcnn",
         input_size=640,
         base="mask_rcnn_resnet50_v1.config",
-        # The zoo's one Mask R-CNN stands on Inception ResNet V2, five times the size.
+        # The zoo's only Mask R-CNN has an Inception ResNet V2 backbone, five times the size.
         archive=None,
         about="boxes and masks; needs records with masks",
         aliases=("mask_rcnn", "mask_rcnn_resnet50"),

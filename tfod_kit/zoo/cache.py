@@ -1,4 +1,4 @@
-"""Where downloaded models lie, shared by all runs, and the lock that keeps two processes apart."""
+"""The cache of downloaded models, shared by all runs, and its locks between processes."""
 
 import os
 import sys
@@ -18,18 +18,20 @@ _RETRY_S = 0.2
 
 
 def folder(part: str = "zoo") -> Path:
-    """A part of the cache, downloaded models unless told: below $TFOD_CACHE, else
-    $XDG_CACHE_HOME, else ~/.cache."""
+    """A part of the cache, by default the downloaded models.
+
+    It is in $TFOD_CACHE, else in $XDG_CACHE_HOME/tfod_kit, else in ~/.cache/tfod_kit.
+    """
     own = os.environ.get(CACHE)
     if own:
         return Path(own).expanduser() / part
-    shared = os.environ.get("XDG_CACHE_HOME")  # by its specification only absolute paths count
+    shared = os.environ.get("XDG_CACHE_HOME")  # its specification requires an absolute path
     root = Path(shared) if shared and Path(shared).is_absolute() else Path.home() / ".cache"
     return root / "tfod_kit" / part
 
 
 def is_offline() -> bool:
-    """Whether $TFOD_OFFLINE forbids the network; unset, empty, 0, no and false do not."""
+    """Whether $TFOD_OFFLINE disables downloads: set, and not empty, 0, no or false."""
     return os.environ.get(OFFLINE, "").lower() not in ("", "0", "no", "false")
 
 
@@ -37,7 +39,8 @@ def is_offline() -> bool:
 def lock(path: Path) -> Iterator[None]:
     """Holds a lock file until the block ends, so that one process at a time does the work.
 
-    Waits for another that holds it, and says so. The lock goes with its process, killed or not.
+    Prints a line when it has to wait for another process. The system releases the lock of a process
+    that ends.
 
     Raises:
       UsageError: the folder cannot be written to.
@@ -56,7 +59,7 @@ def lock(path: Path) -> Iterator[None]:
         waiting = False
         while not try_lock(stream):
             if not waiting:
-                print(f"Another process is at work on {path.stem}; waiting for it", file=sys.stderr)
+                print(f"Waiting for another process that uses {path.stem}", file=sys.stderr)
                 waiting = True
             time.sleep(_RETRY_S)
         try:

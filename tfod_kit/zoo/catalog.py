@@ -1,4 +1,4 @@
-"""The models that can be named on the command line."""
+"""The catalogue of models, with the names that the command line accepts."""
 
 from tfod_kit.errors import UsageError, did_you_mean
 from tfod_kit.zoo.bases import BASES
@@ -10,16 +10,16 @@ DEFAULT = BASES[0]
 
 
 def find(name: str) -> Model:
-    """The model of a short name, an alias or a zoo archive's name, whatever the case and dashes.
+    """The model with a short name, an alias or an archive's name; case and dashes are ignored.
 
     Raises:
-      UsageError: there is none; the nearest names are offered.
+      UsageError: there is no such model; similar names are suggested.
     """
     by_name = {plain(known): model for model in MODELS for known in model.names}
     try:
         return by_name[plain(name)]
     except KeyError:
-        # Near a long name of the zoo people mean a short one, so those are tried first.
+        # Short names first: a misspelt one may be more similar to a long archive name.
         for known in (_short_names(), [name for model in MODELS for name in model.names]):
             near = did_you_mean(name, known)
             if near.startswith("Did"):
@@ -32,7 +32,7 @@ def find(name: str) -> Model:
 
 
 def plain(name: str) -> str:
-    """A name as it is compared: small letters, and _ for - and dots."""
+    """A name normalised for comparison: lower case, with _ for dashes and dots."""
     return name.lower().replace("-", "_").replace(".", "_").removesuffix("_tar_gz")
 
 

@@ -1,4 +1,4 @@
-"""A zoo archive, unpacked in the cache: from there, from a file at hand, or from the network."""
+"""Provides a zoo archive, unpacked in the cache: from there, a local file, or the network."""
 
 import hashlib
 import json
@@ -27,15 +27,15 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class DownloadOptions:
-    """How to get an archive.
+    """How to obtain an archive.
 
     Attributes:
-      mirror: where to get it instead of the zoo: an address that holds NAME.tar.gz, with or
-        without the zoo's DATE folders, or that of the archive itself, or a folder on disk.
-      local: the archive as a file at hand.
-      sha256: what the archive must have, as 64 hexadecimal digits.
-      offline: whether to leave the network alone.
-      again: whether to get it anew though it is in the cache.
+      mirror: the source to use instead of the zoo: an address that serves NAME.tar.gz, with or
+        without the zoo's DATE folders, the address of the archive itself, or a folder on disk.
+      local: the archive as a local file.
+      sha256: the required checksum, as 64 hexadecimal digits.
+      offline: whether to disable downloads.
+      again: whether to download an archive that is in the cache.
       patience: how often to try.
     """
 
@@ -49,7 +49,7 @@ class DownloadOptions:
 
 @dataclass(frozen=True, slots=True)
 class Obtained:
-    """An unpacked archive: its folder, its SHA-256, where it came from, and whether just now."""
+    """An unpacked archive: its folder, SHA-256 and source; `fresh` if it was not in the cache."""
 
     folder: Path
     sha256: str
@@ -58,24 +58,24 @@ class Obtained:
 
 
 def obtain(archive: Archive, options: DownloadOptions = DownloadOptions()) -> Obtained:
-    """The archive's folder in the cache, filled now if need be.
+    """Returns the archive's folder in the cache, after downloading and unpacking if necessary.
 
-    The SHA-256 must be the one that is asked for, else the catalogue's, else that of the first
-    time. Of several processes one does the work and the others wait for it.
+    The SHA-256 must be that of the options, else the catalogue's, else that of the first download.
+    Of several processes one does the work and the others wait for it.
 
     Raises:
-      UsageError: a wrong option, or a cache that cannot be written to.
-      CheckpointError: it cannot be had, is damaged, or is not the archive that it should be.
+      UsageError: an option is invalid, or the cache cannot be written to.
+      CheckpointError: the archive is unavailable, damaged, or has another checksum.
     """
-    wanted = _checked_sha256(options.sha256) or archive.sha256
+    required = _normalised_sha256(options.sha256) or archive.sha256
     folder = cache.folder() / archive.name
-    if not options.again and (found := _cached(folder, wanted)):
-        return found
+    if not options.again and (obtained := _cached(folder, required)):
+        return obtained
     with cache.lock(cache.folder() / f"{archive.name}.lock"):
         # Another process may have filled it while this one waited.
-        if not options.again and (found := _cached(folder, wanted)):
-            return found
-        expected = wanted or _record(folder).get("sha256")
+        if not options.again and (obtained := _cached(folder, required)):
+            return obtained
+        expected = required or _record(folder).get("sha256")
         if options.local is not None:
             path, source = options.local, str(options.local)
             sha256 = _sha256_of(path)
@@ -90,16 +90,16 @@ def obtain(archive: Archive, options: DownloadOptions = DownloadOptions()) -> Ob
 
 
 def cached(archive: Archive) -> Path | None:
-    """The archive's folder if the cache has it whole, without any network."""
-    found = _cached(cache.folder() / archive.name, None)
-    return found.folder if found else None
+    """The archive's folder if it is complete in the cache, without using the network."""
+    obtained = _cached(cache.folder() / archive.name, None)
+    return obtained.folder if obtained else None
 
 
 def addresses(archive: Archive, mirror: str | None) -> list[str]:
-    """Where to look for the archive, best first.
+    """The addresses to try for the archive, in order.
 
     Raises:
-      UsageError: the mirror is no address.
+      UsageError: the mirror is not an address.
     """
     if mirror is None:
         return [f"{source}/{archive.date}/{archive.file}" for source in SOURCES]
@@ -108,7 +108,7 @@ def addresses(archive: Archive, mirror: str | None) -> list[str]:
             "The mirror is neither a folder nor an address.",
             found=mirror,
             expected="a folder with the archive, or an address with http:// or https://",
-            fix="Correct it; a file at hand is given with --archive FILE.",
+            fix="Correct it; for a local file use --archive FILE.",
         )
     if mirror.endswith(".tar.gz"):
         return [mirror]
@@ -119,7 +119,7 @@ def addresses(archive: Archive, mirror: str | None) -> list[str]:
 def _download(
     archive: Archive, options: DownloadOptions, expected: str | None
 ) -> tuple[Path, str, str]:
-    """The archive as a file, where it came from, and its SHA-256."""
+    """The archive as a file, its source, and its SHA-256."""
     mirror = options.mirror
     if mirror is not None and Path(mirror).expanduser().exists():
         path = _in_folder(Path(mirror).expanduser(), archive)
@@ -128,10 +128,10 @@ def _download(
         return path, str(path), sha256
     if options.offline or cache.is_offline():
         raise CheckpointError(
-            f"The archive {archive.name} is not in the cache, and the network is off limits.",
+            f"The archive {archive.name} is not in the cache, and downloads are disabled.",
             where=cache.folder(),
             fix=f"Leave out --offline (and unset {cache.OFFLINE}) to download it. Or:"
-            + _by_hand(archive),
+            + _alternatives(archive),
         )
     part = cache.folder() / f"{archive.file}.part"
     failed = []
@@ -144,26 +144,28 @@ def _download(
     raise CheckpointError(
         f"The archive {archive.name} cannot be downloaded.",
         where=f"\n{'':12}".join(failed),
-        fix=("" if mirror else "The zoo's public bucket is being given up bit by bit. ")
-        + "Behind a proxy, set HTTPS_PROXY. Else:"
-        + _by_hand(archive),
+        fix="Behind a proxy, set HTTPS_PROXY. Otherwise:" + _alternatives(archive),
     )
 
 
 def _verified(part: Path, expected: str | None) -> str:
-    """The SHA-256 of what came; Unavailable, and the file gone, if it is not the archive."""
+    """The SHA-256 of a downloaded file.
+
+    Raises:
+      Unavailable: the file is not the archive; it is removed.
+    """
     with part.open("rb") as stream:
         start = stream.read(512)
     if not start.startswith(_GZIP):
         http.discard(part)
         page = b"<html" in start.lower() or b"<!doctype" in start.lower()
-        raise http.Unavailable("a web page came, no archive" if page else "no archive came")
+        raise http.Unavailable("it is a web page" if page else "it is not a .tar.gz file")
     sha256 = _sha256_of(part)
     if expected and sha256 != expected:
         http.discard(part)
         raise http.Unavailable(
-            f"its SHA-256 is {sha256}, and {expected} was expected "
-            "(if you trust it: --sha256 with what it is)"
+            f"its SHA-256 is {sha256}, but {expected} was expected "
+            f"(if you trust the source: --sha256 {sha256})"
         )
     return sha256
 
@@ -171,12 +173,12 @@ def _verified(part: Path, expected: str | None) -> str:
 def _compare(path: Path, sha256: str, expected: str | None, archive: Archive) -> None:
     if expected and sha256 != expected:
         raise CheckpointError(
-            f"This is not the archive {archive.name} that is expected.",
+            f"The file is not the expected archive {archive.name}.",
             where=path,
             expected=f"SHA-256 {expected}",
             found=f"SHA-256 {sha256}",
-            fix="Get it from a source that you trust. If this is the right one, and only an "
-            f"earlier copy was not: --sha256 {sha256}",
+            fix="Download it from a source that you trust. If you trust this file, and only an "
+            f"earlier copy was wrong: --sha256 {sha256}",
         )
 
 
@@ -189,24 +191,24 @@ def _in_folder(folder: Path, archive: Archive) -> Path:
         "The mirror does not hold the archive.",
         where=folder,
         expected=archive.file,
-        fix=f"Copy it there. Or:{_by_hand(archive)}",
+        fix=f"Copy it there. Or:{_alternatives(archive)}",
     )
 
 
-def _by_hand(archive: Archive) -> str:
-    cures = (
-        ("a copy at hand:", f"tfod models download {archive.name} --archive FILE"),
+def _alternatives(archive: Archive) -> str:
+    options = (
+        ("a local file:", f"tfod models download {archive.name} --archive FILE"),
         ("a mirror:", f"--mirror ADDRESS, or the environment variable {cache.MIRROR}"),
         ("no weights:", "tfod configure MODEL --checkpoint none"),
     )
-    return "".join(f"\n{'':14}{what:<16}{how}" for what, how in cures)
+    return "".join(f"\n{'':14}{what:<16}{how}" for what, how in options)
 
 
-def _cached(folder: Path, wanted: str | None) -> Obtained | None:
-    """What the cache holds, if it is whole and the right one."""
+def _cached(folder: Path, required: str | None) -> Obtained | None:
+    """The archive in the cache, if it is complete and has the required SHA-256."""
     record = _record(folder)
     sizes = record.get("files")
-    if not isinstance(sizes, dict) or not sizes or (wanted and record.get("sha256") != wanted):
+    if not isinstance(sizes, dict) or not sizes or (required and record.get("sha256") != required):
         return None
     if any(_size(folder / name) != size for name, size in sizes.items()):
         return None
@@ -248,16 +250,19 @@ def _sha256_of(path: Path) -> str:
             "The archive cannot be read.",
             where=path,
             found=error.strerror,
-            fix="Name the file that was downloaded, NAME.tar.gz.",
+            fix="Name the downloaded file, NAME.tar.gz.",
         ) from error
 
 
-def _checked_sha256(text: str | None) -> str | None:
+def _normalised_sha256(text: str | None) -> str | None:
     if text is None:
         return None
     plain = text.strip().lower().removeprefix("sha256:")
     if not _SHA256.fullmatch(plain):
         raise UsageError(
-            "This is no SHA-256.", found=text, expected="64 digits, 0-9 and a-f", fix="Copy it all."
+            "The SHA-256 is invalid.",
+            found=text,
+            expected="64 digits, 0-9 and a-f",
+            fix="Copy it completely.",
         )
     return plain

@@ -1,4 +1,4 @@
-"""What the catalogue knows of a model."""
+"""An entry of the catalogue."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +11,20 @@ _FAMILIES = {"ssd": "SSD", "faster_rcnn": "Faster R-CNN", "center_net": "CenterN
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model.
+    """A model.
 
     Attributes:
-      name: the short name.
-      title: what a person calls it.
+      name: its short name.
+      title: its full name.
       architecture: "ssd", "faster_rcnn" or "center_net", as in the config's `model { }`.
       input_size: the pixels of an input's longer side.
-      base: the file under pipelines/ that it starts from; None for weights without a model.
-      archive: the zoo's archive with weights trained on COCO; None where there is none.
+      base: its base config, a file under pipelines/; None for weights without a model.
+      archive: the zoo's archive with weights trained on COCO; None if there is none.
       about: one line that helps to choose.
-      aliases: other names it answers to.
-      masks: whether it finds masks as well as boxes.
-      keypoints: whether it finds keypoints as well as boxes.
-      settings: field path -> value, set on top of the base.
+      aliases: other names it is found by.
+      masks: whether it detects masks as well as boxes.
+      keypoints: whether it detects keypoints as well as boxes.
+      settings: (field path, value) pairs that override the base config.
     """
 
     name: str
@@ -41,17 +41,17 @@ class Model:
 
     @property
     def base_config(self) -> Path:
-        """Where its base config lies; for models that have one."""
+        """The path of its base config, for models that have one."""
         return resources.pipelines() / str(self.base)
 
     @property
     def published(self) -> Archive | None:
-        """The zoo's archive and its figures; None where there is none."""
+        """The zoo's archive and its figures; None if there is none."""
         return archives()[self.archive] if self.archive else None
 
     @property
     def family(self) -> str:
-        """What people call the kind of model: "EfficientDet", "CenterNet" ..."""
+        """The common name of the model's family: "EfficientDet", "CenterNet" ..."""
         if self.name.startswith("efficientdet"):
             return "EfficientDet"
         if self.masks:
@@ -60,12 +60,12 @@ class Model:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What it finds: "boxes", and "masks" or "keypoints"."""
+        """What it detects: "boxes", and "masks" or "keypoints"."""
         more = [name for name in ("masks", "keypoints") if getattr(self, name)]
         return ("boxes", *more)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Everything that it answers to."""
+        """All names it is found by."""
         archive = (self.archive,) if self.archive else ()
         return tuple(dict.fromkeys((self.name, *self.aliases, *archive)))

@@ -1,8 +1,8 @@
-"""The zoo's other models: each is a base config with some fields set.
+"""The zoo's other models: each is a base config with some fields overridden.
 
-The settings are facts of the zoo's own configs (research/object_detection/configs/tf2 of
-tensorflow/models); the sizes of EfficientDet are also Table 1 of arXiv:1911.09070. With an archive
-at hand its own pipeline.config counts.
+The settings are those of the zoo's own configs (research/object_detection/configs/tf2 in
+tensorflow/models); the sizes of EfficientDet are also in Table 1 of arXiv:1911.09070. If the
+archive is available, its own pipeline.config is used instead.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ Settings = tuple[tuple[str, str], ...]
 
 _RESNETS = (50, 101, 152)
 
-# phi: (input pixels, BiFPN filters, BiFPN rounds, layers of the heads, EfficientNet's letter)
+# phi: (input pixels, BiFPN filters, BiFPN rounds, layers of the heads, EfficientNet backbone)
 _EFFICIENTDETS = {
     1: (640, 88, 4, 3, "b1"),
     2: (768, 112, 5, 3, "b2"),
@@ -42,12 +42,12 @@ def _kept(architecture: str, least: int, most: int) -> Settings:
     return ((f"model.{architecture}.image_resizer", resizer),)
 
 
-def _extractor(architecture: str, kind: str) -> Settings:
-    return ((f"model.{architecture}.feature_extractor.type", kind),)
+def _extractor(architecture: str, name: str) -> Settings:
+    return ((f"model.{architecture}.feature_extractor.type", name),)
 
 
 def _sized(pixels: int, *names: str) -> tuple[str, ...]:
-    """The names with the size at their end, which 640, the usual one, goes without."""
+    """The names with the size appended, except for 640, the usual one."""
     return names if pixels == 640 else tuple(f"{name}_{pixels}" for name in names)
 
 
@@ -67,7 +67,7 @@ def _mobilenets() -> Iterator[Model]:
         ),
         settings=_fixed("ssd", 640),
     )
-    light = "0.00004"  # the regularisers' weight: ResNet's are ten times as strong
+    light = "0.00004"  # the regularisers' weight: ten times lower than ResNet's
     towers = ("box_predictor.weight_shared_convolutional_box_predictor", "feature_extractor")
     yield Model(
         name="ssd_mobilenet_v1_fpn",
@@ -211,7 +211,7 @@ def _mask_rcnns() -> Iterator[Model]:
 
 _HOURGLASS = (
     *_extractor("center_net", "hourglass_104"),
-    # Its weights come from a model that reads blue first (ExtremeNet's).
+    # Its weights come from ExtremeNet, which takes BGR images.
     ("model.center_net.feature_extractor.bgr_ordering", "true"),
     (
         "model.center_net.feature_extractor.channel_means",
@@ -287,12 +287,14 @@ def _centernet_extractor(archive: str) -> Settings:
         return _HOURGLASS
     if "mobilenet" in archive:
         return _MOBILENET_CENTERNET
-    kinds = {
+    extractors = {
         "resnet101_v1": "resnet_v1_101_fpn",
         "resnet50_v2": "resnet_v2_50",
         "resnet50_v1": "resnet_v1_50_fpn",
     }
-    return _extractor("center_net", next(kind for part, kind in kinds.items() if part in archive))
+    return _extractor(
+        "center_net", next(name for part, name in extractors.items() if part in archive)
+    )
 
 
 _EXTREMENET = Model(
@@ -302,7 +304,7 @@ _EXTREMENET = Model(
     input_size=512,
     base=None,
     archive="extremenet",
-    about="weights alone, which the zoo's hourglass CenterNets were started from",
+    about="weights only, from which the zoo's hourglass CenterNets were trained",
 )
 
 VARIANTS = (
