@@ -1,7 +1,7 @@
-"""The one record that every reader, writer, detector, evaluator and drawer shares.
+"""The annotation types shared by all readers, writers, detectors, evaluation and drawing.
 
 A data set is an iterable of `ImageAnnotation`. A detection is an `ObjectAnnotation` with a score.
-Class ids do not occur here: records carry class names, and ids live in `labels.LabelMap` alone.
+Annotations have class names; class ids exist only in `labels.LabelMap`.
 """
 
 from abc import ABC, abstractmethod
@@ -14,15 +14,15 @@ import msgspec
 
 from tfod_kit.core.boxes import Box
 
-# Raises msgspec.MsgspecError for what is no JSON of outlines.
+# Raises msgspec.MsgspecError for text that is not JSON of outlines.
 decode_rings = msgspec.json.Decoder(tuple[tuple[float, ...], ...]).decode
 
 
 class Polygons:
     """An instance mask as closed outlines.
 
-    Numbers as Python holds them take ten times the room of their text, and a large data set has
-    tens of millions: so outlines that were read as JSON may stay JSON until something needs them.
+    Python's numbers take ten times the memory of their text, and a large data set has tens of
+    millions of them: outlines read from JSON may stay JSON until they are needed.
 
     Args:
       rings: one flat tuple (x0, y0, x1, y1, ...) in pixels for each outline; at least 3 points.
@@ -36,9 +36,9 @@ class Polygons:
 
     @classmethod
     def from_json(cls, text: msgspec.Raw | bytes) -> "Polygons":
-        """The outlines of "[[x0, y0, x1, y1, ...], ...]", which must be that, and is kept as it is.
+        """Outlines given as "[[x0, y0, x1, y1, ...], ...]", kept as text.
 
-        Use `decode_rings` to find out whether it is.
+        The text must be valid; `decode_rings` checks it.
         """
         polygons = cls.__new__(cls)
         polygons._rings, polygons._json = None, text
@@ -46,11 +46,12 @@ class Polygons:
 
     @property
     def rings(self) -> tuple[tuple[float, ...], ...]:
+        """The outlines as flat tuples (x0, y0, x1, y1, ...) in pixels."""
         return decode_rings(self._json) if self._rings is None else self._rings
 
     @property
     def compact(self) -> object:
-        """The outlines in whatever form they are held."""
+        """The outlines in the form in which they are stored, JSON or tuples."""
         return bytes(self._json) if self._rings is None else self._rings
 
     def __eq__(self, other: object) -> bool:
@@ -73,7 +74,7 @@ class Rle:
     """An instance mask as COCO run lengths.
 
     Attributes:
-      counts: the compressed counts, as pycocotools.mask writes them.
+      counts: the compressed counts, in the format of pycocotools.mask.
       height, width: the mask's size in pixels.
     """
 
@@ -84,9 +85,9 @@ class Rle:
 
 @dataclass(frozen=True, slots=True)
 class Keypoint:
-    """One keypoint: y and x in [0, 1]; visibility 0 not labelled, 1 hidden, 2 visible (COCO).
+    """A keypoint: y and x in [0, 1]; visibility 0 not labelled, 1 hidden, 2 visible (COCO).
 
-    `name` is empty where the data set names none.
+    `name` is empty if the data set does not name its keypoints.
     """
 
     y: float
@@ -97,20 +98,20 @@ class Keypoint:
 
 @dataclass(frozen=True, slots=True)
 class ObjectAnnotation:
-    """One object in an image: ground truth, or a detection when it has a score.
+    """One object in an image: ground truth, or a detection if it has a score.
 
     Attributes:
-      label: the class NAME.
-      box: where it is.
-      mask: its pixels, kept as outlines or run lengths until something needs pixels.
-      keypoints: [K], in the data set's order; empty when there are none.
+      label: the name of its class.
+      box: its box, relative to the image.
+      mask: its mask, as outlines or run lengths.
+      keypoints: [K], in the data set's order; empty if there are none.
       is_crowd: a region of many objects, in COCO's sense; matched leniently at evaluation.
       difficult, truncated, occluded: as in Pascal VOC.
-      group_of: a box round several objects, as in Open Images.
-      area: px², the mask's where there is one; None when not stated.
-      score: in [0, 1]; None means ground truth.
-      view: from which side it is seen, such as "Left"; VOC's pose. Empty when not stated.
-      weight: of its loss in training.
+      group_of: a box around several objects, as in Open Images.
+      area: px², that of the mask if there is one; None if not stated.
+      score: in [0, 1]; None for ground truth.
+      view: the side it is seen from, such as "Left" (VOC's pose); empty if not stated.
+      weight: the weight of its loss in training.
     """
 
     label: str

@@ -46,7 +46,7 @@ def load(group: str, kind: type[_T]) -> dict[str, _T]:
             raise SetupError(
                 f"The extension {entry.name!r} cannot be imported.",
                 where=f"entry point {entry.value} of {_package(entry)}",
-                loaded=f"{type(error).__name__}: {error}",
+                found=f"{type(error).__name__}: {error}",
                 fix=f"Update or uninstall the package {_package(entry)}.",
             ) from error
         if not isinstance(value, kind):
@@ -54,7 +54,7 @@ def load(group: str, kind: type[_T]) -> dict[str, _T]:
                 f"The extension {entry.name!r} is not a {kind.__name__}.",
                 where=f"entry point {entry.value} of {_package(entry)}",
                 expected=f"an instance of {kind.__module__}.{kind.__qualname__}",
-                loaded=type(value).__name__,
+                found=type(value).__name__,
                 fix=f"Update or uninstall the package {_package(entry)}.",
             )
         if entry.name in loaded:
