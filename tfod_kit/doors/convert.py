@@ -343,7 +343,8 @@ def _part(report: "ConversionReport", out: Path) -> str:
     written = sum(len(part.files) for part in report.splits.values())
     total = written + report.unfinished
     lines = [
-        f"{written} of {total} record files are finished, in {resumable_output.partial_folder(out)}."
+        f"{written} of {total} record files are finished, "
+        f"in {resumable_output.partial_folder(out)}."
     ]
     if report.unfinished:
         lines.append("Wait for the other jobs; then run the same command without --shard_range:")
