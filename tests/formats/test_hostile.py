@@ -15,7 +15,7 @@ from tfod_kit.core.boxes import Box
 from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import DataError, TfodKitError
 from tfod_kit.records import example, image_files, images
-from tfod_kit.records.rasters import masks, outlines, run_lengths
+from tfod_kit.records.rasters import clipping, masks, run_lengths
 
 IMAGE = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}
 ITEM = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 3, 16, 12]}
@@ -124,11 +124,11 @@ def test_run_lengths_agree_with_pycocotools() -> None:
     for _ in range(50):
         pixels = (rng.random((23, 31)) < rng.random()).astype(np.uint8)
         packed = coco_mask.encode(np.asfortranarray(pixels))["counts"]
-        runs = run_lengths.unpacked(packed)
+        runs = run_lengths.decode([packed])[0].tolist()
         assert sum(runs) == 23 * 31
         assert (
             run_lengths.from_runs(runs, 23, 31)
-            == run_lengths.from_packed(packed, 23, 31)
+            == run_lengths.from_compressed(packed, 23, 31)
             == Rle(packed, 23, 31)
         )
 
@@ -153,11 +153,11 @@ def test_outlines_far_outside_the_image_are_rasterised_quickly(tmp_path: Path, f
     "ring", [(1, 2, 3, 4, 5, 6), (-40, 0, 80, 0, 80, 80), (-5.5, 3, 45, 3, 20, 35)]
 )
 def test_outlines_near_the_image_are_not_changed(ring: tuple[float, ...]) -> None:
-    assert outlines.within(ring, 40, 30) is ring
+    assert clipping.clip(ring, 40, 30) is ring
 
 
 def test_an_outline_beside_the_image_is_empty() -> None:
-    assert outlines.within((500, 500, 600, 500, 600, 600), 40, 30) == []
+    assert clipping.clip((500, 500, 600, 500, 600, 600), 40, 30) == []
     assert masks.to_rle(
         Polygons([(500, 500, 600, 500, 600, 600)]), 30, 40
     ) == run_lengths.from_runs([1200], 30, 40)

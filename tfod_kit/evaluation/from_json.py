@@ -249,7 +249,7 @@ def _mask(stored: _RunLengths | list[list[float]], image: Row, where: str) -> Ro
         if isinstance(stored, list):
             made: Rle = masks.to_rle(Polygons(stored), height, width)
         elif isinstance(stored.counts, str):
-            made = run_lengths.from_packed(stored.counts.encode(), *stored.size)
+            made = run_lengths.from_compressed(stored.counts.encode(), *stored.size)
         else:
             made = run_lengths.from_runs(stored.counts, *stored.size)
         if (made.height, made.width) != (height, width):

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from tfod_kit.errors import DataError
+from tfod_kit.io.wire_format import field_header
 
 _PACKAGE = "tfod_kit.example"
 
@@ -72,23 +73,13 @@ def example(key: str, data: bytes, others: bytes) -> bytes:
       key, data: of the feature.
       others: a serialised Features.
     """
-    value = _head(1, len(data))
-    inner = _head(1, len(value) + len(data))
-    name = _head(1, len(key)) + key.encode()
-    entry = name + _head(2, len(inner) + len(value) + len(data)) + inner + value
-    feature = _head(1, len(entry) + len(data)) + entry
-    features = _head(1, len(feature) + len(data) + len(others))
+    value = field_header(1, len(data))
+    inner = field_header(1, len(value) + len(data))
+    name = field_header(1, len(key)) + key.encode()
+    entry = name + field_header(2, len(inner) + len(value) + len(data)) + inner + value
+    feature = field_header(1, len(entry) + len(data)) + entry
+    features = field_header(1, len(feature) + len(data) + len(others))
     return b"".join((features, feature, data, others))
-
-
-def _head(field: int, length: int) -> bytes:
-    """The tag and the length, a varint, of a field of bytes or of a message."""
-    head = bytearray((field << 3 | 2,))
-    while length > 127:
-        head.append(length & 127 | 128)
-        length >>= 7
-    head.append(length)
-    return bytes(head)
 
 
 @cache

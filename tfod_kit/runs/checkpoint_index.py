@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfod_kit.errors import CheckpointError
+from tfod_kit.io.wire_format import read_varint
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -99,12 +100,12 @@ def _entries(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise ValueError("it does not end as an index does: no checkpoint, or cut short")
     at = 0
     for _ in range(2):  # the handle of the block of metadata, which is not used here
-        _, at = _varint(footer, at)
-    offset, at = _varint(footer, at)
-    size, at = _varint(footer, at)
+        _, at = read_varint(footer, at)
+    offset, at = read_varint(footer, at)
+    size, at = read_varint(footer, at)
     for _, handle in _block(data, offset, size):
-        offset, at = _varint(handle, 0)
-        size, _ = _varint(handle, at)
+        offset, at = read_varint(handle, 0)
+        size, _ = read_varint(handle, at)
         yield from _block(data, offset, size)
 
 
@@ -121,9 +122,9 @@ def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
     end = len(block) - 4 - 4 * restarts
     at, key = 0, b""
     while at < end:
-        shared, at = _varint(block, at)
-        fresh, at = _varint(block, at)
-        length, at = _varint(block, at)
+        shared, at = read_varint(block, at)
+        fresh, at = read_varint(block, at)
+        length, at = read_varint(block, at)
         key = key[:shared] + block[at : at + fresh]
         at += fresh
         yield key, block[at : at + length]
@@ -132,7 +133,7 @@ def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
 
 def _uncompressed(data: bytes) -> bytes:
     """A block of Snappy's raw format (google/snappy, format_description.txt)."""
-    size, at = _varint(data, 0)
+    size, at = read_varint(data, 0)
     out = bytearray()
     while at < len(data):
         tag = data[at]
@@ -192,13 +193,13 @@ def _numbers(message: bytes) -> dict[int, int]:
 def _parsed(message: bytes) -> Iterator[tuple[int, int, bytes | None]]:
     at = 0
     while at < len(message):
-        tag, at = _varint(message, at)
+        tag, at = read_varint(message, at)
         number, kind = tag >> 3, tag & 7
         if kind == 0:
-            value, at = _varint(message, at)
+            value, at = read_varint(message, at)
             yield number, value, None
         elif kind == 2:
-            length, at = _varint(message, at)
+            length, at = read_varint(message, at)
             yield number, 0, message[at : at + length]
             at += length
         elif kind in (1, 5):
@@ -207,14 +208,3 @@ def _parsed(message: bytes) -> Iterator[tuple[int, int, bytes | None]]:
             at += size
         else:
             raise ValueError(f"an entry with wire type {kind}")
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:
-            return value, at
-        shift += 7

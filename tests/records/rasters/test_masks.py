@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 
 from tfod_kit.core.annotations import Polygons, Rle
 from tfod_kit.errors import DataError
-from tfod_kit.records.rasters import masks, rasterising
+from tfod_kit.records.rasters import masks, rasterising, run_lengths
 
 HEIGHT, WIDTH = 48, 65  # a row of 65 pixels ends in a byte of its own
 
@@ -100,7 +100,7 @@ def test_runs_are_those_that_were_packed() -> None:
         coco_mask.frPyObjects({"counts": runs, "size": [sum(runs), 1]}, sum(runs), 1)["counts"]
         for runs in several
     ]
-    numbers, sizes = rasterising.runs(packed)
+    numbers, sizes = run_lengths.decode(packed)
     assert numbers.tolist() == [run for runs in several for run in runs]
     assert sizes.tolist() == [len(runs) for runs in several]
 

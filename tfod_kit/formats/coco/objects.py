@@ -230,7 +230,7 @@ def _rle(stored: RunLengths) -> Rle:
     """
     height, width = stored.size
     if isinstance(stored.counts, str):
-        return run_lengths.from_packed(stored.counts.encode(), height, width)
+        return run_lengths.from_compressed(stored.counts.encode(), height, width)
     return run_lengths.from_runs(stored.counts, height, width)
 
 

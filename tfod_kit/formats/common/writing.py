@@ -229,8 +229,7 @@ def _put(
     kept, image = ready
     path = stem.with_name(stem.name + _suffix(annotation.image, image))
     path.parent.mkdir(parents=True, exist_ok=True)
-    changed = image.turned or image.untagged or image.converted_from or image.full_size
-    if how.link and not changed and not isinstance(annotation.image, EmbeddedImage):
+    if how.link and not image.changed and not isinstance(annotation.image, EmbeddedImage):
         path.symlink_to(annotation.image.resolve())
     else:
         path.write_bytes(image.data)

@@ -1,29 +1,30 @@
-"""Shapes as the places where they begin and end in each column of pixels.
+"""Describes shapes by the pixels at which they begin and end in each column.
 
-COCO's masks are defined by what pycocotools draws: an outline becomes points on a grid five times
-as fine, and those between the two grid columns in the middle of a pixel's column say at which row
+What pycocotools draws defines COCO's masks: an outline becomes points on a grid five times as fine,
+and those between the two grid columns in the middle of a pixel column determine the rows at which
 inside and outside change (cocoapi, common/maskApi.c, rleFrPoly). It computes every point of one
-outline, sorts the changes and packs them into text; here only the points that count are computed,
-for all outlines of an image at once: the same pixels, in half the time.
+outline, sorts the changes and compresses them to text; this module computes only the points that
+matter, for all outlines of an image at once: the same pixels, in half the time.
 """
 
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from tfod_kit.records.rasters import outlines
+from tfod_kit.errors import DataError
+from tfod_kit.records.rasters import run_lengths
 
-_FINE = 5  # grid points a pixel; those with a pixel's middle between them are 5n + 2 and 5n + 3
+_FINE = 5  # grid points per pixel; the middle of a pixel is between the points 5n + 2 and 5n + 3
 
 
 class Crossings(NamedTuple):
-    """Where pixels change from out to in or back, going down a column.
+    """The pixels at which a column changes from outside a shape to inside or back, from the top.
 
     Attributes:
-      shapes, columns, rows: int [N]; a row may be the image's height, where nothing is left to
-        change. Two at one place are none.
-      bounds: int [shapes, 4]: of all that may be inside the first and the last column, the first
-        row and the one after the last; an empty shape's are out of order.
+      shapes, columns, rows: int [N]; a row may be the image's height, below which nothing changes.
+        Two crossings at the same pixel cancel out.
+      bounds: int [shapes, 4]: the first and the last column, the first row and the row after the
+        last that may contain pixels of the shape; those of an empty shape are out of order.
     """
 
     shapes: Any
@@ -33,11 +34,11 @@ class Crossings(NamedTuple):
 
 
 def of_outlines(rings: Sequence[Sequence[float]], height: int, width: int) -> Crossings:
-    """The crossings of outlines, each a shape.
+    """The crossings of outlines, each of which is a shape.
 
     Args:
       rings: (x0, y0, x1, y1, ...) in px, of at least one point.
-      height, width: px, of the image.
+      height, width: of the image, px.
     """
     import numpy as np
 
@@ -45,7 +46,7 @@ def of_outlines(rings: Sequence[Sequence[float]], height: int, width: int) -> Cr
     flat = np.array(list(chain.from_iterable(rings)))
     ends = np.add.accumulate(sizes)
     starts = ends - sizes
-    x, y = (flat * _FINE + 0.5).astype(np.int32).reshape(-1, 2).T.copy()  # cut as C does
+    x, y = (flat * _FINE + 0.5).astype(np.int32).reshape(-1, 2).T.copy()  # truncated as in C
     following = np.arange(1, len(x) + 1)
     following[ends - 1] = starts
     edge, columns, fine = _edges(x, y, x[following], y[following], width)
@@ -62,7 +63,7 @@ def of_outlines(rings: Sequence[Sequence[float]], height: int, width: int) -> Cr
 
 
 def joined(parts: Sequence[Crossings]) -> Crossings:
-    """The shapes of several, numbered on."""
+    """The shapes of several, numbered consecutively."""
     import numpy as np
 
     if len(parts) == 1:
@@ -73,27 +74,21 @@ def joined(parts: Sequence[Crossings]) -> Crossings:
     return Crossings(np.concatenate(shapes), *others)
 
 
-def usable(rings: Sequence[Sequence[float]], height: int, width: int) -> list[Sequence[float]]:
-    """The outlines that enclose something, cut to the image where they leave it far behind."""
-    inside = (outlines.within(ring, width, height) for ring in rings)
-    # Even: what is left of a point is none. And pycocotools takes four numbers for a box.
-    return [ring[: len(ring) // 2 * 2] for ring in inside if len(ring) >= 6]
-
-
 def _pixel(fine: Any) -> Any:
-    """The first pixel whose middle is not before a point of the grid."""
+    """The first pixel whose middle is at or after a point of the grid."""
     return (fine + _FINE // 2) // _FINE
 
 
 def _edges(x0: Any, y0: Any, x1: Any, y1: Any, width: int) -> tuple[Any, Any, Any]:
-    """Of each crossing the edge, the column and the grid row; edges from (x0, y0) to (x1, y1)."""
+    """The edge, column and grid row of each crossing; edges go from (x0, y0) to (x1, y1)."""
     import numpy as np
 
     first = np.maximum(_pixel(np.minimum(x0, x1)), 0)
     last = np.minimum(_pixel(np.maximum(x0, x1)) - 1, width - 1)
     across, down = np.abs(x1 - x0), np.abs(y1 - y0)
     wide = across >= down
-    # Each edge is walked from its lower end up along its longer side, whichever way it was drawn.
+    # Each edge is followed from its lower end along its longer side, in whatever direction it was
+    # drawn.
     swapped = np.where(wide, x0 > x1, y0 > y1)
     x, y = np.where(swapped, x1, x0), np.where(swapped, y1, y0)
     backward = ((x1 - x0 > 0) ^ (y1 - y0 > 0)) & (across > 0) & (down > 0)
@@ -114,18 +109,79 @@ def _edges(x0: Any, y0: Any, x1: Any, y1: Any, width: int) -> tuple[Any, Any, An
 
 
 def _row_of_wide(x: Any, y: Any, slope: Any, before: Any) -> Any:
-    """The grid row at which edges pass from the grid column `before` to the next: the upper one."""
+    """The upper grid row at which edges cross from the grid column `before` to the next."""
     step = before - x + (slope < 0)
     return (y + slope * step + 0.5).astype("int32")
 
 
 def _row_of_high(x: Any, y: Any, slope: Any, before: Any) -> Any:
-    """As `_row_of_wide`, for edges that are higher than wide: the row before the first beyond."""
+    """As `_row_of_wide`, for edges that are higher than wide: the row before the next column's."""
     import numpy as np
 
     up = slope > 0
     step = np.ceil((before + 0.5 - x) / slope)
-    # What the division rounds is settled by the very numbers that pycocotools compares.
+    # Corrects rounding of the division by the same comparison that pycocotools makes.
     step -= ((x + slope * (step - 1) + 0.5).astype(np.int32) > before) == up
     step += ((x + slope * step + 0.5).astype(np.int32) > before) != up
     return y + step.astype(np.int32) - 1
+
+
+def of_run_lengths(compressed: Sequence[bytes], height: int, width: int) -> Crossings:
+    """The crossings of COCO's compressed counts, each of which is a shape of that size, px.
+
+    Raises:
+      DataError: the run lengths of a mask are invalid or do not fill it.
+    """
+    import numpy as np
+
+    try:
+        numbers, sizes = run_lengths.decode(compressed)
+    except ValueError as error:
+        raise _invalid(height, width, str(error)) from error
+    edges = np.add.accumulate(numbers)
+    lasts = np.add.accumulate(sizes) - 1
+    whole = np.arange(1, len(compressed) + 1) * (height * width)
+    if numbers.min() < 0 or not np.array_equal(edges[lasts], whole):
+        raise _invalid(height, width)
+    # A mask that ends with zeros does not change at its end.
+    edges = np.delete(edges, lasts[sizes & 1 == 1])
+    starts, ends = edges[0::2], edges[1::2]
+    filled = starts < ends  # a run of no pixels is valid
+    starts, ends = starts[filled], ends[filled]
+    first, last = starts // height, (ends - 1) // height  # columns, numbered over all masks
+    # A run that continues in the next column ends with this one and starts again there.
+    crossed = last - first
+    steps = np.arange(crossed.sum()) - np.repeat(np.add.accumulate(crossed) - crossed, crossed)
+    carried = np.repeat(first, crossed) + 1 + steps
+    columns = np.concatenate((first, last, carried, carried - 1))
+    rows_ = np.concatenate(
+        (
+            starts % height,
+            (ends - 1) % height + 1,
+            np.zeros_like(carried),
+            np.full_like(carried, height),
+        )
+    )
+    shapes = columns // width
+    return _bounded(shapes, columns - shapes * width, rows_, len(compressed))
+
+
+def _bounded(shapes: Any, columns: Any, rows_: Any, number: int) -> Crossings:
+    """The crossings with their bounds computed."""
+    import numpy as np
+
+    bounds = np.tile([1 << 31, -1, 1 << 31, -1], (number, 1))
+    np.minimum.at(bounds[:, 0], shapes, columns)
+    np.maximum.at(bounds[:, 1], shapes, columns)
+    np.minimum.at(bounds[:, 2], shapes, rows_)
+    np.maximum.at(bounds[:, 3], shapes, rows_)
+    return Crossings(shapes, columns, rows_, bounds)
+
+
+def _invalid(height: int, width: int, found: str | None = None) -> DataError:
+    return DataError(
+        "The run lengths of a mask do not fill it.",
+        expected=f"runs of {height * width} pixels, {width}x{height}",
+        found=found,
+        fix="Draw the mask again, or remove it.",
+    )
