@@ -354,7 +354,7 @@ def test_24_swapped_paths(folder: Path) -> None:
     assert "swapped" in found.fix
     label_map = str(folder / "records" / "label_map.pbtxt")
     _edit(folder / "run", train_input_reader__tf_record_input_reader__input_path=label_map)
-    assert "no TFRecord file" in str(_found(folder / "run", "file_damaged").examples[0])
+    assert "not a TFRecord file" in str(_found(folder / "run", "file_damaged").examples[0])
 
 
 def test_25_windows_paths() -> None:

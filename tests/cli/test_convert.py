@@ -36,7 +36,7 @@ def test_the_summary_names_counts_findings_and_files(
     [
         (["absent"], "The data set does not exist"),
         (["data", "--format", "yollo"], "There is no format 'yollo'"),
-        (["data", "--split", "0.5,0.6"], "no split ratios"),
+        (["data", "--split", "0.5,0.6"], "split ratios are invalid"),
         (["data", "--shards", "0"], "argument --shards: 0 is below 1; auto is allowed too"),
         (
             ["data", "--workers", "many"],

@@ -35,7 +35,7 @@ def test_the_table_names_counts_boxes_and_what_to_look_at(
     assert "Image sizes: 40x30 (10); width/height 1.33" in said
     assert "boxes over 95% of their image [box_full_image]" in said
     assert "such as 3.jpg: cat at 0, 0, 40, 30 px" in said
-    assert "boxes that overshot the image, clipped to it [box_clipped]" in said
+    assert "boxes that extended outside the image, clipped to it [box_clipped]" in said
     assert "1  groups of images of the very same bytes" in said
     assert "LEAKS" not in said
 

@@ -49,7 +49,7 @@ def test_a_task_and_its_result_travel_as_files(tmp_path: Path) -> None:
 
     for number, task in enumerate([3, -1]):
         (tmp_path / f"{number}.task").write_bytes(pickle.dumps((_root, task)))
-        beam._do(number, str(tmp_path))
+        beam._run_task(number, str(tmp_path))
     assert beam._result(tmp_path / "0.result") == 9
     with pytest.raises(DataError, match="below 0"):
         beam._result(tmp_path / "1.result")

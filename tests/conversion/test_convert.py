@@ -108,7 +108,7 @@ def test_no_empty_record_file_is_written(tmp_path: Path) -> None:
     data = voc(tmp_path / "data", 3)
     for number in range(3):
         (data / f"{number}.jpg").write_text("<html>")
-    with pytest.raises(DataError, match="waits for ever on an empty one"):
+    with pytest.raises(DataError, match="waits forever on an empty one"):
         convert(data, tmp_path / "out", ConvertOptions(on_error="skip"))
     for number in range(3):
         (data / f"{number}.xml").write_text("<annotation>")

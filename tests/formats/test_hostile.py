@@ -82,7 +82,7 @@ def test_names_do_not_lead_out_of_the_image_folder(tmp_path: Path, name: str) ->
 def test_an_image_above_the_folder_is_not_found(tmp_path: Path) -> None:
     picture(tmp_path / "a.jpg")
     coco(tmp_path / "set" / "a.json", [IMAGE | {"file_name": "../a.jpg"}], [])
-    with pytest.raises(DataError, match="image is not there"):
+    with pytest.raises(DataError, match="image of an annotation is missing"):
         read(tmp_path / "set", "coco")
 
 

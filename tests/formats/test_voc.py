@@ -140,7 +140,7 @@ def test_entities_are_not_read(tmp_path: Path) -> None:
 
 def test_a_missing_image(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(voc_xml("a.jpg"))
-    with pytest.raises(DataError, match="image is not there"):
+    with pytest.raises(DataError, match="image of an annotation is missing"):
         _read(tmp_path)
 
 

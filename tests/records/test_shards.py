@@ -75,13 +75,13 @@ def test_damage_to_the_data_shows_after_what_is_whole(path: Path) -> None:
 
 def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty.tfrecord").write_bytes(b"")
-    with pytest.raises(DataError, match="wait for ever"):
+    with pytest.raises(DataError, match="wait forever"):
         list(shards.read(tmp_path / "empty.tfrecord"))
 
 
 def test_what_is_no_record_file_is_explained(tmp_path: Path) -> None:
     (tmp_path / "a.tfrecord").write_text("item { id: 1 name: 'cat' }")
-    with pytest.raises(DataError, match="no TFRecord file"):
+    with pytest.raises(DataError, match="not a TFRecord file"):
         list(shards.read(tmp_path / "a.tfrecord"))
     with pytest.raises(DataError, match="cannot be read"):
         list(shards.read(tmp_path / "absent.tfrecord"))

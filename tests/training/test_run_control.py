@@ -227,7 +227,7 @@ def test_bad_records_are_named_or_passed_over_and_counted(damaged: Path, nursery
     assert "checksum" in printed
     assert "--skip_bad_records" in printed
     printed = nursery.train(damaged, "--no_evaluate", "--skip_bad_records", "--summary_every", 1)
-    assert "record 2: its checksum does not fit" in printed
+    assert "record 2: its checksum does not match" in printed
     assert "record 5: its picture does not decode" in printed
     assert "Passed over: 2 bad records" in printed
     assert training_history.read(damaged).train[-1].skipped_records == 2

@@ -1,7 +1,7 @@
-"""Runs tasks under Apache Beam, as `pool` does in processes: the same work, so the same bytes.
+"""Runs tasks under Apache Beam, as io.worker_pool does in processes, with the same results.
 
-Tasks go to the workers as files in a folder that launcher and workers share, and come back the
-same way: a Beam graph holds only their numbers, however large the data set is.
+Tasks are sent to the workers, and results back, as files in a folder that launcher and workers
+share: the Beam graph contains only their numbers, however large the data set is.
 """
 
 import pickle
@@ -16,7 +16,7 @@ from tfod_kit.errors import SetupError, TfodKitError, UsageError, did_you_mean
 T = TypeVar("T")
 R = TypeVar("R")
 
-# What --runner says -> Beam's own name.
+# Argument of --runner -> name in Beam.
 RUNNERS = {
     "direct": "DirectRunner",
     "prism": "PrismRunner",
@@ -29,7 +29,7 @@ RUNNERS = {
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """One of Beam's runners.
+    """A runner of Beam.
 
     Attributes:
       name: a key of RUNNERS.
@@ -43,18 +43,18 @@ class Runner:
 def run(
     work: Callable[[T, Callable[[], None]], R], tasks: Sequence[T], runner: Runner, folder: Path
 ) -> list[R]:
-    """The results, in the order of the tasks. Beam reports progress in its runner's own way.
+    """Runs the tasks; returns the results in their order. The runner reports progress itself.
 
     Args:
-      work: does one task, and calls its second argument for each unit done; importable by name.
-      tasks: what to do; picklable.
-      runner: who does it.
+      work: runs one task, and calls its second argument for each finished unit; importable by name.
+      tasks: the tasks; picklable.
+      runner: the runner.
       folder: a folder that every worker can write to.
 
     Raises:
       SetupError: Beam is not installed.
       UsageError: there is no such runner.
-      TfodKitError: whatever the first failing task raised.
+      TfodKitError: the error of the first task that failed.
     """
     pipeline = _pipeline(runner)
     import apache_beam as beam
@@ -68,7 +68,7 @@ def run(
                 started
                 | "shards" >> beam.Create(numbers)
                 | "spread" >> beam.Reshuffle()
-                | "write" >> beam.Map(_do, shared)
+                | "write" >> beam.Map(_run_task, shared)
             )
         return [_result(Path(shared, f"{number}.result")) for number in numbers]
 
@@ -88,16 +88,16 @@ def _pipeline(runner: Runner) -> Any:
             "Apache Beam is not installed.",
             where=f"--runner {runner.name}",
             found=str(error),
-            fix="pip install 'tfod_kit[beam]', best in an environment of its own: it brings older "
-            "releases of protobuf and numpy.",
+            fix="pip install 'tfod_kit[beam]', preferably in an environment of its own: it needs "
+            "older releases of protobuf and numpy.",
         ) from error
     flags = [f"--runner={RUNNERS[runner.name]}", *runner.options]
     return beam.Pipeline(options=PipelineOptions(flags))
 
 
-def _do(number: int, shared: str) -> None:
-    """Does a task on a worker. A user's mistake goes back as a result: Beam would wrap it."""
-    # The file is the launcher's own, written a moment ago in its own folder.
+def _run_task(number: int, shared: str) -> None:
+    """Runs a task on a worker. A TfodKitError is returned as a result, as Beam would wrap it."""
+    # The launcher wrote the file a moment ago, in a folder of its own.
     work, task = pickle.loads(Path(shared, f"{number}.task").read_bytes())  # noqa: S301
     result: object
     try:
@@ -105,7 +105,7 @@ def _do(number: int, shared: str) -> None:
     except TfodKitError as error:
         result = error
     path = Path(shared, f"{number}.result")
-    # A runner may do a task twice, even at once: each writes all, and the last rename counts.
+    # A runner may run a task twice, even concurrently: the last rename wins.
     with TemporaryDirectory(dir=shared) as beside:
         written = Path(beside, "result")
         written.write_bytes(pickle.dumps(result))

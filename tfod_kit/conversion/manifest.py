@@ -1,8 +1,8 @@
-"""manifest.json: what the records were made from and what they are, in hashes.
+"""manifest.json: hashes of the sources of the records and of the records.
 
-Two conversions with equal `inputs` and `options` have equal `files`, on any machine. It tells
-whether records are those of a data set, and whether a copy of them is whole, without reading either
-in full. It holds neither times nor places.
+Two conversions with equal `inputs` and `options` have equal `files`, on any machine. The manifest
+shows whether records come from a data set and whether a copy of them is complete, without reading
+either in full. It contains neither times nor paths.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ def manifest(
     """The content of manifest.json.
 
     Args:
-      options: what the user chose.
-      plan, written: the shards, and what became of each.
+      options: the options of the conversion.
+      plan, written: the shards, and the content of each.
     """
     return {
         "tfod_kit": __version__,

@@ -1,8 +1,8 @@
-"""Writes one shard: images and annotations to records, and beside them what a later run must know.
+"""Writes one shard, and a note from which a later run knows that it is finished.
 
-A shard is the unit that survives a kill. Its record file appears whole, then a note beside it
-(`*.done.json`) says what it holds and what it was made from; with both there, and the same things
-to make it from, it need not be written again.
+A shard is the unit that survives a killed process. Its record file appears completely or not at
+all; then a note beside it (`*.done.json`) states its content and a fingerprint of its sources. With
+both files there and the same fingerprint, a later run does not write the shard again.
 """
 
 import hashlib
@@ -24,25 +24,25 @@ from tfod_kit.records import example, image_files, images, shards
 
 NOTE_SUFFIX = ".done.json"
 
-# Images whose masks are drawn at once, and the bytes of pictures that wait for that.
-_TOGETHER, _HELD_BYTES = 8, 16 << 20
+# Images whose masks are rasterised together, and the most bytes of images held for that.
+_BATCH_IMAGES, _BATCH_BYTES = 8, 16 << 20
 
 _Ready = tuple[ImageAnnotation, images.EncodedImage]
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A shard to write; travels to the worker processes.
+    """A shard to write; sent to the worker processes.
 
     Attributes:
       path: the record file.
-      split: which split it is a part of.
+      split: the split that it belongs to.
       annotations: its images, in order.
-      label_map: gives the classes their ids.
-      on_error: see formats.findings.
+      label_map: the ids of the classes.
+      on_error: see formats.common.findings.
       max_side: px; larger images are scaled down to it. None leaves all as they are.
-      keypoints: the names of those that each object has, in the whole data set.
-      masks: whether to write them.
+      keypoints: the names of the keypoints of every object of the data set.
+      masks: whether to write masks.
     """
 
     path: Path
@@ -61,17 +61,17 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class WrittenShard:
-    """What a shard holds.
+    """The content of a written shard; its note as JSON.
 
     Attributes:
       images, negatives, most_objects, masks: as in report.SplitSummary.
       classes: class name -> objects.
-      findings: what was changed or left out, as Findings.as_dict gives it.
+      findings: what was changed or left out, as returned by Findings.as_dict.
       bytes: the file's size.
       crc32c: the file's checksum, as cloud storage states it, in hex.
-      annotations: SHA-256 of the annotations and options that it was made from.
-      pixels: SHA-256 over the image files that it was made from.
-      made_from: the fingerprint that tells whether it must be written anew.
+      annotations: SHA-256 of its annotations and options.
+      pixels: SHA-256 of its image files.
+      made_from: the fingerprint of its sources; if it differs, the shard is written again.
     """
 
     images: int
@@ -88,20 +88,20 @@ class WrittenShard:
 
 
 def notes(folder: Path) -> int:
-    """How many record files of a folder a later run may be able to use."""
+    """The number of record files in a folder that a later run may be able to use."""
     return sum(path.name.endswith(NOTE_SUFFIX) for path in folder.iterdir())
 
 
 def finished(shard: Shard) -> WrittenShard | None:
-    """What the shard holds, if an earlier run wrote it from the very same things; else None."""
+    """The content of a shard that an earlier run wrote from the same sources; else None."""
     if not shard.path.is_file():
         return None
     try:
         written = msgspec.json.decode(shard.note.read_bytes(), type=WrittenShard)
     except (OSError, msgspec.DecodeError):
         return None
-    whole = written.bytes == shard.path.stat().st_size
-    same = whole and written.made_from == _made_from(shard, _digest(shard))
+    complete = written.bytes == shard.path.stat().st_size
+    same = complete and written.made_from == _fingerprint(shard, _digest(shard))
     return written if same else None
 
 
@@ -110,25 +110,25 @@ def write(shard: Shard, advance: Callable[[], None]) -> WrittenShard:
 
     Args:
       shard: what to write.
-      advance: called for each image done.
+      advance: called for each finished image.
 
     Raises:
-      DataError: an image or annotation stops it, or no image is left.
+      DataError: an image or annotation is invalid, or no image is left.
       UsageError: the file cannot be written.
     """
     tally = _Tally(Findings(shard.on_error))
-    # Before the images are read: one that changes meanwhile makes the next run write this anew.
-    said = _digest(shard)
-    made_from = _made_from(shard, said)
+    # Hash before reading, so that an image that changes later invalidates the shard.
+    digest = _digest(shard)
+    fingerprint = _fingerprint(shard, digest)
     size, crc = shards.write(shard.path, _records(shard, tally, advance))
     if not tally.images:
         shard.path.unlink()
         raise DataError(
-            "Every image of a record file would be left out, and training waits for ever on an "
+            "Every image of a record file would be left out, and training waits forever on an "
             "empty one.",
             where=f"{shard.path.name}, {len(shard.annotations)} images",
             found="; ".join(f"{count} {code}" for code, count in tally.findings.counts.items()),
-            fix="Mend the images, or change --split or --shards.",
+            fix="Correct the images, or change --split or --shards.",
         )
     written = WrittenShard(
         images=tally.images,
@@ -139,16 +139,16 @@ def write(shard: Shard, advance: Callable[[], None]) -> WrittenShard:
         findings=tally.findings.as_dict(),
         bytes=size,
         crc32c=f"{crc:08x}",
-        annotations=said,
+        annotations=digest,
         pixels=tally.pixels.hexdigest(),
-        made_from=made_from,
+        made_from=fingerprint,
     )
     files.write_bytes(shard.note, msgspec.json.encode(written))
     return written
 
 
 class _Tally:
-    """Counts what goes into a shard."""
+    """Counts the content of a shard."""
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
@@ -176,20 +176,23 @@ def _records(shard: Shard, tally: _Tally, advance: Callable[[], None]) -> Iterab
         if ready is not None:
             tally.add(*ready)
             waiting.append(ready)
-        if len(waiting) == _TOGETHER or sum(len(image.data) for _, image in waiting) > _HELD_BYTES:
+        if (
+            len(waiting) == _BATCH_IMAGES
+            or sum(len(image.data) for _, image in waiting) > _BATCH_BYTES
+        ):
             yield from _encoded(waiting, shard)
             waiting.clear()
     yield from _encoded(waiting, shard)
 
 
 def _encoded(waiting: Sequence[_Ready], shard: Shard) -> Iterable[bytes]:
-    for (annotation, image), pngs in zip(waiting, example.drawn(waiting), strict=True):
+    for (annotation, image), pngs in zip(waiting, example.mask_pngs(waiting), strict=True):
         yield example.encode(annotation, image, shard.label_map, shard.keypoints, pngs)
 
 
 def _digest(shard: Shard) -> str:
-    """SHA-256 of what the records say beside the pixels; the same on every machine and path."""
-    said = (
+    """SHA-256 of the annotations and options; the same on every machine and path."""
+    content = (
         __version__,
         [
             (files.readable(a.image.name), a.width, a.height, a.source_id, a.objects)
@@ -201,19 +204,19 @@ def _digest(shard: Shard) -> str:
         shard.keypoints,
         shard.masks,
     )
-    return hashlib.sha256(msgspec.msgpack.encode(said, enc_hook=_compact)).hexdigest()
+    return hashlib.sha256(msgspec.msgpack.encode(content, enc_hook=_compact)).hexdigest()
 
 
-def _made_from(shard: Shard, said: str) -> str:
-    """SHA-256 of the digest and of each image file's size and time, which `make` too goes by."""
-    digest = hashlib.sha256(said.encode())
+def _fingerprint(shard: Shard, digest: str) -> str:
+    """SHA-256 of the digest and of the size and modification time of each image file."""
+    fingerprint = hashlib.sha256(digest.encode())
     for annotation in shard.annotations:
         try:
             status = image_files.containing_file(annotation.image).stat()
-            digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
+            fingerprint.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
         except OSError as error:
-            digest.update(f"{error.errno}\n".encode())
-    return digest.hexdigest()
+            fingerprint.update(f"{error.errno}\n".encode())
+    return fingerprint.hexdigest()
 
 
 def _compact(value: object) -> object:

@@ -1,7 +1,7 @@
 """Chooses, renames and merges the classes of a data set.
 
-Every option names the classes as the data set itself has them, so that their order does not matter:
-`include=("cat",), rename={"cat": "pet"}` keeps the cats and calls them pets.
+Every option names the classes as in the data set, so that the order of options does not matter:
+`include=("cat",), rename={"cat": "pet"}` keeps the cats and renames them to pet.
 """
 
 from collections import Counter
@@ -15,14 +15,14 @@ from tfod_kit.formats.common.findings import Findings
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What becomes of the classes; empty, it changes nothing.
+    """The classes to keep, rename and merge; an empty selection changes nothing.
 
     Attributes:
       include: the classes to keep; all when empty.
       exclude: the classes to leave out.
-      rename: class -> its new name; several with one new name are merged.
-      drop_emptied: whether images that lose all their objects are left out too; else they are kept
-        as negatives, which is what they are to a detector of the classes that remain.
+      rename: class -> new name; classes with the same new name are merged.
+      drop_emptied: whether images that lose all their objects are left out too. Otherwise they are
+        kept: for a detector of the remaining classes they are negatives.
     """
 
     include: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ def parse(
     *,
     drop_emptied: bool = False,
 ) -> Selection:
-    """The selection that the command line's words mean.
+    """The selection that the arguments of the command line describe.
 
     Args:
       include, exclude: "cat" or "cat,dog".
@@ -51,7 +51,7 @@ def parse(
       drop_emptied: as in `Selection`.
 
     Raises:
-      UsageError: not of that form, or a class is given two fates.
+      UsageError: not of that form, or contradictory.
     """
     renamed: dict[str, str] = {}
     for option, words in (("--rename", rename), ("--merge", merge)):
@@ -69,7 +69,7 @@ def parse(
     both = sorted(set(kept) & set(left_out))
     if both:
         raise UsageError(
-            "A class is both included and excluded.", found=", ".join(both), fix="Say one of them."
+            "A class is both included and excluded.", found=", ".join(both), fix="Give one of them."
         )
     return Selection(kept, left_out, renamed, drop_emptied)
 
@@ -80,52 +80,56 @@ def apply(
     ids: Sequence[Mapping[str, int]],
     findings: Findings,
 ) -> tuple[list[list[ImageAnnotation]], list[dict[str, int]]]:
-    """The parts' images and class ids after the selection; what was changed is counted.
+    """The images and class ids of the parts after the selection; changes are counted.
 
-    Ids stay as they are while classes are renamed one to one. Where some are left out or merged,
-    those that remain are numbered from 1 in their order: a model of three of COCO's classes needs
-    no 90 outputs.
+    Ids stay if classes are only renamed one to one. If some are left out or merged, the remaining
+    ones are numbered from 1 in their order: a model of three of COCO's classes does not need 90
+    outputs.
 
     Args:
-      selection: what to do.
+      selection: the classes to keep, rename and merge.
       images: of each part.
       ids: class -> id, of each part.
       findings: takes the counts.
 
     Raises:
-      UsageError: a class is named that there is not, or a new name belongs to another class.
+      UsageError: a class does not exist, or a new name belongs to another class.
     """
     if not selection:
         return [list(part) for part in images], [dict(part) for part in ids]
     known = {name for part in ids for name in part}
     known |= {item.label for part in images for a in part for item in a.objects}
     _check(selection, known)
-    fates = _fates(selection, known)
+    new_names = _new_names(selection, known)
     tally: Counter[str] = Counter()
     kept = []
     for part in images:
-        changed = [(_image(old, fates, tally), old) for old in part]
+        changed = [(_image(old, new_names, tally), old) for old in part]
         kept.append(
             [new for new, old in changed if new is old or new.objects or not selection.drop_emptied]
         )
-    _note(selection, fates, tally, findings)
-    return kept, _ids(fates, ids)
+    _note(selection, new_names, tally, findings)
+    return kept, _ids(new_names, ids)
 
 
-def _ids(fates: Mapping[str, str | None], ids: Sequence[Mapping[str, int]]) -> list[dict[str, int]]:
-    one_to_one = len(set(fates.values())) == len(fates) and None not in fates.values()
+def _ids(
+    new_names: Mapping[str, str | None], ids: Sequence[Mapping[str, int]]
+) -> list[dict[str, int]]:
+    one_to_one = len(set(new_names.values())) == len(new_names) and None not in new_names.values()
     if one_to_one:
-        return [{fates[old] or old: number for old, number in part.items()} for part in ids]
+        return [{new_names[old] or old: number for old, number in part.items()} for part in ids]
     pairs = sorted({(number, name) for part in ids for name, number in part.items()})
     if len({name for _, name in pairs}) < len(pairs):
         return [{} for _ in ids]  # the parts contradict each other
-    left = dict.fromkeys(new for _, old in pairs if (new := fates[old]) is not None)
+    left = dict.fromkeys(new for _, old in pairs if (new := new_names[old]) is not None)
     dense = {name: number for number, name in enumerate(left, start=1)}
-    return [{new: dense[new] for old in part if (new := fates[old]) is not None} for part in ids]
+    return [
+        {new: dense[new] for old in part if (new := new_names[old]) is not None} for part in ids
+    ]
 
 
-def _fates(selection: Selection, known: Iterable[str]) -> dict[str, str | None]:
-    """Class -> its name to be; None for one that is left out."""
+def _new_names(selection: Selection, known: Iterable[str]) -> dict[str, str | None]:
+    """Class -> new name; None for one that is left out."""
     return {
         name: None
         if (selection.include and name not in selection.include) or name in selection.exclude
@@ -135,13 +139,13 @@ def _fates(selection: Selection, known: Iterable[str]) -> dict[str, str | None]:
 
 
 def _image(
-    annotation: ImageAnnotation, fates: Mapping[str, str | None], tally: Counter[str]
+    annotation: ImageAnnotation, new_names: Mapping[str, str | None], tally: Counter[str]
 ) -> ImageAnnotation:
-    if all(fates[item.label] == item.label for item in annotation.objects):
+    if all(new_names[item.label] == item.label for item in annotation.objects):
         return annotation
     objects = []
     for item in annotation.objects:
-        name = fates[item.label]
+        name = new_names[item.label]
         if name != item.label:
             tally[item.label] += 1
         if name is not None:
@@ -152,12 +156,12 @@ def _image(
 
 def _note(
     selection: Selection,
-    fates: Mapping[str, str | None],
+    new_names: Mapping[str, str | None],
     tally: Counter[str],
     findings: Findings,
 ) -> None:
-    for name in sorted(fates):
-        new = fates[name]
+    for name in sorted(new_names):
+        new = new_names[name]
         if new is None and tally[name]:
             findings.add("class_left_out", name, f"{tally[name]:,} objects", count=tally[name])
         elif new != name and tally[name]:
@@ -188,7 +192,7 @@ def _check(selection: Selection, known: set[str]) -> None:
             raise UsageError(
                 f"The data set has a class {new!r} already.",
                 where=f"--rename {old}={new}",
-                fix=f"To make them one class, say --merge {old},{new}={new}.",
+                fix=f"To merge them into one class, use --merge {old},{new}={new}.",
             )
 
 

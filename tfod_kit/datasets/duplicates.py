@@ -1,11 +1,11 @@
-"""Finds pictures that are the same: by their bytes, or by how they look.
+"""Finds duplicate images: by their bytes, or by their appearance.
 
-Looks are compared in two steps. A difference hash (64 bits: is each cell of a 9x8 grey thumbnail
-brighter than the next?) of at most 3 other bits makes a candidate; two such hashes agree in one of
-four 16-bit words at least, so that only pictures which share a word are compared. Candidates are
-alike when their 16x16 thumbnails differ by a few grey levels on the whole. That finds copies that
-were resized, compressed anew or slightly brightened, and neighbouring frames of a still camera; not
-crops, nor mirrored or turned ones.
+Appearance is compared in two steps. Two images are candidates if their difference hashes (64 bits:
+is each cell of a 9x8 grey thumbnail brighter than the next?) differ in at most 3 bits; such hashes
+agree in at least one of four 16-bit words, so only images that share a word are compared.
+Candidates are near duplicates if their 16x16 thumbnails differ by a few grey levels on average.
+That finds copies that were resized, compressed again or slightly brightened, and neighbouring
+frames of a still camera, but not crops or mirrored and rotated copies.
 """
 
 import hashlib
@@ -21,80 +21,79 @@ from tfod_kit.records import image_files
 _BITS_APART = 3
 _WORDS = 4
 _LEVELS_APART = 6.0  # grey levels of 255, on average over a thumbnail less its mean
-_FLAT = 3.0  # a thumbnail that varies less shows nothing to compare
-_END_BYTES = 64  # compressed pixels: by chance no two pictures end alike
-_MOST_IN_WORD = 500  # pictures; a word that more share says nothing
+_FLAT = 3.0  # a thumbnail with a lower standard deviation has nothing to compare
+_END_BYTES = 64  # of compressed pixels, which never agree by chance
+_MOST_IN_WORD = 500  # images; a word shared by more is not distinctive
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How a picture looks: its difference hash, and 16x16 grey levels, row by row."""
+class Appearance:
+    """The appearance of an image: its difference hash, and 16x16 grey levels, row by row."""
 
     hash: int
     grey: bytes
 
 
-def same_bytes(paths: Iterable[ImageRef]) -> list[list[ImageRef]]:
-    """The groups of pictures with the very same content, in the order of their first members.
+def same_bytes(images: Iterable[ImageRef]) -> list[list[ImageRef]]:
+    """The groups of images with identical bytes, in the order of their first members.
 
-    Of plain files only those of one size are opened, and only those that end alike too are read
-    whole. A picture that is absent or cannot be read is like no other: that it cannot be used is
-    for others to say.
+    Only files of the same size are opened, and only those with the same end are read completely.
+    Missing and unreadable images are in no group; other checks report them.
     """
-    groups: list[list[ImageRef]] = [list(dict.fromkeys(paths))]
+    groups: list[list[ImageRef]] = [list(dict.fromkeys(images))]
     for mark in (_size, _end, _digest):
         groups = [part for group in groups for part in _parted(group, mark)]
     return groups
 
 
 def _parted(group: Sequence[ImageRef], mark: Callable[[ImageRef], object]) -> list[list[ImageRef]]:
-    """The members by their mark, where several have one; those of the mark None are left out."""
+    """The groups of members with the same mark; those with the mark None are left out."""
     parts: dict[object, list[ImageRef]] = defaultdict(list)
-    for path in group:
-        parts[mark(path)].append(path)
+    for image in group:
+        parts[mark(image)].append(image)
     parts.pop(None, None)
     return [part for part in parts.values() if len(part) > 1]
 
 
-def _size(path: ImageRef) -> int | None:
-    """A file's size; -1 for any picture within another file, None for what is not there."""
-    if isinstance(path, EmbeddedImage):
+def _size(image: ImageRef) -> int | None:
+    """The size of a file; -1 for any embedded image, None for a missing one."""
+    if isinstance(image, EmbeddedImage):
         return -1
     try:
-        return os.stat(path).st_size  # noqa: PTH116 Path.stat takes longer
+        return os.stat(image).st_size  # noqa: PTH116 Path.stat takes longer
     except OSError:
         return None
 
 
-def _end(path: ImageRef) -> bytes | None:
-    if isinstance(path, EmbeddedImage):
+def _end(image: ImageRef) -> bytes | None:
+    if isinstance(image, EmbeddedImage):
         return b""
     try:
-        with path.open("rb") as stream:
+        with image.open("rb") as stream:
             stream.seek(-min(_END_BYTES, os.fstat(stream.fileno()).st_size), os.SEEK_END)
             return stream.read()
     except OSError:
         return None
 
 
-def _digest(path: ImageRef) -> bytes | None:
+def _digest(image: ImageRef) -> bytes | None:
     try:
-        return hashlib.sha256(image_files.read(path)).digest()
+        return hashlib.sha256(image_files.read(image)).digest()
     except OSError:
         return None
 
 
-def look(path: ImageRef) -> Look | None:
-    """How a picture looks; None for one that cannot be read or shows nothing but one grey."""
+def appearance(image: ImageRef) -> Appearance | None:
+    """The appearance of an image; None if it is unreadable or uniformly grey."""
     from PIL import Image, ImageStat
 
     try:
-        image = Image.open(io.BytesIO(image_files.read(path)))
-        image.draft("L", (64, 64))  # a JPEG is decoded at an eighth of its size, if it is large
-        grey = image.convert("L")
+        opened = Image.open(io.BytesIO(image_files.read(image)))
+        opened.draft("L", (64, 64))  # a JPEG is decoded at an eighth of its size, if it is large
+        grey = opened.convert("L")
         small = grey.resize((9, 8), Image.Resampling.BOX)
         square = grey.resize((16, 16), Image.Resampling.BOX)
-    except Exception:  # what a decoder raises on a damaged picture is its own affair
+    except Exception:  # decoders raise all kinds of exceptions on damaged images
         return None
     if ImageStat.Stat(square).stddev[0] < _FLAT:
         return None
@@ -102,64 +101,64 @@ def look(path: ImageRef) -> Look | None:
     bits = 0
     for row in range(8):
         for column in range(8):
-            place = row * 9 + column
-            bits = bits << 1 | (cells[place] < cells[place + 1])
-    return Look(bits, square.tobytes())
+            cell = row * 9 + column
+            bits = bits << 1 | (cells[cell] < cells[cell + 1])
+    return Appearance(bits, square.tobytes())
 
 
 def alike(
-    paths: Sequence[ImageRef], advance: Callable[[], None] = lambda: None
+    images: Sequence[ImageRef], advance: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[ImageRef, ImageRef]]:
-    """The pairs of pictures that look the same, those of the same bytes too.
+    """The pairs of images that look the same, including those with identical bytes.
 
     Args:
-      paths: the pictures, each decoded once at a small size.
-      advance: is called for each.
+      images: each is decoded once at a small size.
+      advance: called for each.
     """
     import numpy as np
 
-    looks: list[tuple[ImageRef, Look]] = []
+    looks: list[tuple[ImageRef, Appearance]] = []
     words: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for path in paths:
-        seen = look(path)
+    for image in images:
+        seen = appearance(image)
         advance()
         if seen is None:
             continue
         for word in range(_WORDS):
             words[word, seen.hash >> 16 * word & 0xFFFF].append(len(looks))
-        looks.append((path, seen))
+        looks.append((image, seen))
     candidates = {
         (first, second)
         for members in words.values()
         if 1 < len(members) <= _MOST_IN_WORD
-        for place, first in enumerate(members)
-        for second in members[place + 1 :]
+        for index, first in enumerate(members)
+        for second in members[index + 1 :]
         if (looks[first][1].hash ^ looks[second][1].hash).bit_count() <= _BITS_APART
     }
     for first, second in sorted(candidates):
         a, b = (
-            np.frombuffer(looks[place][1].grey, np.uint8).astype(np.float32)
-            for place in (first, second)
+            np.frombuffer(looks[index][1].grey, np.uint8).astype(np.float32)
+            for index in (first, second)
         )
         if np.abs((a - a.mean()) - (b - b.mean())).mean() <= _LEVELS_APART:
             yield looks[first][0], looks[second][0]
 
 
 def families(
-    paths: Sequence[ImageRef], advance: Callable[[], None] = lambda: None
+    images: Sequence[ImageRef], advance: Callable[[], None] = lambda: None
 ) -> dict[ImageRef, ImageRef]:
-    """Each picture -> the first of those that are the same by bytes or by look, at any remove."""
-    parent = {path: path for path in paths}
+    """Each image -> the first image of its family: those linked by bytes or appearance."""
+    parent = {image: image for image in images}
 
-    def first(path: ImageRef) -> ImageRef:
-        while parent[path] != path:
-            parent[path] = parent[parent[path]]
-            path = parent[path]
-        return path
+    def first(image: ImageRef) -> ImageRef:
+        while parent[image] != image:
+            parent[image] = parent[parent[image]]
+            image = parent[image]
+        return image
 
-    place = {path: number for number, path in enumerate(paths)}
-    exact = [(group[0], other) for group in same_bytes(paths) for other in group[1:]]
-    for one, other in (*exact, *alike(paths, advance)):
-        low, high = sorted((first(one), first(other)), key=lambda path: place[path])
+    order = {image: index for index, image in enumerate(images)}
+    exact = [(group[0], other) for group in same_bytes(images) for other in group[1:]]
+    for one, other in (*exact, *alike(images, advance)):
+        low, high = sorted((first(one), first(other)), key=lambda image: order[image])
         parent[high] = low
-    return {path: first(path) for path in paths}
+    return {image: first(image) for image in images}

@@ -147,10 +147,7 @@ def write(
         Path(out),
         classes=label_map,
         findings=Findings() if findings is None else findings,
-        link=link,
-        max_side=max_side,
-        masks=masks,
-        workers=workers,
+        options=writing.WriteOptions(link, max_side, masks, workers),
     )
 
 

@@ -259,7 +259,7 @@ def _box(shape: Element, size: _Size) -> _Extent:
     if not rotation:
         return boxes.from_pixels(x0, y0, x1, y1, width=size[0], height=size[1]), None, ()
     corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
-    return _outlined(reading.turned(corners, rotation, (x0 + x1) / 2, (y0 + y1) / 2), size)
+    return _outlined(reading.rotated(corners, rotation, (x0 + x1) / 2, (y0 + y1) / 2), size)
 
 
 def _outlined(points: Sequence[tuple[float, float]], size: _Size) -> _Extent:

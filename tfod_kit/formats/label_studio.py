@@ -256,7 +256,7 @@ def _extent(value: _Json, size: tuple[int, int]) -> tuple[Box, Polygons | Rle | 
         if not _rotation(value):
             return boxes.from_xywh(x, y, w, h, width=width, height=height), None
         upright = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
-        corners = list(reading.turned(upright, _rotation(value), x, y))
+        corners = list(reading.rotated(upright, _rotation(value), x, y))
     else:
         return None
     mask = Polygons((reading.ring(corners),))

@@ -36,9 +36,9 @@ _flags, _edges = attrgetter(*_FLAGS.values()), attrgetter(*_EDGES.values())
 
 
 def keypoint_names(annotations: Iterable[ImageAnnotation]) -> tuple[str, ...]:
-    """The names of the object's keypoints that has the most; empty ones where they have none.
+    """The names of the keypoints of the object with the most; "" for those without a name.
 
-    Upstream asks for the same number of every object of a data set.
+    Upstream requires the same number of keypoints for every object of a data set.
     """
     points = (item.keypoints for annotation in annotations for item in annotation.with_keypoints)
     return tuple(point.name for point in max(points, key=len, default=()))
@@ -54,13 +54,13 @@ def encode(
     """The serialised example; the same arguments give the same bytes.
 
     Args:
-      annotation: ground truth; its boxes fit `image`. only the name of its image is stored, so
-        that records do not depend on the machine that wrote them.
-      image: the bytes to store, and their size in pixels.
-      label_map: gives each object's class its id.
-      keypoints: the names of those that each object is to have, as `keypoint_names` gives them for
-        the data set; absent ones are written as not labelled. The image's own unless told.
-      pngs: of its masks, as `drawn` gives them; drawn here unless told.
+      annotation: ground truth whose boxes are inside `image`. Only the name of its image is stored,
+        so that records do not depend on the machine that wrote them.
+      image: the bytes to store, and its size in pixels.
+      label_map: the ids of the classes.
+      keypoints: the names of the keypoints of every object, as `keypoint_names` returns them for
+        the data set; missing ones are written as not labelled. Empty for those of this image.
+      pngs: of the masks, as `mask_pngs` returns them; None encodes them here.
 
     Raises:
       ConfigError: the label map lacks a class.
@@ -75,7 +75,9 @@ def encode(
     put.ints(feature_keys.HEIGHT, [image.height])
     put.ints(feature_keys.WIDTH, [image.width])
     _put_objects(put, annotation.objects, label_map)
-    _put_masks(put, annotation.objects, drawn([(annotation, image)])[0] if pngs is None else pngs)
+    if pngs is None:
+        (pngs,) = mask_pngs([(annotation, image)])
+    _put_masks(put, annotation.objects, pngs)
     _put_keypoints(put, annotation.objects, keypoints or keypoint_names([annotation]))
     others = features.SerializeToString(deterministic=True)
     return example_proto.example(feature_keys.ENCODED, image.data, others)
@@ -84,14 +86,14 @@ def encode(
 def decode(
     serialized: bytes, label_map: LabelMap | None = None
 ) -> tuple[ImageAnnotation, EncodedImage]:
-    """What `encode` was given: boxes as float32, masks as run lengths, `image` a bare file name.
+    """The arguments of `encode`: boxes as float32, masks as run lengths, `image` a bare file name.
 
     Args:
       serialized: one record.
-      label_map: names the classes of records that hold ids alone.
+      label_map: names the classes of records that contain only ids.
 
     Raises:
-      DataError: the bytes are no example, or an object has no class name and none can be found.
+      DataError: the bytes are not an Example, or an object has no class name that can be found.
     """
     get = _Reader(example_proto.parse(serialized).features.feature)
     image = EncodedImage(
@@ -111,7 +113,7 @@ def decode(
 
 
 class _Writer:
-    """Fills Features.feature, a list a key."""
+    """Fills Features.feature with one list for each key."""
 
     def __init__(self, feature: Any) -> None:
         self._feature = feature
@@ -127,7 +129,7 @@ class _Writer:
 
 
 class _Reader:
-    """Reads Features.feature; an absent key is an empty list, as it is for upstream."""
+    """Reads Features.feature; a missing key is an empty list, as for upstream."""
 
     def __init__(self, feature: Any) -> None:
         self.feature = feature
@@ -165,33 +167,33 @@ def _put_objects(put: _Writer, objects: Sequence[ObjectAnnotation], label_map: L
 def _columns(
     keys: Iterable[str], values: Callable[[Any], tuple[Any, ...]], items: Sequence[object]
 ) -> Iterable[tuple[str, Sequence[Any]]]:
-    """Each key with its values of all items; asking item by item would take twice as long."""
+    """Each key with the values of all items; reading item by item would take twice as long."""
     columns = zip(*map(values, items), strict=True) if items else ((),) * len(tuple(keys))
     return zip(keys, columns, strict=True)
 
 
-def drawn(pairs: Sequence[tuple[ImageAnnotation, EncodedImage]]) -> list[Sequence[bytes]]:
-    """Of each image a PNG for every object; none where no object has a mask.
+def mask_pngs(pairs: Sequence[tuple[ImageAnnotation, EncodedImage]]) -> list[Sequence[bytes]]:
+    """The PNGs of the objects of each image; empty if no object has a mask.
 
-    Of images of one size all are drawn at once, which takes half the time.
+    Images of the same size are rasterised together, which takes half the time.
     """
-    found: list[Sequence[bytes]] = [()] * len(pairs)
+    pngs: list[Sequence[bytes]] = [()] * len(pairs)
     by_size: dict[tuple[int, int], list[int]] = {}
-    for place, (annotation, image) in enumerate(pairs):
+    for index, (annotation, image) in enumerate(pairs):
         if any(item.mask is not None for item in annotation.objects):
-            by_size.setdefault((image.height, image.width), []).append(place)
-    for size, places in by_size.items():
-        wanted = [item.mask for place in places for item in pairs[place][0].objects]
-        pngs = iter(masks.to_pngs(wanted, *size))
-        for place in places:
-            found[place] = list(islice(pngs, len(pairs[place][0].objects)))
-    return found
+            by_size.setdefault((image.height, image.width), []).append(index)
+    for size, indices in by_size.items():
+        same_size = [item.mask for index in indices for item in pairs[index][0].objects]
+        encoded = iter(masks.to_pngs(same_size, *size))
+        for index in indices:
+            pngs[index] = list(islice(encoded, len(pairs[index][0].objects)))
+    return pngs
 
 
 def _put_masks(put: _Writer, objects: Sequence[ObjectAnnotation], pngs: Sequence[bytes]) -> None:
     if not pngs:
         return
-    # The lists run parallel to the boxes: an object without a mask has a black one of no weight.
+    # The lists are parallel to the boxes: an object without a mask has an empty one of weight 0.
     put.bytes(feature_keys.MASK, pngs)
     put.floats(feature_keys.MASK_WEIGHT, [float(item.mask is not None) for item in objects])
 
@@ -199,9 +201,9 @@ def _put_masks(put: _Writer, objects: Sequence[ObjectAnnotation], pngs: Sequence
 def _put_keypoints(put: _Writer, objects: Sequence[ObjectAnnotation], names: Sequence[str]) -> None:
     if not names or not objects:
         return
-    none = [Keypoint(0.0, 0.0, 0, name) for name in names]
+    unlabelled = [Keypoint(0.0, 0.0, 0, name) for name in names]
     points = [
-        point for item in objects for point in (*item.keypoints, *none[len(item.keypoints) :])
+        point for item in objects for point in (*item.keypoints, *unlabelled[len(item.keypoints) :])
     ]
     put.floats(feature_keys.KEYPOINT_Y, [point.y for point in points])
     put.floats(feature_keys.KEYPOINT_X, [point.x for point in points])
@@ -215,10 +217,10 @@ def _objects(get: _Reader, label_map: LabelMap | None) -> tuple[ObjectAnnotation
     labels = _labels(get, len(edges[0]), label_map)
     if any(len(edge) != len(labels) for edge in edges):
         raise DataError(
-            "A record's box edges and classes differ in number.",
+            "The numbers of box edges and classes of a record differ.",
             where=f"{feature_keys.SOURCE_ID} {get.text(feature_keys.SOURCE_ID).decode()!r}",
             found=f"{[len(edge) for edge in edges]} edges, {len(labels)} classes",
-            fix="Convert the data set anew.",
+            fix="Convert the data set again.",
         )
     flags = {name: get.values(key) for key, name in _FLAGS.items()}
     areas, views, weights = (
@@ -249,15 +251,15 @@ def _labels(get: _Reader, number: int, label_map: LabelMap | None) -> list[str]:
         return texts
     names = label_map.names if label_map else {}
     ids = list(get.values(feature_keys.CLASS_LABEL))
-    unknown = [wanted for wanted in ids if wanted not in names]
+    unknown = [number for number in ids if number not in names]
     if unknown or not ids:
         raise DataError(
-            "A record's objects have no class names.",
+            "The objects of a record have no class names.",
             where=f"{feature_keys.SOURCE_ID} {get.text(feature_keys.SOURCE_ID).decode()!r}",
             found=f"class ids {ids}",
             fix="Give the label map that the records were written with.",
         )
-    return [names[wanted] for wanted in ids]
+    return [names[number] for number in ids]
 
 
 def _masks(get: _Reader) -> list[Any]:
@@ -275,5 +277,5 @@ def _keypoints(get: _Reader, objects: int) -> list[tuple[Keypoint, ...]]:
     points = [Keypoint(*point) for point in zip(ys, xs, visibility, names, strict=False)]
     each = len(points) // objects if objects else 0
     groups = [tuple(points[start * each : (start + 1) * each]) for start in range(objects)]
-    # All unlabelled: the padding of an object that has none beside one that has.
+    # All unlabelled: padding of an object without keypoints beside one with keypoints.
     return [group if any(point.visibility for point in group) else () for group in groups]

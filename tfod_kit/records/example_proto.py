@@ -1,8 +1,8 @@
 """The messages of tf.train.Example, without TensorFlow.
 
 They are built from their field numbers (tensorflow/core/example/{example,feature}.proto) in a
-descriptor pool of their own, so that neither TensorFlow is imported nor its own registration of the
-same names disturbed.
+separate descriptor pool, which neither imports TensorFlow nor conflicts with its registration of
+the same names.
 """
 
 from collections.abc import Sequence
@@ -64,13 +64,13 @@ def read_features(serialized: bytes) -> dict[str, tuple[str, Sequence[Any]]]:
 
 
 def example(key: str, data: bytes, others: bytes) -> bytes:
-    """The Example of one feature of bytes, and before it in sorted order of none, and others.
+    """Serialises an Example of one feature of bytes and others.
 
-    protobuf would copy the bytes, a whole picture, four times. A message is its fields one after
-    another, each a tag and a length before its content.
+    protobuf would copy the bytes, a whole image, four times. A message consists of its fields one
+    after another, each with a tag and a length before its content.
 
     Args:
-      key, data: of the feature.
+      key, data: the feature of bytes.
       others: a serialised Features.
     """
     value = field_header(1, len(data))
@@ -92,7 +92,7 @@ def _pool() -> Any:
 
 
 def _file_descriptor(pb: Any) -> Any:
-    """message Example { Features features = 1; } and what hangs on it."""
+    """message Example { Features features = 1; } and the messages that it contains."""
     field = pb.FieldDescriptorProto
     package = f".{_PACKAGE}."
     file = pb.FileDescriptorProto(name="tfod_kit/example.proto", package=_PACKAGE)

@@ -1,4 +1,4 @@
-"""Pictures as a detector needs them: upright and RGB, whatever the file holds."""
+"""Decodes images as a detector needs them: upright and RGB, whatever the file contains."""
 
 import io
 from pathlib import Path
@@ -15,15 +15,15 @@ EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 # Pillow tries no other: each is one more decoder that a hostile file could reach.
 _KINDS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 
-# What Pillow turns into RGB without loss of what is seen; 16 bits it would cut off at 255.
+# The modes that Pillow converts to RGB without visible loss; it would clip 16 bits at 255.
 _PLAIN = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 
 
 def open_image(path: Path) -> "Image.Image":
-    """The picture, upright (EXIF orientation applied) and in RGB.
+    """Decodes an image, upright (EXIF orientation applied) and in RGB.
 
     Raises:
-      DataError: it is not a picture, is cut short, or is absurdly large.
+      DataError: it is not an image, is truncated, or has more than images.MAX_PIXELS.
     """
     from PIL import Image, ImageOps
 
@@ -39,15 +39,15 @@ def open_image(path: Path) -> "Image.Image":
             return image.copy() if image.mode == "RGB" else image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(
-            "This is not a picture that can be read.",
+            "The image cannot be read.",
             where=path,
             found=str(error),
-            fix="Open it in a viewer; save it anew as JPEG or PNG, or leave it out.",
+            fix="Save it again as JPEG or PNG, or leave it out.",
         ) from error
 
 
 def _converted(path: Path) -> "Image.Image":
-    """A picture of another depth, brought to 8 bits as `tfod convert` does it."""
+    """An image of another bit depth, converted to 8 bits as `tfod convert` does."""
     from PIL import Image
 
     return Image.open(io.BytesIO(images.load(path).data)).convert("RGB")

@@ -1,4 +1,4 @@
-"""Reads what is whole in a damaged record file, and tells what is not."""
+"""Reads the intact records of a damaged record file, and reports the rest."""
 
 import mmap
 from collections.abc import Iterator
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfod_kit.io import files
-from tfod_kit.records.shards import _CRC, _HEADER_SIZE, _LENGTH, _masked_crc
+from tfod_kit.records.shards import CRC, HEADER_SIZE, LENGTH, masked_crc
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A place in a record file where nothing can be read.
+    """A part of a record file that cannot be read.
 
     Attributes:
-      index: the record's place in the file, from 0, as far as records could be told apart.
-      offset: where it starts, in bytes.
-      found: what is wrong.
+      index: the index of the record, from 0, as far as the records before it could be separated.
+      offset: the byte at which it starts.
+      found: the problem.
     """
 
     index: int
@@ -25,11 +25,10 @@ class Damage:
 
 
 def salvage(path: Path) -> Iterator[bytes | Damage]:
-    """The records of a file in order, and a Damage in place of each stretch that is not whole.
+    """The records of a file in order, with a Damage in place of each part that cannot be read.
 
-    A record whose data are damaged costs itself alone. Where a length is damaged, it is not known
-    where the next record starts: the next place is searched for that reads as a length with the
-    right checksum.
+    Damaged data costs one record. If a length is damaged, the start of the next record is unknown:
+    it is searched for as the next bytes that form a length with the right checksum.
 
     Raises:
       UsageError: the file cannot be opened.
@@ -50,31 +49,31 @@ def _records(data: mmap.mmap) -> Iterator[bytes | Damage]:
             yield Damage(index, at, "its length is damaged, or the file is cut short")
             at = _next_header(data, at + 1)
         else:
-            start = at + _HEADER_SIZE
+            start = at + HEADER_SIZE
             record = data[start : start + size]
-            (stored,) = _CRC.unpack_from(data, start + size)
-            fits = stored == _masked_crc(record)
-            yield record if fits else Damage(index, at, "its checksum does not fit")
-            at = start + size + _CRC.size
+            (stored,) = CRC.unpack_from(data, start + size)
+            intact = stored == masked_crc(record)
+            yield record if intact else Damage(index, at, "its checksum does not match")
+            at = start + size + CRC.size
         index += 1
 
 
 def _size_at(data: mmap.mmap, at: int) -> int | None:
-    """The size in bytes of the record that starts at a place; None where no whole one does."""
-    header = data[at : at + _HEADER_SIZE]
-    if len(header) < _HEADER_SIZE:
+    """The size in bytes of the record that starts at an offset; None if no complete one does."""
+    header = data[at : at + HEADER_SIZE]
+    if len(header) < HEADER_SIZE:
         return None
-    length = header[: _LENGTH.size]
-    size: int = _LENGTH.unpack(length)[0]
-    if at + _HEADER_SIZE + size + _CRC.size > len(data):
+    length = header[: LENGTH.size]
+    size: int = LENGTH.unpack(length)[0]
+    if at + HEADER_SIZE + size + CRC.size > len(data):
         return None
-    fits = _CRC.unpack(header[_LENGTH.size :])[0] == _masked_crc(length)
-    return size if fits else None
+    valid = CRC.unpack(header[LENGTH.size :])[0] == masked_crc(length)
+    return size if valid else None
 
 
 def _next_header(data: mmap.mmap, at: int) -> int:
-    """The next place from `at` on where a whole record starts; the end where there is none."""
-    # A record holds less than 4 GB, so the upper half of its length reads zero.
+    """The next offset from `at` at which a complete record starts; the end if there is none."""
+    # A record is smaller than 4 GB, so the upper half of its length is zero.
     while (zeros := data.find(bytes(4), at + 4)) >= 0:
         at = zeros - 4
         if _size_at(data, at) is not None:

@@ -1,4 +1,4 @@
-"""TFRecord files: their names, their framing, and reading that names what is damaged.
+"""TFRecord files: their names, their framing, and reading that reports the damaged record.
 
 A record is stored as its length (uint64), the length's checksum (uint32), the data and the data's
 checksum (uint32), all little-endian (tensorflow/core/lib/io/record_writer.h). A checksum is the
@@ -20,11 +20,11 @@ from tfod_kit.io import files
 
 SUFFIX = ".tfrecord"
 
-_WRITE_OUT = 8 << 20  # bytes that are carried to the disk at once while the next are made
+_WRITE_OUT = 8 << 20  # bytes sent to the disk at once, while the next records are encoded
 _MASK_DELTA = 0xA282EAD8
-_LENGTH = struct.Struct("<Q")
-_CRC = struct.Struct("<I")
-_HEADER_SIZE = _LENGTH.size + _CRC.size
+LENGTH = struct.Struct("<Q")
+CRC = struct.Struct("<I")
+HEADER_SIZE = LENGTH.size + CRC.size
 _SHARD_NAME = re.compile(r"(?P<base>.+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.tfrecord")
 
 
@@ -34,46 +34,46 @@ def name(base: str, index: int, total: int) -> str:
 
 
 def pattern(base: str, total: int) -> str:
-    """The pattern of all shards of a base name, as input_path takes it: train-?????-of-00002..."""
+    """The pattern of all shards of a base name, for input_path: train-?????-of-00002.tfrecord."""
     return f"{base}-?????-of-{total:05}{SUFFIX}"
 
 
 def bases(folder: Path) -> dict[str, list[Path]]:
     """The shards in a folder by base name ("train", "val"), in the order of their index."""
-    found: dict[str, list[Path]] = {}
+    shards: dict[str, list[Path]] = {}
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         parts = _SHARD_NAME.fullmatch(path.name)
         if parts:
-            found.setdefault(parts["base"], []).append(path)
-    return found
+            shards.setdefault(parts["base"], []).append(path)
+    return shards
 
 
-def match(wanted: str) -> list[Path]:
+def match(input_path: str) -> list[Path]:
     """The record files that an input_path names: a file, a glob, or `base@N` for N shards.
 
     Raises:
       UsageError: nothing matches, or a shard of the set is missing.
     """
-    sharded = re.fullmatch(r"(?P<base>.+)@(?P<total>\d+)(?P<suffix>\.\w+)?", wanted)
+    sharded = re.fullmatch(r"(?P<base>.+)@(?P<total>\d+)(?P<suffix>\.\w+)?", input_path)
     if sharded:
         total, suffix = int(sharded["total"]), sharded["suffix"] or ""
         paths = [
             Path(f"{sharded['base']}-{index:05}-of-{total:05}{suffix}") for index in range(total)
         ]
     else:
-        paths = [Path(found) for found in sorted(glob.glob(wanted))]  # noqa: PTH207 absolute globs
-    absent = [path for path in paths if not path.is_file()]
-    if absent or not paths:
+        paths = [Path(name) for name in sorted(glob.glob(input_path))]  # noqa: PTH207 absolute
+    missing = [path for path in paths if not path.is_file()]
+    if missing or not paths:
         raise UsageError(
             "No record file matches." if not paths else "A record file is missing.",
-            where=absent[0] if absent else wanted,
+            where=missing[0] if missing else input_path,
             fix="Write the records with `tfod convert`, or correct the path.",
         )
     return paths
 
 
 def write(path: Path, records: Iterable[bytes]) -> tuple[int, int]:
-    """Writes a record file, whole or not at all; returns its size in bytes and its CRC32C.
+    """Writes a record file completely or not at all; returns its size in bytes and its CRC32C.
 
     Raises:
       UsageError: the file cannot be written.
@@ -81,10 +81,10 @@ def write(path: Path, records: Iterable[bytes]) -> tuple[int, int]:
     size = crc = begun = 0
     with files.atomic_file(path) as stream:
         for data in records:
-            length = _LENGTH.pack(len(data))
-            header = length + _CRC.pack(_masked(google_crc32c.value(length)))
+            length = LENGTH.pack(len(data))
+            header = length + CRC.pack(_masked(google_crc32c.value(length)))
             own = google_crc32c.value(data)
-            trailer = _CRC.pack(_masked(own))
+            trailer = CRC.pack(_masked(own))
             stream.write(header)
             stream.write(data)
             stream.write(trailer)
@@ -99,58 +99,60 @@ def write(path: Path, records: Iterable[bytes]) -> tuple[int, int]:
 
 
 def read(path: Path, every: int = 1) -> Iterator[bytes]:
-    """The records of a file, in order, every checksum checked.
+    """Reads the records of a file in order, verifying every checksum.
 
     Args:
       path: a TFRecord file, not compressed.
-      every: gives each `every`-th record alone, from the first on; the others are skipped unread.
+      every: returns only every `every`-th record, from the first; the others are skipped unread.
 
     Raises:
-      DataError: the file is absent, empty (upstream would wait for ever), truncated or damaged; it
-        names the file and the record's index, from 0.
+      DataError: the file is missing, empty (upstream would wait forever), truncated or damaged; the
+        message names the file and the index of the record, from 0.
     """
-    with _opened(path) as stream:
+    with _open(path) as stream:
         for index, size in enumerate(_sizes(stream, path)):
             if index % every:
-                stream.seek(size + _CRC.size, os.SEEK_CUR)
+                stream.seek(size + CRC.size, os.SEEK_CUR)
                 continue
             data = stream.read(size)
-            trailer = stream.read(_CRC.size)
-            if len(trailer) < _CRC.size:
+            trailer = stream.read(CRC.size)
+            if len(trailer) < CRC.size:
                 raise _truncated(path, index)
-            if _CRC.unpack(trailer)[0] != _masked_crc(data):
+            if CRC.unpack(trailer)[0] != masked_crc(data):
                 raise _damaged(path, index, "data")
             yield data
 
 
 def read_at(path: Path, offset: int) -> bytes:
-    """The record that starts at `offset` bytes, its checksum checked. Raises as `read`."""
-    with _opened(path) as stream:
+    """Reads the record that starts at `offset` bytes, verifying its checksums. Raises as `read`."""
+    with _open(path) as stream:
         stream.seek(offset)
         size = next(_sizes(stream, path))
         left = os.fstat(stream.fileno()).st_size - stream.tell()
-        if size + _CRC.size > left:
+        if size + CRC.size > left:
             raise _truncated(path, f"at byte {offset}")
         data = stream.read(size)
-        if _CRC.unpack(stream.read(_CRC.size))[0] != _masked_crc(data):
+        if CRC.unpack(stream.read(CRC.size))[0] != masked_crc(data):
             raise _damaged(path, f"at byte {offset}", "data")
         return data
 
 
 def count(path: Path) -> int:
-    """How many records a file holds. Only their lengths are read, so that a terabyte takes seconds;
-    a file that is empty or cut short is found, damage within a record is not. Raises as `read`."""
-    with _opened(path) as stream:
+    """Counts the records of a file by reading only their lengths: a terabyte takes seconds.
+
+    That finds an empty or truncated file, but not damage within a record. Raises as `read`.
+    """
+    with _open(path) as stream:
         end = os.fstat(stream.fileno()).st_size
         number = 0
         for size in _sizes(stream, path):
-            if stream.seek(size + _CRC.size, os.SEEK_CUR) > end:
+            if stream.seek(size + CRC.size, os.SEEK_CUR) > end:
                 raise _truncated(path, number)
             number += 1
         return number
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _open(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
     except OSError as error:
@@ -163,27 +165,27 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _sizes(stream: IO[bytes], path: Path) -> Iterator[int]:
-    """Each record's size in bytes, the stream standing at its data; the caller moves past it."""
+    """The size of each record in bytes, with the stream at its data; the caller moves past it."""
     index = 0
-    while header := stream.read(_HEADER_SIZE):
-        if len(header) < _HEADER_SIZE:
+    while header := stream.read(HEADER_SIZE):
+        if len(header) < HEADER_SIZE:
             raise _truncated(path, index)
-        length = header[: _LENGTH.size]
-        if _CRC.unpack(header[_LENGTH.size :])[0] != _masked_crc(length):
+        length = header[: LENGTH.size]
+        if CRC.unpack(header[LENGTH.size :])[0] != masked_crc(length):
             raise _damaged(path, index, "length")
-        yield _LENGTH.unpack(length)[0]
+        yield LENGTH.unpack(length)[0]
         index += 1
     if not index:
         raise DataError(
-            "The record file is empty: training on it would wait for ever.",
+            "The record file is empty: training on it would wait forever.",
             where=path,
             expected="at least one record",
             found="0 bytes",
-            fix="Convert the data set anew, or remove the file.",
+            fix="Convert the data set again, or remove the file.",
         )
 
 
-def _masked_crc(data: bytes) -> int:
+def masked_crc(data: bytes) -> int:
     return _masked(google_crc32c.value(data))
 
 
@@ -196,17 +198,17 @@ def _truncated(path: Path, index: int | str) -> DataError:
         "The record file is cut short.",
         where=f"{path}, record {index}",
         found="the end of the file within the record",
-        fix="Copy the file again, or convert the data set anew.",
+        fix="Copy the file again, or convert the data set again.",
     )
 
 
 def _damaged(path: Path, index: int | str, part: str) -> DataError:
-    what = f"the checksum of the record's {part} does not fit"
+    found = f"the checksum of the record's {part} does not match"
     if index == 0 and part == "length":
-        what += "; this may be no TFRecord file, or a compressed one"
+        found += "; the file may be compressed, or not a TFRecord file"
     return DataError(
         "The record file is damaged.",
         where=f"{path}, record {index}",
-        found=what,
-        fix="Copy the file again, or convert the data set anew.",
+        found=found,
+        fix="Copy the file again, or convert the data set again.",
     )

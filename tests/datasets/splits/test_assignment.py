@@ -117,7 +117,7 @@ def test_lists_name_images_in_any_of_their_spellings(tmp_path: Path) -> None:
     [
         (("7.jgp", ""), DataError, r"train.txt:1\n.*\n.*Did you mean '7(\.jpg)?'"),
         (("0.jpg", "0.jpg"), DataError, "two split lists"),
-        (("same.jpg", ""), DataError, "fits several images"),
+        (("same.jpg", ""), DataError, "matches several images"),
     ],
 )
 def test_lists_that_cannot_be_followed(
@@ -145,11 +145,11 @@ def test_an_absent_list_is_named() -> None:
         (SplitOptions(by="clas"), "Did you mean 'class'"),
         (SplitOptions(by="group"), "needs a group key"),
         (SplitOptions(group_key="x"), "needs a group key"),
-        (SplitOptions(folds=1), "two folds are the fewest"),
+        (SplitOptions(folds=1), "at least two folds"),
         (SplitOptions(folds=3, fold=4), "no fold 4 of 3"),
         (SplitOptions(by="class", lists={"train": Path("x")}), "nothing to split by"),
-        (SplitOptions(by="group", group_key="("), "no regular expression"),
-        (SplitOptions(by="group", group_key="dog"), "finds no group"),
+        (SplitOptions(by="group", group_key="("), "not a valid regular expression"),
+        (SplitOptions(by="group", group_key="dog"), "does not match the name"),
         (SplitOptions(folds=61), "fewer images than folds"),
     ],
 )

@@ -253,6 +253,6 @@ def test_processes_that_start_anew_write_the_same(
     formats.write("coco", data, tmp_path / "one")
     monkeypatch.setattr(parallel_reader.worker_pool, "fork_is_safe", lambda: False)
     monkeypatch.setattr(parallel_reader.worker_pool, "SPAWN_FROM", 1)
-    monkeypatch.setattr(writing, "_AT_ONCE", 2)
+    monkeypatch.setattr(writing, "_BATCH", 2)
     formats.write("coco", data, tmp_path / "two", workers=2)
     assert _tree(tmp_path / "one") == _tree(tmp_path / "two")

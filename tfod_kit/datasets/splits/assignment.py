@@ -1,4 +1,4 @@
-"""Puts the images of a data set into splits: its own, by ratio, class, group, lists or folds."""
+"""Assigns the images of a data set to splits: its own, by ratio, class, group, lists or folds."""
 
 import re
 from collections import defaultdict
@@ -16,24 +16,24 @@ from tfod_kit.io.progress import progress
 BY = ("image", "class", "group")
 FOLDER, CONTENT = "folder", "content"
 
-_COPIES_TOLD = 4
+_COPIES_SHOWN = 4
 
 Groups = dict[str, list[ImageAnnotation]]
 
 
 @dataclass(frozen=True, slots=True)
 class SplitOptions:
-    """How to split; empty, the data set's own splits are kept, or shares.DEFAULT made.
+    """How to split; by default the data set's own splits are kept, or shares.DEFAULT is used.
 
     Attributes:
-      ratios: split -> share; shares.DEFAULT where a split is to be made and none are told.
+      ratios: split -> share; None for the data set's own splits or shares.DEFAULT.
       by: "image"; "class" to keep classes in proportion; "group" to keep groups together.
-      group_key: "folder"; "content" for pictures of the same bytes or the same look; or a regular
-        expression that finds the group in an image's name, as
-        `Loaded.name` has it: its first parenthesis where it has one, else all it matches.
-      lists: split -> a file that names an image a line: by name, path, stem or source id.
-      folds: K of k-fold cross-validation; 0 for none. A test split of the data set's own is kept.
-      fold: which fold validates, from 1 to `folds`; the others train.
+      group_key: "folder"; "content" for images with the same bytes or appearance; or a regular
+        expression that finds the group in the name of an image (`Loaded.name`): its first group
+        in parentheses if it has one, else the whole match.
+      lists: split -> a file with an image on each line, by name, path, stem or source id.
+      folds: K of K-fold cross-validation, or 0. The data set's own test split is kept.
+      fold: the fold to validate on, from 1 to `folds`; the others are for training.
     """
 
     ratios: Mapping[str, float] | None = None
@@ -44,15 +44,15 @@ class SplitOptions:
     fold: int = 1
 
     def check(self) -> None:
-        """Raises UsageError where the attributes do not fit together."""
-        _checked(self)
+        """Raises UsageError if the attributes contradict each other."""
+        _check(self)
 
 
 def apply(split: SplitOptions, loaded: Loaded, seed: int, findings: Findings) -> tuple[Groups, str]:
-    """The images by split, and in words where the splits came from.
+    """The images by split, and a description of where the splits came from.
 
     Raises:
-      UsageError: the split's attributes contradict each other, or fit no image.
+      UsageError: the attributes of `split` contradict each other, or match no image.
       DataError: `findings` stops at something.
     """
     split.check()
@@ -65,53 +65,53 @@ def apply(split: SplitOptions, loaded: Loaded, seed: int, findings: Findings) ->
         return _own(loaded, findings), "the data set's own"
     ratios = split.ratios or shares.DEFAULT
     every = _every(loaded)
-    told = ", ".join(f"{name} {ratio:g}" for name, ratio in ratios.items())
+    described = ", ".join(f"{name} {ratio:g}" for name, ratio in ratios.items())
     by = "" if split.by == "image" else f", by {split.by}"
-    return _dealt(every, _assigned(split, loaded, every, ratios, seed)), told + by
+    return _by_split(every, _assign(split, loaded, every, ratios, seed)), described + by
 
 
 def parse_lists(text: str) -> dict[str, Path]:
     """The files of "train=train.txt,val=val.txt".
 
     Raises:
-      UsageError: not of that form, or a split's name is none.
+      UsageError: not of that form, or an unknown split.
     """
     lists = {}
     for word in text.split(","):
         name, _, path = word.strip().partition("=")
         if name not in shares.NAMES or not path or name in lists:
             raise UsageError(
-                "These are no split lists.",
+                "The split lists are invalid.",
                 where="--split_lists",
                 expected="train=FILE,val=FILE,test=FILE, any of them",
                 found=text,
-                fix="Name a file for each split.",
+                fix="Give a file for each split.",
             )
         lists[name] = Path(path)
     return lists
 
 
 def note_leaks(groups: Mapping[str, list[ImageAnnotation]], findings: Findings) -> None:
-    """Counts the images that stand in more than one split, themselves or as a copy."""
+    """Counts the images that are in more than one split, themselves or as a copy."""
     if sum(bool(members) for members in groups.values()) < 2:
         return
-    places: dict[ImageRef, list[tuple[str, str]]] = defaultdict(list)
+    uses: dict[ImageRef, list[tuple[str, str]]] = defaultdict(list)
     for name, members in groups.items():
         for annotation in members:
-            places[annotation.image].append((annotation.source_id, name))
-    told = "image_in_several_splits" in findings.counts  # by the reader, which knows the lists
-    for path, here in places.items():
-        if len({name for _, name in here}) > 1 and not told:
+            uses[annotation.image].append((annotation.source_id, name))
+    reported = "image_in_several_splits" in findings.counts  # by the reader
+    for path, here in uses.items():
+        if len({name for _, name in here}) > 1 and not reported:
             findings.add("image_in_several_splits", path.name, ", ".join(n for _, n in here))
-    for paths in duplicates.same_bytes(places):
-        here = [place for path in paths for place in places[path]]
+    for paths in duplicates.same_bytes(uses):
+        here = [use for path in paths for use in uses[path]]
         if len({name for _, name in here}) > 1:
-            copies = ", ".join(f"{source_id} ({name})" for source_id, name in here[:_COPIES_TOLD])
-            more = f" and {len(here) - _COPIES_TOLD} more" if len(here) > _COPIES_TOLD else ""
+            copies = ", ".join(f"{source_id} ({name})" for source_id, name in here[:_COPIES_SHOWN])
+            more = f" and {len(here) - _COPIES_SHOWN} more" if len(here) > _COPIES_SHOWN else ""
             findings.add("image_of_same_bytes", "the splits", copies + more, count=len(paths) - 1)
 
 
-def _checked(split: SplitOptions) -> None:
+def _check(split: SplitOptions) -> None:
     ways = [bool(split.lists), bool(split.folds), split.ratios is not None]
     problem = ""
     if sum(ways) > 1:
@@ -119,11 +119,11 @@ def _checked(split: SplitOptions) -> None:
     elif split.by not in BY:
         problem = f"There is no way to split by {split.by!r}. {did_you_mean(split.by, BY)}"
     elif split.lists and split.by != "image":
-        problem = "Lists say where each image goes: there is nothing to split by."
+        problem = "Lists assign each image to a split: there is nothing to split by."
     elif (split.by == "group") != bool(split.group_key):
         problem = "A split by group needs a group key, and a group key a split by group."
     elif split.folds and not (split.folds > 1 and 1 <= split.fold <= split.folds):
-        problem = f"There is no fold {split.fold} of {split.folds}; two folds are the fewest."
+        problem = f"There is no fold {split.fold} of {split.folds}; at least two folds are needed."
     if problem:
         raise UsageError(problem, where="the splits", fix="`tfod convert --help` lists the ways.")
 
@@ -138,24 +138,24 @@ def _own(loaded: Loaded, findings: Findings) -> Groups:
 
 
 def _every(loaded: Loaded, without: str = "") -> list[ImageAnnotation]:
-    """Each image once, though it may stand in several of the data set's own splits."""
-    found = {
+    """Each image once, even if it is in several of the data set's own splits."""
+    images = {
         a.source_id: a
         for source, part in loaded.parts
         if not without or source.split != without
         for a in part
     }
-    return list(found.values())
+    return list(images.values())
 
 
-def _dealt(every: list[ImageAnnotation], names: list[str]) -> Groups:
+def _by_split(every: list[ImageAnnotation], names: list[str]) -> Groups:
     groups: Groups = {name: [] for name in shares.NAMES}
     for annotation, name in zip(every, names, strict=True):
         groups[name].append(annotation)
     return groups
 
 
-def _assigned(
+def _assign(
     split: SplitOptions,
     loaded: Loaded,
     every: list[ImageAnnotation],
@@ -172,9 +172,9 @@ def _assigned(
     return shares.by_ratio(ids, ratios, seed)
 
 
-def _groups(wanted: str, loaded: Loaded, every: list[ImageAnnotation]) -> list[str]:
-    if wanted != CONTENT:
-        key = _key(wanted)
+def _groups(group_key: str, loaded: Loaded, every: list[ImageAnnotation]) -> list[str]:
+    if group_key != CONTENT:
+        key = _key(group_key)
         return [key(loaded.name(a)) for a in every]
     paths = list(dict.fromkeys(a.image for a in every))
     with progress("comparing", len(paths), "images") as bar:
@@ -182,31 +182,31 @@ def _groups(wanted: str, loaded: Loaded, every: list[ImageAnnotation]) -> list[s
     return [str(groups[a.image]) for a in every]
 
 
-def _key(wanted: str) -> Callable[[str], str]:
-    """What finds an image's group in its name."""
-    if wanted == FOLDER:
+def _key(group_key: str) -> Callable[[str], str]:
+    """The function from the name of an image to its group."""
+    if group_key == FOLDER:
         return lambda name: name.rpartition("/")[0]
     try:
-        pattern = re.compile(wanted)
+        pattern = re.compile(group_key)
     except re.error as error:
         raise UsageError(
-            "The group key is no regular expression.",
+            "The group key is not a valid regular expression.",
             where="--group_key",
             expected=f"{FOLDER}, {CONTENT}, or such as 'cam[0-9]+'",
-            found=f"{wanted}: {error}",
+            found=f"{group_key}: {error}",
             fix="Correct it.",
         ) from error
 
     def group(name: str) -> str:
-        found = pattern.search(name)
-        if found is None:
+        match = pattern.search(name)
+        if match is None:
             raise UsageError(
-                "The group key finds no group in an image's name.",
+                "The group key does not match the name of an image.",
                 where=name,
-                expected=wanted,
-                fix="Correct the --group_key such that it fits every image.",
+                expected=group_key,
+                fix="Correct --group_key so that it matches every image.",
             )
-        return found[1] or "" if pattern.groups else found[0]
+        return match[1] or "" if pattern.groups else match[0]
 
     return group
 
@@ -219,11 +219,11 @@ def _folds(split: SplitOptions, loaded: Loaded, seed: int) -> tuple[Groups, str]
             "There are fewer images than folds.",
             where="--kfold",
             found=f"{len(every)} images, {split.folds} folds",
-            fix="Ask for fewer folds.",
+            fix="Choose fewer folds.",
         )
-    parts = _assigned(split, loaded, every, dict.fromkeys(names, 1 / split.folds), seed)
+    parts = _assign(split, loaded, every, dict.fromkeys(names, 1 / split.folds), seed)
     validating = names[split.fold - 1]
-    groups = _dealt(every, ["val" if part == validating else "train" for part in parts])
+    groups = _by_split(every, ["val" if part == validating else "train" for part in parts])
     groups["test"] = list(
         {
             a.source_id: a for source, part in loaded.parts if source.split == "test" for a in part
@@ -247,9 +247,9 @@ def _listed(split: SplitOptions, loaded: Loaded, findings: Findings) -> tuple[Gr
             before = owner.setdefault(annotation.source_id, name)
             if before != name:
                 raise DataError(
-                    "An image stands in two split lists.",
+                    "An image is in two split lists.",
                     where=where,
-                    found=f"{line}, in the list of {before} too",
+                    found=f"{line}, which is in the list of {before} too",
                     fix="Remove it from one of them.",
                 )
             if annotation not in groups[name][-1:]:
@@ -264,7 +264,7 @@ def _listed(split: SplitOptions, loaded: Loaded, findings: Findings) -> tuple[Gr
 
 
 def _spellings(every: list[ImageAnnotation], loaded: Loaded) -> dict[str, list[ImageAnnotation]]:
-    """Whatever a list may call an image -> the images that are called so."""
+    """Each name that a list may use for an image -> the images of that name."""
     found: dict[str, list[ImageAnnotation]] = {}
     for a in every:
         name = loaded.name(a)
@@ -279,7 +279,7 @@ def _spellings(every: list[ImageAnnotation], loaded: Loaded) -> dict[str, list[I
 def _named(
     line: str, found: Mapping[str, list[ImageAnnotation]], where: str
 ) -> ImageAnnotation | None:
-    """The image that a line names, by the longest end of it that names any; None for no line."""
+    """The image named by the longest end of a line that names one; None for an empty line."""
     line = line.strip().replace("\\", "/")
     parts = [part for part in line.split("/") if part not in ("", ".")]
     for start in range(len(parts)):
@@ -288,7 +288,7 @@ def _named(
             return images[0]
         if images:
             raise DataError(
-                "A line of a split list fits several images.",
+                "A line of a split list matches several images.",
                 where=where,
                 found=f"{line}: {', '.join(a.source_id for a in images[:5])}",
                 fix="Write the image's path below the data set's folder.",
@@ -296,7 +296,7 @@ def _named(
     if not parts:
         return None
     raise DataError(
-        "A split list names an image that the data set has not.",
+        "A split list names an image that is not in the data set.",
         where=where,
         found=line,
         fix=did_you_mean(parts[-1], found),
@@ -311,5 +311,5 @@ def _lines(path: Path) -> list[str]:
             "The split list cannot be read.",
             where=path,
             found=getattr(error, "strerror", None) or error,
-            fix="Name a text file of UTF-8 with an image a line.",
+            fix="Give a UTF-8 text file with an image on each line.",
         ) from error

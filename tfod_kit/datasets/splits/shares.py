@@ -1,4 +1,4 @@
-"""Splits a data set by ratio: the same images and seed give the same parts, in any order."""
+"""Splits a data set by ratio: the same images and seed give the same splits in any order."""
 
 import hashlib
 import math
@@ -25,39 +25,39 @@ def parse(text: str) -> dict[str, float]:
     try:
         ratios = {name.strip(): float(value) for name, value in pairs}
     except ValueError:
-        raise _unusable(text) from None
-    fits = len(ratios) == len(words) and set(ratios) <= set(NAMES)
-    if not fits or min(ratios.values()) < 0 or not math.isclose(sum(ratios.values()), 1.0):
-        raise _unusable(text)
+        raise _invalid(text) from None
+    valid = len(ratios) == len(words) and set(ratios) <= set(NAMES)
+    if not valid or min(ratios.values()) < 0 or not math.isclose(sum(ratios.values()), 1.0):
+        raise _invalid(text)
     return {name: ratios[name] for name in NAMES if ratios.get(name)}
 
 
 def order(ids: Sequence[str], seed: int) -> list[int]:
-    """The places of the ids in a shuffled order that depends on each id and the seed alone."""
-    return sorted(range(len(ids)), key=lambda place: _key(ids[place], seed))
+    """The indices of the ids in a shuffled order that depends only on each id and the seed."""
+    return sorted(range(len(ids)), key=lambda index: _key(ids[index], seed))
 
 
 def by_ratio(ids: Sequence[str], ratios: Mapping[str, float], seed: int) -> list[str]:
-    """Each id's split.
+    """The split of each id.
 
-    The ids are cut in their shuffled order. So one image more moves at most one other across each
-    cut, and every split with a ratio gets an image while there are enough.
+    The shuffled ids are cut into consecutive parts, so an additional image moves at most one other
+    image to another split at each cut. Every split with a ratio gets an image if there are enough.
 
     Args:
       ids: unique.
       ratios: split -> share; the shares sum to 1.
-      seed: another one gives another split.
+      seed: shuffles the ids.
     """
     splits = [""] * len(ids)
-    places = iter(order(ids, seed))
+    indices = iter(order(ids, seed))
     for name, size in sizes(len(ids), ratios).items():
         for _ in range(size):
-            splits[next(places)] = name
+            splits[next(indices)] = name
     return splits
 
 
 def sizes(total: int, ratios: Mapping[str, float]) -> dict[str, int]:
-    """How many of `total` each split gets: at least one while there are enough."""
+    """The number of images of each split out of `total`: at least one if there are enough."""
     ends = [round(total * sum(list(ratios.values())[: part + 1])) for part in range(len(ratios))]
     each = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     while total >= len(each) and 0 in each:
@@ -70,11 +70,11 @@ def _key(name: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}/{name}".encode()).digest()
 
 
-def _unusable(text: str) -> UsageError:
+def _invalid(text: str) -> UsageError:
     return UsageError(
-        "These are no split ratios.",
+        "The split ratios are invalid.",
         where="--split",
         expected="0.8,0.1,0.1 for train, val and test, or train=0.8,val=0.2; they sum to 1",
         found=text,
-        fix="Give one ratio a split.",
+        fix="Give one ratio for each split.",
     )

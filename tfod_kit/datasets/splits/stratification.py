@@ -1,8 +1,9 @@
-"""Splits that keep classes in proportion, or groups together.
+"""Splits a data set so that classes keep their proportions, or groups stay together.
 
 By class: iterative stratification (Sechidis, Tsoumakas, Vlahavas: On the Stratification of
-Multi-Label Data, 2011): the rarest class is dealt out first, each image to the split that wants it
-most. By group: the largest first, each to the split that lacks most. Both are seeded.
+Multi-Label Data, 2011): the rarest class is assigned first, each image to the split that lacks it
+most. By group: the largest is assigned first, each to the split that lacks most images. Both are
+seeded.
 """
 
 from collections import Counter, defaultdict
@@ -11,7 +12,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from tfod_kit.datasets.splits import shares
 from tfod_kit.errors import UsageError
 
-_NEGATIVE = None  # the class of images without objects, which are dealt out in proportion too
+_NEGATIVE = None  # the class of images without objects, which keep their proportion too
 
 
 def by_class(
@@ -20,34 +21,34 @@ def by_class(
     ratios: Mapping[str, float],
     seed: int,
 ) -> list[str]:
-    """Each image's split, such that every class and the negatives are shared out by the ratios.
+    """The split of each image; every class, and the negatives, are distributed by the ratios.
 
-    A class reaches every split while it has enough images and shares them with no rarer class.
+    A class is in every split if it has enough images and shares none of them with a rarer class.
 
     Args:
       ids: unique.
       classes: of each image; empty for a negative.
       ratios: split -> share; the shares sum to 1.
-      seed: another one gives another split.
+      seed: shuffles the images.
     """
     members: dict[str | None, list[int]] = defaultdict(list)
-    for place in shares.order(ids, seed):
-        for name in classes[place] or (_NEGATIVE,):
-            members[name].append(place)
-    wanted = {name: shares.sizes(len(places), ratios) for name, places in members.items()}
+    for index in shares.order(ids, seed):
+        for name in classes[index] or (_NEGATIVE,):
+            members[name].append(index)
+    lacking = {name: shares.sizes(len(images), ratios) for name, images in members.items()}
     room = shares.sizes(len(ids), ratios)
     chosen = [""] * len(ids)
-    left = {name: len(places) for name, places in members.items()}
+    left = {name: len(images) for name, images in members.items()}
     while left:
         rarest = min(left, key=lambda name: (left[name], name or ""))
-        for place in members[rarest]:
-            if chosen[place]:
+        for index in members[rarest]:
+            if chosen[index]:
                 continue
-            best = max(ratios, key=lambda split: (wanted[rarest][split], room[split]))
-            chosen[place] = best
+            best = max(ratios, key=lambda split: (lacking[rarest][split], room[split]))
+            chosen[index] = best
             room[best] -= 1
-            for name in classes[place] or (_NEGATIVE,):
-                wanted[name][best] -= 1
+            for name in classes[index] or (_NEGATIVE,):
+                lacking[name][best] -= 1
                 left[name] -= 1
         del left[rarest]
     return chosen
@@ -56,19 +57,19 @@ def by_class(
 def by_group(
     ids: Sequence[str], groups: Sequence[Hashable], ratios: Mapping[str, float], seed: int
 ) -> list[str]:
-    """Each image's split, such that no group stands in two; sizes are as near as that allows.
+    """The split of each image, with no group in two splits; sizes are as close as that allows.
 
     Args:
       ids: unique.
-      groups: of each image: its video, camera, patient or folder.
+      groups: the group of each image: its video, camera, patient or folder.
       ratios: split -> share; the shares sum to 1.
-      seed: another one gives another split.
+      seed: shuffles the images.
 
     Raises:
       UsageError: there are fewer groups than splits.
     """
-    shuffled = [groups[place] for place in shares.order(ids, seed)]
-    sizes = Counter(shuffled)  # in shuffled order, which decides between groups of one size
+    shuffled = [groups[index] for index in shares.order(ids, seed)]
+    sizes = Counter(shuffled)  # in shuffled order, which decides between groups of the same size
     if len(sizes) < len(ratios):
         raise UsageError(
             "There are fewer groups than splits.",
@@ -80,8 +81,8 @@ def by_group(
     lacking = {name: len(ids) * ratio for name, ratio in ratios.items()}
     empty = set(ratios)
     chosen: dict[Hashable, str] = {}
-    for dealt, (group, size) in enumerate(sizes.most_common()):
-        must = len(sizes) - dealt <= len(empty)  # each group left is needed by a split without any
+    for assigned, (group, size) in enumerate(sizes.most_common()):
+        must = len(sizes) - assigned <= len(empty)  # splits without a group need all that are left
         best = max(empty if must else ratios, key=lambda name: (lacking[name], name))
         chosen[group] = best
         lacking[best] -= size

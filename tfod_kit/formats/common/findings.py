@@ -1,7 +1,7 @@
-"""What a conversion skipped, clipped, repaired or could not decide, each under a reason code.
+"""Records what a conversion skipped, clipped, repaired or could not decide, by reason code.
 
-Nothing is dropped silently: whoever leaves something out or changes it adds a finding, and the
-findings lie in report.json beside the records.
+Nothing is dropped silently: code that leaves something out or changes it adds a finding, and
+report.json beside the records lists them.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ EXAMPLES = 5  # of each reason, in the report
 
 
 class Severity(StrEnum):
-    """How sure the cure is.
+    """How safe the repair is.
 
     Attributes:
-      NOTE: nothing was lost or changed; it is worth knowing.
+      NOTE: worth knowing; nothing needs to be repaired.
       FIX: there is one safe repair; `--on_error fail` refuses it.
-      AMBIGUOUS: only a person can say; `fix` and `fail` stop, `skip` leaves the item out.
+      AMBIGUOUS: a person has to decide; `fix` and `fail` stop, `skip` leaves the item out.
     """
 
     NOTE = "note"
@@ -34,7 +34,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A row of the table: how severe, what it says, and what a person can do."""
+    """A row of REASONS: the severity, the text of the report, and the advice."""
 
     severity: Severity
     text: str
@@ -60,12 +60,12 @@ _LOST = {
 REASONS: dict[str, Reason] = {
     "image_without_annotation": Reason(_NOTE, "images that no annotation names, left out"),
     "annotation_not_in_lists": Reason(_NOTE, "annotations that no split list names, left out"),
-    "image_in_several_splits": Reason(_NOTE, "images that stand in more than one split"),
+    "image_in_several_splits": Reason(_NOTE, "images that are in more than one split"),
     "image_in_several_sources": Reason(
         _NOTE, "images that several sources annotate; each has the objects of all"
     ),
     "image_of_same_bytes": Reason(
-        _NOTE, "images whose very bytes stand in another split too: they flatter every metric"
+        _NOTE, "images whose exact bytes are in another split too: they inflate every metric"
     ),
     "image_not_in_lists": Reason(_NOTE, "images that no split list names, left out"),
     "class_left_out": Reason(_NOTE, "objects of classes that were not chosen, left out"),
@@ -76,47 +76,48 @@ REASONS: dict[str, Reason] = {
     "image_emptied_left_out": Reason(
         _NOTE, "images without an object of the chosen classes, left out"
     ),
-    "split_assumed": Reason(_NOTE, "images of no split beside others of a split, put into train"),
+    "split_assumed": Reason(_NOTE, "images without a split beside others with one, put into train"),
     "listed_twice": Reason(_NOTE, "repeated names in a split list, read once"),
-    "ids_renumbered": Reason(_NOTE, "class ids were numbered anew"),
+    "ids_renumbered": Reason(_NOTE, "class ids were renumbered"),
     "unused_parent_class": Reason(_NOTE, "a class 0 without objects was left out"),
     "other_format_too": Reason(
-        _NOTE, "annotations in another format too, which name no further image; not read"
+        _NOTE, "annotations in another format too, without additional images; not read"
     ),
     "annotated_by_several": Reason(
         _NOTE, "images that several people annotated; one annotation of each was read"
     ),
     "not_annotated_yet": Reason(_NOTE, "images that nobody has annotated yet, left out"),
-    "image_level_label": Reason(_NOTE, "labels of a whole image, which do not say where, left out"),
-    "dont_care": Reason(_NOTE, "regions marked as not to care about, left out"),
+    "image_level_label": Reason(_NOTE, "labels of a whole image, without a position, left out"),
+    "dont_care": Reason(_NOTE, 'regions marked as "don\'t care", left out'),
     "shape_ignored": Reason(_NOTE, "shapes that enclose nothing (points, lines), left out"),
     "mask_ignored": Reason(_NOTE, "masks that cannot be read, left out; their boxes are kept"),
-    "image_shrunk": Reason(_NOTE, "images scaled down to --max_side, with all that is in them"),
+    "image_shrunk": Reason(_NOTE, "images scaled down to --max_side, with their objects"),
     "keypoints_ignored": Reason(
         _NOTE, "keypoints that cannot be read, left out; their boxes are kept"
     ),
-    "exif_turned": Reason(_FIX, "images with an EXIF orientation, turned for good"),
+    "exif_turned": Reason(_FIX, "images with an EXIF orientation, which was applied to the pixels"),
     "exif_removed": Reason(
         _FIX, "EXIF orientations removed: the annotations follow the stored pixels"
     ),
-    "image_reencoded": Reason(_FIX, "images in a form that TensorFlow cannot decode, written anew"),
+    "image_reencoded": Reason(_FIX, "images that TensorFlow cannot decode, encoded again"),
     "size_missing": Reason(_FIX, "annotations without an image size; it was measured"),
-    "size_wrong": Reason(_FIX, "declared image sizes that are wrong; the measured one was taken"),
+    "size_wrong": Reason(_FIX, "declared image sizes that are wrong; the measured one is used"),
     "image_resized": Reason(
-        _FIX, "images resized since they were annotated, in shape; the boxes were scaled with them"
+        _FIX,
+        "images resized since they were annotated, in proportion; the boxes were scaled too",
     ),
-    "box_clipped": Reason(_FIX, "boxes that overshot the image, clipped to it"),
-    "box_flipped": Reason(_FIX, "boxes whose corners were swapped, put right"),
+    "box_clipped": Reason(_FIX, "boxes that extended outside the image, clipped to it"),
+    "box_flipped": Reason(_FIX, "boxes whose corners were swapped, corrected"),
     "box_empty": Reason(_FIX, "boxes without area, left out"),
-    "box_outside": Reason(_FIX, "boxes that lie outside the image, left out"),
+    "box_outside": Reason(_FIX, "boxes that are outside the image, left out"),
     "annotation_of_absent_image": Reason(
         _FIX, "annotations of images that are not listed, left out"
     ),
-    "annotation_twice": Reason(_FIX, "annotations that stand twice, left out once"),
-    "box_from_mask": Reason(_FIX, "objects without a box, which got their outline's"),
+    "annotation_twice": Reason(_FIX, "annotations that occur twice, left out once"),
+    "box_from_mask": Reason(_FIX, "objects without a box, which got the box of their outline"),
     "box_of_other_size": Reason(
         _AMBIGUOUS,
-        "A box lies outside the image, but inside the size that its annotation declares.",
+        "A box is outside the image, but inside the size that its annotation declares.",
         "The image seems to have been resized after it was annotated: restore it, or correct the "
         "annotation.",
     ),
@@ -131,10 +132,10 @@ REASONS: dict[str, Reason] = {
         "Add it to the label map, or rename it in the annotations.",
     ),
     "image_missing": Reason(
-        _AMBIGUOUS, "An annotation's image is not there.", "Restore it, or give --images DIR."
+        _AMBIGUOUS, "The image of an annotation is missing.", "Restore it, or give --images DIR."
     ),
     "image_several": Reason(
-        _AMBIGUOUS, "Several images fit an annotation.", "Remove or rename the wrong ones."
+        _AMBIGUOUS, "Several images match an annotation.", "Remove or rename the wrong ones."
     ),
     "image_unusable": Reason(_AMBIGUOUS, "An image cannot be used.", "Replace the file."),
     "image_twice": Reason(
@@ -155,7 +156,7 @@ REASONS: dict[str, Reason] = {
     },
 }
 
-SKIP_HINT = "--on_error skip leaves such out and lists them in report.json."
+SKIP_HINT = "--on_error skip leaves such items out and lists them in report.json."
 
 
 @dataclass(slots=True)
@@ -168,14 +169,14 @@ class Findings:
     """Counts findings and keeps a few examples of each.
 
     Args:
-      on_error: "fix" repairs what is safe and stops at what is ambiguous; "skip" repairs, and
-        leaves the ambiguous out; "fail" stops at either.
+      on_error: "fix" makes safe repairs and stops at ambiguous findings; "skip" makes safe repairs
+        and leaves ambiguous items out; "fail" stops at either.
     """
 
     def __init__(self, on_error: str = "fix") -> None:
         if on_error not in ON_ERROR:
             raise UsageError(
-                "There is no such way to treat errors.",
+                "The error policy is unknown.",
                 where="--on_error",
                 expected=", ".join(ON_ERROR),
                 found=on_error,
@@ -193,21 +194,23 @@ class Findings:
           code: a key of REASONS.
           where: the file, line or id.
           found: what was there.
-          fix: a cure nearer than the table's, such as a class name's nearest neighbour.
-          count: how many items it stands for.
+          fix: more specific advice than that of REASONS, such as the most similar class name.
+          count: the number of items.
 
         Raises:
           DataError: the policy is to stop at such findings.
         """
         reason = REASONS[code]
         if self._stops(reason.severity):
-            hint = SKIP_HINT if reason.severity is _AMBIGUOUS else "--on_error fix repairs such."
-            cure = fix or reason.fix
+            hint = (
+                SKIP_HINT if reason.severity is _AMBIGUOUS else "--on_error fix makes such repairs."
+            )
+            advice = fix or reason.fix
             raise DataError(
                 reason.text if reason.severity is _AMBIGUOUS else f"Found: {reason.text}.",
                 where=where,
                 found=found,
-                fix=f"{cure} {hint}".strip(),
+                fix=f"{advice} {hint}".strip(),
             )
         tally = self._tallies.setdefault(code, _Tally())
         tally.count += count
@@ -216,7 +219,7 @@ class Findings:
             tally.examples.append(readable(text))
 
     def merge(self, other: "Findings") -> None:
-        """Adds what another collected, such as in a worker process."""
+        """Adds the findings of another, such as those of a worker process."""
         for code, theirs in other._tallies.items():
             ours = self._tallies.setdefault(code, _Tally())
             ours.count += theirs.count
@@ -224,7 +227,7 @@ class Findings:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Mapping[str, Any]]) -> "Findings":
-        """The findings of which `as_dict` was stored; codes of other versions are left out."""
+        """The findings from what `as_dict` returned; unknown codes are left out."""
         findings = cls()
         for code, tally in stored.items():
             if code in REASONS:
@@ -233,11 +236,11 @@ class Findings:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Reason code -> how often, in the table's order."""
+        """Reason code -> number of findings, in the order of REASONS."""
         return {code: self._tallies[code].count for code in REASONS if code in self._tallies}
 
     def as_dict(self) -> dict[str, dict[str, object]]:
-        """What report.json holds: reason code -> severity, text, count and examples."""
+        """The content of report.json: reason code -> severity, text, count and examples."""
         return {
             code: {
                 "severity": REASONS[code].severity.value,

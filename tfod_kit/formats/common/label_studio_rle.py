@@ -1,8 +1,8 @@
-"""Label Studio's brush strokes: an RGBA picture as runs of bytes in a stream of bits.
+"""Decodes Label Studio's brush strokes: an RGBA image as runs of bytes in a stream of bits.
 
-The stream says how many values there are (32 bits), the bits of a value less 1 (5), and four sizes
-less 1 (4 each). Then come runs: one bit whether all values of it are the same, two that choose the
-size of the number that follows, the run's length less 1, and one value or as many as it is long
+The stream starts with the number of values (32 bits), the bits per value minus 1 (5), and four
+sizes minus 1 (4 each). Runs follow: one bit for whether all values are the same, two that select
+the size of the next number, the length of the run minus 1, and one value or as many as the length
 (label-studio-converter, brush.py). The fourth channel, opacity, is the mask.
 """
 
@@ -19,21 +19,21 @@ _CHANNELS = 4
 
 
 def read(stored: object, width: int, height: int) -> tuple[Box, Rle] | None:
-    """The box around what was painted, and its mask; None where nothing was.
+    """The box around the painted pixels, and their mask; None if nothing is painted.
 
     Args:
       stored: the numbers under "rle", each a byte.
-      width, height: px, of the image.
+      width, height: of the image, px.
 
     Raises:
-      ValueError: they are no such stream, or not of that image.
+      ValueError: they are not such a stream, or not of that image.
     """
     import numpy as np
 
     if not isinstance(stored, list) or not all(
         isinstance(value, int) and 0 <= value < 256 for value in stored
     ):
-        raise ValueError("brush strokes that are no list of bytes")
+        raise ValueError("brush strokes that are not a list of bytes")
     values = _values(stored, _CHANNELS * width * height)
     opacity = values.reshape(height, width, _CHANNELS)[:, :, _CHANNELS - 1]
     ys, xs = np.flatnonzero(opacity.any(axis=1)), np.flatnonzero(opacity.any(axis=0))
@@ -44,7 +44,7 @@ def read(stored: object, width: int, height: int) -> tuple[Box, Rle] | None:
 
 
 def _values(stored: Sequence[int], expected: int) -> Any:
-    """The values, uint8 [expected]. Raises ValueError when there are more, or fewer."""
+    """The values, uint8 [expected]. Raises ValueError if their number is another."""
     import numpy as np
 
     if expected > _CHANNELS * MAX_PIXELS:
@@ -54,15 +54,15 @@ def _values(stored: Sequence[int], expected: int) -> Any:
     if number != expected or size > 8:
         raise ValueError(f"brush strokes of {number} values of {size} bits, not {expected}")
     values = np.zeros(number, np.uint8)
-    place = 0
+    index = 0
     for length, run in _runs(bits, size, number):
-        values[place : place + length] = run
-        place += length
+        values[index : index + length] = run
+        index += length
     return values
 
 
 def _runs(bits: "_Bits", size: int, left: int) -> Iterator[tuple[int, int | list[int]]]:
-    """Of each run the length, and its one value or all."""
+    """The length of each run, and its one value or all values."""
     lengths = [bits.take(4) + 1 for _ in range(4)]
     while left:
         same = bits.take(1)
@@ -72,17 +72,17 @@ def _runs(bits: "_Bits", size: int, left: int) -> Iterator[tuple[int, int | list
 
 
 class _Bits:
-    """Numbers of any width out of bytes, the highest bit first."""
+    """Reads numbers of any width from bytes, the highest bit first."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._place = 0
+        self._position = 0
 
     def take(self, bits: int) -> int:
         """The next number. Raises ValueError at the end."""
-        first, end = self._place, self._place + bits
+        first, end = self._position, self._position + bits
         if end > 8 * len(self._data):
             raise ValueError("brush strokes that end early")
-        self._place = end
+        self._position = end
         part = self._data[first // 8 : (end + 7) // 8]
         return int.from_bytes(part, "big") >> -end % 8 & (1 << bits) - 1

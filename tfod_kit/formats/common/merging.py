@@ -1,4 +1,4 @@
-"""Joins the parts of a data set: ids that are unique in it, and one label map."""
+"""Merges the parts of a data set: unique ids, and one label map."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,10 +15,9 @@ Read = list[tuple[Source, list[ImageAnnotation]]]
 
 
 def unique(read: Read, context: Context) -> Read:
-    """Makes source ids unique: by their split's or part's name where they are not, else by path.
+    """Makes source ids unique, by adding the name of the split or part, or else by path.
 
-    An image that stands in several splits keeps its id; one that is annotated twice in one part is
-    a finding.
+    An image in several splits keeps its id; one that is annotated twice in one part is a finding.
     """
     read = [(source, list(map(_named, part))) for source, part in read]
     names = [source.split for source, _ in read]
@@ -38,7 +37,7 @@ def _named(annotation: ImageAnnotation) -> ImageAnnotation:
 
 
 def _renamed(read: Read, rename: Callable[[Source, ImageAnnotation], str]) -> Read:
-    """The annotations, with new source ids where several images have one."""
+    """The annotations, with new source ids for images that share one."""
     if len({a.source_id for _, part in read for a in part}) == sum(len(part) for _, part in read):
         return read
     owners: dict[str, set[ImageRef]] = {}
@@ -61,7 +60,7 @@ def _renamed(read: Read, rename: Callable[[Source, ImageAnnotation], str]) -> Re
 
 
 def _once(source: Source, part: list[ImageAnnotation], context: Context) -> list[ImageAnnotation]:
-    """The annotations less the second of one image."""
+    """The annotations without the second of an image."""
     if len({annotation.source_id for annotation in part}) == len(part):
         return part
     kept: dict[str, ImageAnnotation] = {}
@@ -74,9 +73,9 @@ def _once(source: Source, part: list[ImageAnnotation], context: Context) -> list
 
 
 def note_unannotated(read: Read, context: Context) -> None:
-    """Counts the images below the data set's folder that nothing annotates."""
+    """Counts the images below the folder of the data set without an annotation."""
     paths = [annotation.image for _, part in read for annotation in part]
-    # Most are the very objects that the index found: to compare paths by their text takes longer.
+    # Most are the same objects as in the index; comparing paths by their text takes longer.
     same = set(map(id, paths))
     others = [path for path in context.images.paths if id(path) not in same]
     annotated = set(paths) if others else set()
@@ -86,9 +85,9 @@ def note_unannotated(read: Read, context: Context) -> None:
 
 
 def label_map(parts: Sequence[Part], read: Read, findings: Findings) -> LabelMap:
-    """The data set's own classes and ids, and after them, sorted, the names that have none.
+    """The classes and ids of the data set, followed by the sorted names without an id.
 
-    Ids are numbered anew where parts contradict each other, and shifted to start at 1 or above.
+    Ids are renumbered if parts contradict each other, and shifted to start at 1 or above.
     """
     names = {label for _, part in read for a in part for label in a.labels}
     declared = {pair for part in parts for pair in part.ids.items()}
@@ -113,7 +112,7 @@ def label_map(parts: Sequence[Part], read: Read, findings: Findings) -> LabelMap
 def known(
     part: list[ImageAnnotation], classes: LabelMap, findings: Findings
 ) -> list[ImageAnnotation]:
-    """The annotations less the objects whose class the label map lacks."""
+    """The annotations without the objects whose class is not in the label map."""
     result = []
     for annotation in part:
         unknown = [label for label in annotation.labels if label not in classes]

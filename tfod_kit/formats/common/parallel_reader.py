@@ -1,4 +1,4 @@
-"""Annotations in many files, each of which stands for itself: several processes may read them."""
+"""Reads annotations in many independent files, by several processes."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,19 +14,19 @@ from tfod_kit.io.progress import progress
 
 Each = Callable[[Path, Context], Iterable[ImageAnnotation]]
 
-# What one process more must find to do: it takes 5 ms to start, and more of a large data set.
+# The least work for another process, which takes 5 ms to start, and more in a large data set.
 _FILES, _BYTES = 250, 32 << 20
-_PARTS_EACH = 8  # so that none waits long for the slowest
+_PARTS_PER_WORKER = 8  # so that none waits long for the slowest
 
 
 @dataclass(frozen=True, slots=True)
 class PerFile:
-    """The images of some files, in their order, and so in any number of processes.
+    """The images of some files, in the same order for any number of processes.
 
     Attributes:
-      files: what to read.
-      each: reads one; all that it finds goes to the findings of the context that it is given.
-      context: where it reads, and in how many processes.
+      files: the files to read.
+      each: reads one file; adds its findings to those of the context it gets.
+      context: the context of reading, with the number of processes.
     """
 
     files: Sequence[Path]
@@ -35,9 +35,9 @@ class PerFile:
 
     def __iter__(self) -> Iterator[ImageAnnotation]:
         workers = self._workers()
-        return self._by(workers) if workers > 1 else self._here()
+        return self._in_processes(workers) if workers > 1 else self._in_this_process()
 
-    def _here(self) -> Iterator[ImageAnnotation]:
+    def _in_this_process(self) -> Iterator[ImageAnnotation]:
         with progress("reading", len(self.files), "files", brief=True) as bar:
             for path in self.files:
                 for annotation in self.each(path, self.context):
@@ -46,23 +46,23 @@ class PerFile:
                     )
                 bar.advance()
 
-    def _by(self, workers: int) -> Iterator[ImageAnnotation]:
-        # Looked up once, before there are several to do it.
+    def _in_processes(self, workers: int) -> Iterator[ImageAnnotation]:
+        # Build the index once, before starting processes that would each do so.
         known = {os.fsencode(path): path for path in self.context.images.looked_up()}
-        size = -(-len(self.files) // (workers * _PARTS_EACH))
+        size = -(-len(self.files) // (workers * _PARTS_PER_WORKER))
         parts = [
             PerFile(self.files[start : start + size], self.each, self.context)
             for start in range(0, len(self.files), size)
         ]
         bar = progress("reading", len(self.files), "files", brief=True)
         done = worker_pool.run(_read, parts, workers, bar)
-        for place, (images, findings) in enumerate(done):
-            done[place] = b"", findings  # not to hold all twice
+        for index, (images, findings) in enumerate(done):
+            done[index] = b"", findings  # free each part once it is yielded
             self.context.findings.merge(findings)
             yield from serialisation.unpack_images(images, known, deferring=self.context.deferring)
 
     def _workers(self) -> int:
-        """How many processes have enough to do; 1 where none can be started cheaply."""
+        """The number of processes worth starting; 1 where starting them is not cheap."""
         workers = min(self.context.workers, len(self.files))
         busy = len(self.files) // _FILES
         if busy < workers > 1:
@@ -73,7 +73,7 @@ class PerFile:
 
 
 def _read(part: PerFile, advance: Callable[[], None]) -> tuple[bytes, Findings]:
-    """The images of a part, packed, and what was found; runs in a process of its own."""
+    """The serialised images of a part, and the findings; runs in a worker process."""
     context = replace(part.context, findings=Findings(part.context.findings.on_error))
     images: list[ImageAnnotation] = []
     for path in part.files:

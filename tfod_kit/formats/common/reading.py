@@ -1,7 +1,7 @@
-"""What the readers share: files that may be hostile, images by name, sizes, outlines.
+"""Shared by the readers: opening files that may be hostile, images by name, sizes, outlines.
 
-Every fault of a file is a finding, never a traceback: a reader that gets None has been told that
-the file is to be left out.
+Every problem of a file is a finding, never a traceback: a reader that gets None leaves the file
+out, and the finding is already recorded.
 """
 
 import codecs
@@ -21,7 +21,7 @@ from tfod_kit.errors import DataError
 from tfod_kit.formats.base import Context
 from tfod_kit.records import images
 
-MAX_SIDE = 1_000_000  # px; a declared size beyond is no size
+MAX_SIDE = 1_000_000  # px; a larger declared size is invalid
 
 T = TypeVar("T")
 
@@ -31,11 +31,11 @@ _UNREADABLE = "annotation_unreadable"
 
 
 def json(path: Path, kind: type[T], context: Context) -> T | None:
-    """A JSON file's content; None when it cannot be read and that may be skipped."""
+    """The content of a JSON file; None if it cannot be read and may be skipped."""
     try:
         data = path.read_bytes()
         if len(data) > _LARGE:
-            # It is decoded in one go, of which nothing can be told until it is over.
+            # No progress can be shown while decoding.
             print(f"Reading {path.name}, {len(data) / 1e6:,.0f} MB", file=sys.stderr, flush=True)
         return msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8), type=kind)
     except (msgspec.MsgspecError, OSError, ValueError, RecursionError) as error:
@@ -44,9 +44,9 @@ def json(path: Path, kind: type[T], context: Context) -> T | None:
 
 
 def xml(path: Path, tag: str, context: Context) -> Any:
-    """An XML file's root element, which has that tag; None as `json`.
+    """The root element of an XML file, which has that tag; None as for `json`.
 
-    Nothing outside the file is read, and nothing inside it grows: no entities, network or DTD.
+    Nothing outside the file is read and nothing in it expands: no entities, network or DTD.
     """
     from lxml import etree
 
@@ -55,8 +55,8 @@ def xml(path: Path, tag: str, context: Context) -> Any:
             root = etree.fromstring(stream.readall(), _xml_parser())
     except (etree.XMLSyntaxError, OSError, ValueError, LookupError) as error:
         line = f":{error.lineno}" if isinstance(error, etree.XMLSyntaxError) else ""
-        said = getattr(error, "msg", None) or str(error) or type(error).__name__
-        context.findings.add(_UNREADABLE, f"{context.name(path)}{line}", said)
+        found = getattr(error, "msg", None) or str(error) or type(error).__name__
+        context.findings.add(_UNREADABLE, f"{context.name(path)}{line}", found)
         return None
     if root.tag != tag:
         context.findings.add(_UNREADABLE, context.name(path), f"<{root.tag}> instead of <{tag}>")
@@ -68,7 +68,7 @@ def xml(path: Path, tag: str, context: Context) -> Any:
         return None
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and any(True for _ in dtd.iterentities()):
-        # Those in attributes are replaced by the parser whatever it is told.
+        # lxml always expands entities in attributes.
         found = "a DOCTYPE with entities: not read"
         context.findings.add(_UNREADABLE, context.name(path), found)
         return None
@@ -83,7 +83,7 @@ def _xml_parser() -> Any:
 
 
 def text(path: Path, context: Context) -> str | None:
-    """A text file's content, UTF-8 or UTF-16 with its mark; None as `json`."""
+    """The content of a text file, UTF-8 or UTF-16 with a byte order mark; None as for `json`."""
     try:
         data = path.read_bytes()
         wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -103,19 +103,19 @@ def image_file(
     stem: str = "",
     embedded: EmbeddedImage | None = None,
 ) -> ImageRef | None:
-    """The image that an annotation names; None when there is none, or several, which is a finding.
+    """The image that an annotation names; None, with a finding, if it is missing or ambiguous.
 
-    Only files below the image folder are ever found: the folders of `named` choose among images of
-    one name and lead nowhere.
+    Only files below the image folder are found: the folders of `named` only choose among images of
+    the same name.
 
     Args:
       named: a file name or path as the annotation spells it.
       near: the annotation file.
       split: its split.
-      where: the place in the annotation, for messages.
+      where: the position in the annotation, for messages.
       context: finds images.
-      stem: a name without extension to look for when `named` is not there.
-      embedded: the picture inside the annotation file, taken when none has that very name.
+      stem: a name without extension to look for if `named` is missing.
+      embedded: the image inside the annotation file, used if no file has that exact name.
     """
     found = context.images.by_name(named, near, split)
     if not found and embedded is None:
@@ -136,7 +136,7 @@ def image_file(
 def size(
     width: float | None, height: float | None, image: ImageRef, where: str, context: Context
 ) -> tuple[int, int] | None:
-    """The declared (width, height) in px, or the measured one where none is declared."""
+    """The declared (width, height) in px, or the measured one if none is declared."""
     if width and height and 0.5 < width <= MAX_SIDE and 0.5 < height <= MAX_SIDE:
         return round(width), round(height)
     measured = measured_size(image, context)
@@ -146,7 +146,7 @@ def size(
 
 
 def measured_size(image: ImageRef, context: Context) -> tuple[int, int] | None:
-    """The image's (width, height) in px as seen; None when it is none, which is a finding."""
+    """The (width, height) in px of an image as displayed; None if it is unusable, a finding."""
     try:
         return images.size(image)
     except DataError as error:
@@ -155,23 +155,23 @@ def measured_size(image: ImageRef, context: Context) -> tuple[int, int] | None:
 
 
 def number(text: object) -> float:
-    """The number that a text stands for. Raises ValueError when it is none, or not finite."""
+    """Parses a number. Raises ValueError if it is not a number, or not finite."""
     try:
         value = float(text)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f"{str(text)[:40]!r} is no number")
+        raise ValueError(f"{str(text)[:40]!r} is not a number")
     return value
 
 
 def flag(text: str | None) -> bool:
-    """Whether a text says yes; a missing or empty one says no."""
+    """Whether a text means yes; a missing or empty one means no."""
     return (text or "").strip().lower() in ("1", "1.0", "true", "yes")
 
 
 def name(text: object) -> str:
-    """A class name with single spaces and none around it."""
+    """A class name with single spaces inside and no spaces around it."""
     return " ".join(str(text).split())
 
 
@@ -181,16 +181,16 @@ def ring(points: Iterable[Sequence[float]]) -> tuple[float, ...]:
 
 
 def around(mask: Polygons, width: int, height: int) -> Box:
-    """The box that encloses outlines in pixels."""
+    """The box that encloses outlines, whose coordinates are in px."""
     xs = [x for outline in mask.rings for x in outline[::2]]
     ys = [y for outline in mask.rings for y in outline[1::2]]
     return boxes.from_pixels(min(xs), min(ys), max(xs), max(ys), width=width, height=height)
 
 
-def turned(
+def rotated(
     corners: Iterable[tuple[float, float]], degrees: float, x: float, y: float
 ) -> tuple[tuple[float, float], ...]:
-    """Points turned clockwise (as seen, y down) about (x, y), all in pixels."""
+    """Points rotated clockwise (as displayed, y downward) about (x, y), all in px."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return tuple(
         (x + (px - x) * cos - (py - y) * sin, y + (px - x) * sin + (py - y) * cos)
@@ -201,6 +201,6 @@ def turned(
 def ellipse(
     x: float, y: float, rx: float, ry: float, degrees: float = 0.0
 ) -> tuple[tuple[float, float], ...]:
-    """The outline of an ellipse in pixels, as 64 points: within 0.13% of its radius."""
+    """The outline of an ellipse in px, as 64 points: within 0.13% of its radius."""
     steps = [math.tau * step / 64 for step in range(64)]
-    return turned([(x + rx * math.cos(t), y + ry * math.sin(t)) for t in steps], degrees, x, y)
+    return rotated([(x + rx * math.cos(t), y + ry * math.sin(t)) for t in steps], degrees, x, y)

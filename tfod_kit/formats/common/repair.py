@@ -1,4 +1,4 @@
-"""Fits annotations to the image as it will be stored: size, clipping, boxes that are none."""
+"""Fits annotations to the image as it will be stored: its size, clipping, invalid boxes."""
 
 from dataclasses import fields, replace
 from operator import attrgetter, is_
@@ -13,9 +13,9 @@ from tfod_kit.records import images
 from tfod_kit.records.images import EncodedImage
 from tfod_kit.records.rasters import masks
 
-# An edge this far outside comes from rounding, not from an annotator.
+# An edge at most this far outside results from rounding, not from an annotator.
 _ROUNDING = 1e-6
-# Two sizes of the same shape: resizing rounds each side to whole pixels.
+# Tolerance of equal proportions: resizing rounds each side to whole pixels.
 _SAME_SHAPE = 0.01
 
 _values = attrgetter(*(each.name for each in fields(ObjectAnnotation)))
@@ -30,16 +30,16 @@ def ready(
     max_side: int | None = None,
     with_masks: bool = True,
 ) -> tuple[ImageAnnotation, EncodedImage] | None:
-    """The annotation and its picture as they are to be stored; None where they are left out.
+    """The annotation and its image as they will be stored; None if they are left out.
 
     Args:
-      planned: its objects may be deferred, and its boxes may lie outside the picture.
+      planned: its objects may be deferred, and its boxes may extend outside the image.
       findings: takes whatever is repaired or left out.
-      max_side: px; a larger picture is scaled down to it, with all that is in it.
-      with_masks: False leaves masks out.
+      max_side: px; a larger image is scaled down to it, with its objects.
+      with_masks: False omits masks.
 
     Raises:
-      DataError: something is to be repaired or left out that `findings` stops at.
+      DataError: `findings` stops at something that has to be repaired or left out.
     """
     declared = (planned.width, planned.height)
     try:
@@ -65,21 +65,21 @@ def _without_mask(item: ObjectAnnotation) -> ObjectAnnotation:
 def fitted(
     annotation: ImageAnnotation, image: EncodedImage, findings: Findings
 ) -> ImageAnnotation | None:
-    """The annotation with all that fits the image; None when it cannot be used.
+    """The annotation with the objects that fit the image; None if it cannot be used.
 
-    Where the image was scaled down, masks and areas are scaled with it.
+    If the image was scaled down, masks and areas are scaled with it.
 
-    A declared size that is not the file's is read by its shape: of the same shape, the picture was
-    resized after it was annotated, and fractions stay right; of another, the declaration is wrong,
-    and pixels stay right.
+    If the declared size differs from that of the file, its proportions decide: if they are equal,
+    the image was resized after it was annotated, and fractions stay correct; otherwise the
+    declaration is wrong, and pixels stay correct.
 
     Args:
-      annotation: boxes as fractions of its width and height, not clipped.
-      image: the picture as it will be stored.
+      annotation: its boxes are fractions of its width and height, not clipped.
+      image: the image as it will be stored.
       findings: takes whatever is repaired or left out.
 
     Raises:
-      DataError: something is to be repaired or left out that `findings` stops at.
+      DataError: `findings` stops at something that has to be repaired or left out.
     """
     if image.full_size is None:
         return _fitted(annotation, image, findings)
@@ -173,7 +173,7 @@ def _scaled(
 
 
 def _is_of(mask: Polygons | Rle, width: int, height: int) -> bool:
-    """Whether a mask is of an image of that size, as far as it tells."""
+    """Whether a mask can be of an image of that size; outlines have no size."""
     return isinstance(mask, Polygons) or (mask.width, mask.height) == (width, height)
 
 
@@ -181,9 +181,9 @@ def _checked(
     item: ObjectAnnotation, image: EncodedImage, where: str, findings: Findings
 ) -> ObjectAnnotation | None:
     box = item.box
-    # Nearly all are as they should be; each check below takes longer than this one.
-    fine = 0.0 <= box.ymin < box.ymax <= 1.0 and 0.0 <= box.xmin < box.xmax <= 1.0
-    if fine and not isinstance(item.mask, Rle) and box.area:
+    # Nearly all boxes are valid; each check below takes longer than this one.
+    valid = 0.0 <= box.ymin < box.ymax <= 1.0 and 0.0 <= box.xmin < box.xmax <= 1.0
+    if valid and not isinstance(item.mask, Rle) and box.area:
         return item
     if not box.is_finite:
         findings.add("number_unreadable", where, _pixels(box, image))

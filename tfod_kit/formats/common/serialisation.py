@@ -1,4 +1,4 @@
-"""Objects in a few bytes: to be planned with, and to be passed between processes."""
+"""Serialises objects compactly, for planning and for passing them between processes."""
 
 import os
 import sys
@@ -30,17 +30,17 @@ _row = attrgetter("label", *_EDGES, *_OTHERS)
 
 
 def pack(objects: Iterable[ObjectAnnotation]) -> bytes:
-    """All that the objects say; the same objects give the same bytes."""
+    """Serialises objects; equal objects give equal bytes."""
     return _encode(list(map(_row, objects)))
 
 
 def unpack(content: bytes) -> tuple[ObjectAnnotation, ...]:
-    """The objects of which `pack` made these bytes."""
+    """The objects that `pack` serialised."""
     return tuple(map(_object, _decode(content)))
 
 
 def deferred(annotation: ImageAnnotation) -> ImageAnnotation:
-    """The image with its objects packed; as it is where one has keypoints, or there is none."""
+    """The image with its objects deferred; unchanged if it has none, or any has keypoints."""
     objects = annotation.objects
     if not objects or any(item.keypoints for item in objects):
         return annotation
@@ -64,23 +64,24 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
 
 
 def pack_images(images: Iterable[ImageAnnotation]) -> bytes:
-    """The images, of which none is deferred, on their way from one process to another."""
+    """Serialises images without deferred objects, to pass them to another process."""
     return _encode_rows(list(map(_row_of, images)))
 
 
 def unpack_images(
     content: bytes, paths: Mapping[bytes, Path], *, deferring: bool = False
 ) -> Iterator[ImageAnnotation]:
-    """The images of which `pack_images` made these bytes.
+    """The images that `pack_images` serialised.
 
     Args:
-      paths: known ones by their text; to make one anew takes longer, and more room.
-      deferring: whether to leave objects without keypoints packed.
+      content: what it returned.
+      paths: known paths by their encoded text; creating them again takes more time and memory.
+      deferring: whether to defer objects without keypoints.
     """
     for row in _decode_rows(content):
         objects: Sequence[ObjectAnnotation] = ()
         if row.labels and deferring and not row.keypoints:
-            # A data set has a few names, a million times each.
+            # A data set has a few class names, a million times each.
             objects = Packed(tuple(map(sys.intern, row.labels)), row.objects)
         elif row.labels:
             objects = unpack(row.objects)
@@ -105,11 +106,11 @@ def _row_of(annotation: ImageAnnotation) -> _Row:
 
 
 class Packed(Deferred):
-    """Objects without keypoints, in the form that `pack` gives them.
+    """Deferred objects without keypoints, serialised by `pack`.
 
     Args:
-      labels: the class of each.
-      content: what `pack` made of them.
+      labels: the class of each object.
+      content: what `pack` returned.
     """
 
     __slots__ = ("_content", "_labels")

@@ -1,4 +1,4 @@
-"""Tables with a header: CSV and its relatives, read by the columns' names and never by position."""
+"""Reads tables with a header, such as CSV, by the names of columns and never by position."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from tfod_kit.formats.common import reading
 
 _DELIMITERS = ",;\t|"
 _HEAD_BYTES = 8192
-_LONGEST_FIELD = 1 << 20  # characters; the module's own limit would stop at 128 KB
+_LONGEST_FIELD = 1 << 20  # characters; the default limit of csv is 128 KB
 
 Row = tuple[int, Mapping[str, str]]
 
@@ -21,8 +21,8 @@ class Header:
     """The first row of a table.
 
     Attributes:
-      delimiter: what parts the fields.
-      columns: the fields as they are compared: lower case, letters and digits alone.
+      delimiter: the character between fields.
+      columns: the fields in the form in which they are compared; see `plain`.
     """
 
     delimiter: str
@@ -30,12 +30,12 @@ class Header:
 
 
 def plain(column: str) -> str:
-    """A column's name as it is compared: "Bbox_X1 " -> "bboxx1"."""
+    """The name of a column, reduced to lower-case letters and digits: "Bbox_X1 " -> "bboxx1"."""
     return "".join(character for character in column.lower() if character.isalnum())
 
 
 def header(path: Path, required: Sequence[frozenset[str]]) -> Header | None:
-    """The table's header by the delimiter that shows a column of every set; None when none does."""
+    """The header, split by the first delimiter that gives a column of every set; else None."""
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
@@ -46,31 +46,31 @@ def header(path: Path, required: Sequence[frozenset[str]]) -> Header | None:
     first = next((line for line in lines if line.strip()), "")
     for delimiter in _DELIMITERS:
         columns = tuple(plain(field) for field in first.replace('"', "").split(delimiter))
-        if all(wanted & set(columns) for wanted in required):
+        if all(names & set(columns) for names in required):
             return Header(delimiter, columns)
     return None
 
 
-def rows(path: Path, found: Header, context: Context) -> Iterator[Row]:
-    """(line number, fields by column) of each row that is not blank; values are stripped."""
+def rows(path: Path, header: Header, context: Context) -> Iterator[Row]:
+    """(line number, stripped fields by column) of each row that is not blank."""
     text = reading.text(path, context)
     if text is None:
         return
     csv.field_size_limit(_LONGEST_FIELD)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=found.delimiter)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=header.delimiter)
     try:
-        for place, fields in enumerate(row for row in lines if any(field.strip() for field in row)):
-            if not place:
+        for index, fields in enumerate(row for row in lines if any(field.strip() for field in row)):
+            if not index:  # the header
                 continue
-            if len(fields) != len(found.columns):
+            if len(fields) != len(header.columns):
                 context.findings.add(
                     "row_unreadable",
                     f"{context.name(path)}:{lines.line_num}",
-                    f"{len(fields)} fields for {len(found.columns)} columns",
+                    f"{len(fields)} fields for {len(header.columns)} columns",
                 )
                 continue
             values = {
-                column: field.strip() for column, field in zip(found.columns, fields, strict=True)
+                column: field.strip() for column, field in zip(header.columns, fields, strict=True)
             }
             yield lines.line_num, values
     except csv.Error as error:
@@ -79,5 +79,5 @@ def rows(path: Path, found: Header, context: Context) -> Iterator[Row]:
 
 
 def tidy(value: float) -> str:
-    """A number of pixels to the thousandth, whole ones without a point, as many tools want them."""
+    """A number of pixels to three decimals, without trailing zeros, as many tools expect it."""
     return f"{value:.3f}".rstrip("0").rstrip(".")

@@ -1,7 +1,7 @@
-"""Writes a data set in a format of FORMATS: pictures, annotations, label map, report; or nothing.
+"""Writes a data set in a format of FORMATS: images, annotations, label map and report.
 
-Boxes are fitted to the pictures first, as for records: clipped, with the measured size, EXIF
-orientation baked. Pictures that need no change are copied byte for byte, or linked to.
+Annotations are fitted to the images first, as for records: boxes clipped, sizes measured, EXIF
+orientations applied. Images that need no change are copied byte for byte, or linked to.
 """
 
 import json
@@ -24,22 +24,39 @@ from tfod_kit.records.images import EncodedImage
 LABEL_MAP = labels.FILE_NAME
 REPORT = "report.json"
 
-_AT_ONCE = 100  # pictures that a process takes at once
-_SAME_AREA = 0.02  # an area this near the box's is the box's
+_BATCH = 100  # images in a task of a worker process
+_SAME_AREA = 0.02  # relative; an area this close to that of the box is that of the box
 
 Named = Mapping[str, Iterable[ImageAnnotation]]
 
 
 @dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """How images are written.
+
+    Attributes:
+      link: links to images that need no change, instead of copying them.
+      max_side: px; larger images are scaled down to it.
+      masks: False omits masks.
+      workers: processes that may write images at once.
+    """
+
+    link: bool = False
+    max_side: int | None = None
+    masks: bool = True
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenDataSet:
-    """What was written; the content of report.json.
+    """The content of a written data set; its report.json.
 
     Attributes:
       format: a key of FORMATS.
       images, negatives, objects, masks, most_objects: by split, as in a conversion to records.
       classes: split -> class name -> objects.
-      files: what the annotations stand in, relative to the folder.
-      entries: everything that lies in the folder.
+      files: the annotation files, relative to the folder.
+      entries: everything in the folder.
       findings: reason code -> severity, text, count and examples.
     """
 
@@ -63,33 +80,26 @@ def write(
     *,
     classes: LabelMap,
     findings: Findings,
-    link: bool = False,
-    max_side: int | None = None,
-    masks: bool = True,
-    workers: int = 1,
+    options: WriteOptions,
 ) -> WrittenDataSet:
-    """Writes a folder, which appears whole or not at all.
+    """Writes a folder, which appears completely or not at all.
 
     Args:
       name: the format's key.
       format: one that has a writer.
       splits: the annotations by split, "train", "val" or "test".
-      out: the folder; replaced when it holds nothing but what was written so before.
-      classes: the label map; has every object's class.
-      findings: takes what is repaired, left out, or cannot be held.
-      link: links to pictures that need no change, instead of copying them.
-      max_side: px; larger pictures are scaled down to it.
-      masks: False leaves them out.
-      workers: processes that may write pictures at once.
+      out: the folder; replaced if it contains nothing but an earlier output of this function.
+      classes: the label map; contains the class of every object.
+      findings: takes what is repaired, left out, or cannot be represented.
+      options: how to write images.
 
     Raises:
-      UsageError: the format is only read, or `out` holds other things or cannot be written.
-      DataError: something cannot be used or decided, and `findings` stops at it; or two images of a
-        split have one source id.
+      UsageError: the format has no writer, `out` contains other files, or it cannot be written.
+      DataError: `findings` stops at something, or two images of a split have the same source id.
     """
     if format.write is None:
         raise UsageError(
-            f"{format.title} can be read, not written.", where="--to", fix="Name another format."
+            f"{format.title} can only be read.", where="--to", fix="Name another format."
         )
     check_out(out)
     listed = {split: list(part) for split, part in splits.items()}
@@ -97,11 +107,13 @@ def write(
         _check_ids(part)
     with resumable_output.locked(out) as folder, files.explained(out):
         resumable_output.clean(folder)
-        how = _How(format, findings.on_error, link, max_side, masks)
-        placed = _placed(_parts(listed, folder, how), findings, workers)
+        settings = _Settings(format, findings.on_error, options)
+        placed = _placed(_parts(listed, folder, settings), findings, options.workers)
         if not placed:
             raise DataError(
-                "No image is left to write.", where=out, fix="Mend the images that were left out."
+                "No image is left to write.",
+                where=out,
+                fix="Correct those that were left out.",
             )
         written = format.write(placed, Output(folder, classes, findings))
         labels.save(classes, folder / LABEL_MAP)
@@ -113,23 +125,25 @@ def write(
     return done
 
 
-def _parts(listed: Mapping[str, list[ImageAnnotation]], folder: Path, how: "_How") -> list["_Part"]:
-    """The pictures to write, each with a name of its own."""
+def _parts(
+    listed: Mapping[str, list[ImageAnnotation]], folder: Path, settings: "_Settings"
+) -> list["_Part"]:
+    """The images to write, each with a unique name."""
     parts: list[_Part] = []
     stems: set[str] = set()
     for split, part in listed.items():
-        home = folder / how.format.image_folder.format(split=split)
+        home = folder / settings.format.image_folder.format(split=split)
         named = [(annotation, home / _stem(annotation, stems)) for annotation in part]
-        starts = range(0, len(named), _AT_ONCE)
-        parts += [_Part(split, tuple(named[start : start + _AT_ONCE]), how) for start in starts]
+        starts = range(0, len(named), _BATCH)
+        parts += [_Part(split, tuple(named[start : start + _BATCH]), settings) for start in starts]
     return parts
 
 
 def _placed(
     parts: Sequence["_Part"], findings: Findings, workers: int
 ) -> dict[str, list[ImageAnnotation]]:
-    """Writes the pictures; their annotations, less splits that have none."""
-    total = sum(len(part.pictures) for part in parts)
+    """Writes the images; returns their annotations by split, without empty splits."""
+    total = sum(len(part.images) for part in parts)
     shown = progress("writing", total, "images")
     done = worker_pool.run(_put_all, parts, worker_pool.worthwhile(workers, total), shown)
     placed: dict[str, list[ImageAnnotation]] = {}
@@ -142,7 +156,7 @@ def _placed(
 
 
 def check_out(out: Path) -> None:
-    """Refuses to replace a folder that holds anything that was not written so before.
+    """Refuses to replace a folder that contains anything but an earlier output of `write`.
 
     Raises:
       UsageError: it does.
@@ -157,7 +171,7 @@ def check_out(out: Path) -> None:
     foreign = sorted(path.name for path in out.iterdir() if path.name not in ours)
     if foreign:
         raise UsageError(
-            "The output folder holds other things, which would be lost.",
+            "The output folder contains other files, which would be lost.",
             where=out,
             found=", ".join(foreign[:5]),
             fix="Name another --out, or empty the folder.",
@@ -165,54 +179,52 @@ def check_out(out: Path) -> None:
 
 
 def _check_ids(part: list[ImageAnnotation]) -> None:
-    """Refuses images of one source id, which no format could tell apart."""
-    twice = [name for name, times in Counter(a.source_id for a in part).items() if times > 1]
-    if twice:
+    """Refuses images with the same source id, which no format could distinguish."""
+    repeated = [name for name, times in Counter(a.source_id for a in part).items() if times > 1]
+    if repeated:
         raise DataError(
-            "Several images of a split have one source id.",
-            where=f"source_id {twice[0]!r}",
-            found=f"{len(twice)} such ids",
-            fix="Give each image an id of its own, as formats.read does.",
+            "Several images of a split have the same source id.",
+            where=f"source_id {repeated[0]!r}",
+            found=f"{len(repeated)} such ids",
+            fix="Give each image a unique id, as formats.read does.",
         )
 
 
 def _stem(annotation: ImageAnnotation, taken: set[str]) -> str:
-    """The picture's own name; with a number behind it where another has it already."""
-    stem = wanted = files.portable(annotation.image.stem) or "image"
+    """The name of the image without extension; with a number after it if it is taken."""
+    stem = name = files.portable(annotation.image.stem) or "image"
     number = 1
     while stem.lower() in taken:
         number += 1
-        stem = f"{wanted}_{number}"
+        stem = f"{name}_{number}"
     taken.add(stem.lower())
     return stem
 
 
 @dataclass(frozen=True, slots=True)
-class _How:
-    """How pictures are written."""
+class _Settings:
+    """How images are written."""
 
     format: Format
     on_error: str
-    link: bool
-    max_side: int | None
-    masks: bool
+    options: WriteOptions
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Pictures to write, each with its path but for the extension; travels to a process."""
+    """Images to write, each with its path without extension; sent to a worker process."""
 
     split: str
-    pictures: tuple[tuple[ImageAnnotation, Path], ...]
-    how: _How
+    images: tuple[tuple[ImageAnnotation, Path], ...]
+    settings: _Settings
 
 
 def _put_all(part: _Part, advance: Callable[[], None]) -> tuple[bytes, Findings]:
-    """Writes the pictures; their annotations, packed, and what was found."""
-    findings = Findings(part.how.on_error)
+    """Writes images; returns their serialised annotations, and the findings."""
+    findings = Findings(part.settings.on_error)
     written = []
-    for annotation, stem in part.pictures:
-        placed = _put(annotation, stem, part.how, findings)
+    for annotation, stem in part.images:
+        placed = _put(annotation, stem, part.settings, findings)
         if placed is not None:
             written.append(placed)
         advance()
@@ -220,27 +232,28 @@ def _put_all(part: _Part, advance: Callable[[], None]) -> tuple[bytes, Findings]
 
 
 def _put(
-    annotation: ImageAnnotation, stem: Path, how: _How, findings: Findings
+    annotation: ImageAnnotation, stem: Path, settings: _Settings, findings: Findings
 ) -> ImageAnnotation | None:
-    """The annotation, its picture written; None where it is left out."""
-    ready = repair.ready(annotation, findings, max_side=how.max_side, with_masks=how.masks)
+    """Writes an image; returns its annotation, or None if it is left out."""
+    options = settings.options
+    ready = repair.ready(annotation, findings, max_side=options.max_side, with_masks=options.masks)
     if ready is None:
         return None
     kept, image = ready
     path = stem.with_name(stem.name + _suffix(annotation.image, image))
     path.parent.mkdir(parents=True, exist_ok=True)
-    if how.link and not image.changed and not isinstance(annotation.image, EmbeddedImage):
+    if options.link and not image.changed and not isinstance(annotation.image, EmbeddedImage):
         path.symlink_to(annotation.image.resolve())
     else:
         path.write_bytes(image.data)
-    objects = tuple(_held(item, annotation, how.format, findings) for item in kept.objects)
+    objects = tuple(_held(item, annotation, settings.format, findings) for item in kept.objects)
     return replace(kept, image=path, objects=objects)
 
 
 def _held(
     item: ObjectAnnotation, annotation: ImageAnnotation, format: Format, findings: Findings
 ) -> ObjectAnnotation:
-    """The object less what the format cannot hold, which is counted."""
+    """The object without the details that the format cannot represent, which are counted."""
     lost = {
         detail: _EMPTY[detail]
         for detail in DETAILS
@@ -262,9 +275,9 @@ def _is_box_area(item: ObjectAnnotation, annotation: ImageAnnotation) -> bool:
 
 
 def _suffix(source: ImageRef, image: EncodedImage) -> str:
-    """The picture's own extension where it tells the truth, else that of what is stored."""
-    truth = (".jpg", ".jpeg") if image.format == "jpeg" else (".png",)
-    return source.suffix if source.suffix.lower() in truth else truth[0]
+    """The extension of the source if it is right, else the one of the stored format."""
+    correct = (".jpg", ".jpeg") if image.format == "jpeg" else (".png",)
+    return source.suffix if source.suffix.lower() in correct else correct[0]
 
 
 def _summary(
@@ -274,8 +287,8 @@ def _summary(
     folder: Path,
     findings: Findings,
 ) -> WrittenDataSet:
-    def each(count: object) -> dict[str, int]:
-        return {split: count(part) for split, part in placed.items()}  # type: ignore[operator]
+    def each(count: Callable[[list[ImageAnnotation]], int]) -> dict[str, int]:
+        return {split: count(part) for split, part in placed.items()}
 
     return WrittenDataSet(
         format=name,
