@@ -72,7 +72,7 @@ def _size_at(data: mmap.mmap, at: int) -> int | None:
 
 
 def _next_header(data: mmap.mmap, at: int) -> int:
-    """The next offset from `at` at which a complete record starts; the end if there is none."""
+    """The next offset from `at` at which a complete record starts; else the end."""
     # A record is smaller than 4 GB, so the upper half of its length is zero.
     while (zeros := data.find(bytes(4), at + 4)) >= 0:
         at = zeros - 4
