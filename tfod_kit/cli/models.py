@@ -52,7 +52,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--filter",
         action="append",
         metavar="TEXT",
-        help="only models with TEXT in a name, a title or what they detect, such as masks; repeatable",
+        help="only models with TEXT in a name, a title or what they detect; repeatable",
     )
     listing.add_argument(
         "--long", action="store_true", help="with all names and a description of each"
