@@ -1,12 +1,11 @@
-"""Pictures evaluated per second: `tfod evaluate` beside upstream's evaluation loop.
+"""Images evaluated per second: `tfod evaluate` beside upstream's evaluation loop.
 
     python benchmarks/evaluation.py RUN [--split train]
 
-Both measure the newest checkpoint of a trained run on the same records, each in a process of its
-own, by turns. Three times are told, each to the last figure: from the first picture on, when the
-graphs are there; from the config on (building, restoring and tracing as well); and of the whole
-command. Upstream's loop is the one that `model_main_tf2 --checkpoint_dir` runs (eval_continuously),
-without its waiting for the next checkpoint.
+Both measure the newest checkpoint of a trained run on the same records, each in its own process, in
+turn. Three durations are reported: from the first image on, when the graphs are built; from the
+config on, with building, restoring and tracing; and of the whole command. Upstream's loop is
+eval_continuously, which `model_main_tf2 --checkpoint_dir` runs, without its wait for checkpoints.
 """
 
 import argparse
@@ -50,7 +49,7 @@ from object_detection import model_lib_v2
 run, paths, _, out = sys.argv[1:]
 loop, concat = model_lib_v2.eager_eval_loop, model_lib_v2.concat_replica_results
 stamps, found = [], []
-def stamped(values):  # called three times a picture
+def stamped(values):  # called three times per image
     stamps.append(time.monotonic())
     return concat(values)
 def timed(*args, **kwargs):
@@ -75,7 +74,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     args = parser.parse_args()
     if not (args.run / "pipeline.config").is_file():
-        parser.error(f"{args.run} is no run folder; `make demo` makes one")
+        parser.error(f"{args.run} is not a run folder; `make demo` trains one")
     with tempfile.TemporaryDirectory() as named:
         out = Path(named)
         paths = prepare(args.run, args.split, out)
@@ -85,10 +84,10 @@ def main() -> None:
                 start = time.monotonic()
                 loop, config, images, average = measure(script, args.run, paths, args.split, out)
                 times[name].append([loop, config, time.monotonic() - start])
-                print(f"{name:<9} mAP {average:.4f} on {images} pictures", flush=True)
-    for place, what in enumerate(("from the first picture on", "from the config on", "the whole")):
+                print(f"{name:<9} mAP {average:.4f} on {images} images", flush=True)
+    for index, what in enumerate(("from the first image on", "from the config on", "the whole")):
         ours, theirs = (
-            statistics.median(row[place] for row in times[name]) for name in ("tfod", "upstream")
+            statistics.median(row[index] for row in times[name]) for name in ("tfod", "upstream")
         )
         ratio = theirs / ours
         print(f"{what:<28} tfod {ours:6.1f} s   upstream {theirs:6.1f} s   ratio {ratio:.2f}")

@@ -76,9 +76,9 @@ def main() -> int:
             ours.append(tfod(export, folder, number))
     ratio = statistics.median(ours) / statistics.median(theirs)
     print(
-        f"{args.images} pictures of {args.size}, median of {args.rounds}: "
-        f"tfod predict {statistics.median(ours):.1f} pictures/s, "
-        f"tutorial {statistics.median(theirs):.1f} pictures/s, ratio {ratio:.2f}"
+        f"{args.images} images of {args.size}, median of {args.rounds}: "
+        f"tfod predict {statistics.median(ours):.1f} images/s, "
+        f"tutorial {statistics.median(theirs):.1f} images/s, ratio {ratio:.2f}"
     )
     return int(ratio < LEAST)
 
@@ -120,7 +120,7 @@ def tfod(export: Path, folder: Path, number: int) -> float:
     printed = run(
         *(*TFOD, "predict", export, folder / "pictures", "--out", folder / f"our-{number}")
     )
-    return float(re.findall(r"detecting: .*?([\d.e+]+) pictures/s", printed)[-1])
+    return float(re.findall(r"detecting: .*?([\d.e+]+) images/s", printed)[-1])
 
 
 def run(*command: object) -> str:

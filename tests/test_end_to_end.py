@@ -203,7 +203,7 @@ def test_other_input_types_load_and_detect(
     out = tmp_path / "export"
     tfod("export", trained.run, "--out", out, "--input_type", input_type)
     printed = tfod("predict", out, trained.data / "unseen", "--out", tmp_path / "drawn")
-    assert "pictures:" in printed
+    assert "images:" in printed
 
 
 def test_a_trained_run_is_a_start_for_another_data_set(trained: Trained, tmp_path: Path) -> None:

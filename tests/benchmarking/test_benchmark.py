@@ -7,10 +7,10 @@ from tfod import tfod
 from trained import Trained
 
 from tfod_kit import benchmarking
-from tfod_kit.benchmarking import Row, Settings
+from tfod_kit.benchmarking import BenchmarkOptions, ModelBenchmark
 
 ROWS = [
-    Row(
+    ModelBenchmark(
         "run/export",
         "saved_model",
         4.5,
@@ -22,7 +22,7 @@ ROWS = [
         0.976,
         120,
     ),
-    Row("run", error="The checkpoint is missing.\n  where: run"),
+    ModelBenchmark("run", error="The checkpoint is missing.\n  where: run"),
 ]
 
 
@@ -36,16 +36,17 @@ def test_the_table_has_a_line_a_model_and_says_what_failed() -> None:
 
 
 def test_the_figures_come_back_as_they_were(tmp_path: Path) -> None:
-    benchmarking.save(ROWS, Settings(), tmp_path)
+    benchmarking.save(ROWS, BenchmarkOptions(), tmp_path)
     assert benchmarking.load(tmp_path / benchmarking.RESULTS) == ROWS
     document = json.loads((tmp_path / benchmarking.RESULTS).read_text())
+    assert document["models"][0]["pictures"] == 120, "the key that earlier versions wrote"
     assert document["machine"]["cores"] >= 1
     for name in (benchmarking.LATENCY, benchmarking.THROUGHPUT):
         assert Image.open(tmp_path / name).width > 300
 
 
 def test_without_any_figures_there_are_no_charts(tmp_path: Path) -> None:
-    benchmarking.save(ROWS[1:], Settings(), tmp_path)
+    benchmarking.save(ROWS[1:], BenchmarkOptions(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [benchmarking.RESULTS]
 
 
@@ -67,7 +68,7 @@ def test_a_model_is_measured_and_another_that_is_none_is_told(
     assert 200 * 2**20 < row.memory_bytes < 16 * 2**30, "TensorFlow alone takes some hundred"
     files = [path for path in (trained.export / "saved_model").rglob("*") if path.is_file()]
     assert row.size_bytes == sum(path.stat().st_size for path in files)
-    assert row.pictures == 20
+    assert row.images == 20
     assert row.map50 is not None
     assert 0.1 < row.map50 <= 1
     assert failed.error

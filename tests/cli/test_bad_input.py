@@ -53,8 +53,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("predict foreign pictures", "thesis.txt", id="predict with no model"),
         pytest.param("predict run pictures", "tfod train", id="predict before training"),
         pytest.param("predict run absent.jpg", "does not exist", id="no such picture"),
-        pytest.param("predict run empty", "no pictures", id="an empty folder"),
-        pytest.param("predict run pictures --out pictures", "written over", id="over the pictures"),
+        pytest.param("predict run empty", "no images or videos", id="an empty folder"),
+        pytest.param(
+            "predict run pictures --out pictures", "overwrite the images", id="over the pictures"
+        ),
         pytest.param(
             "predict run pictures --min_score 50", "not between 0 and 1", id="score in percent"
         ),

@@ -7,7 +7,7 @@ import pytest
 import scenes
 
 from tfod_kit import evaluation
-from tfod_kit.evaluation import coco, from_json
+from tfod_kit.evaluation import from_json, metrics
 from tfod_kit.evaluation.tables import Tables
 from tfod_kit.runs.results import BACKGROUND, NOT_MEASURED, Results
 
@@ -27,7 +27,7 @@ def tables(truth: list[tuple[Any, ...]], found: list[tuple[Any, ...]]) -> Tables
     for number, (label, box, *image) in enumerate(truth, start=1):
         made.truth.append(_row(number, label, box, image or [1]))
     for number, (label, box, score, *image) in enumerate(found, start=1):
-        made.found.append(_row(number, label, box, image or [1]) | {"score": score})
+        made.detections.append(_row(number, label, box, image or [1]) | {"score": score})
     return made
 
 
@@ -75,7 +75,7 @@ def test_an_errors_cost_is_what_mending_it_gains() -> None:
         [(CAT, PLACE, 0.9), (DOG, APART, 0.8), (DOG, PLACE, 0.7, 2)],
     )
     # Cats: 51 of the 101 recall points. Dogs: the false one comes first, so precision 1/2.
-    assert result.metrics[coco.METRICS[1]] == pytest.approx((51 / 101 + 0.5) / 2)
+    assert result.metrics[metrics.BOXES.names[1]] == pytest.approx((51 / 101 + 0.5) / 2)
     assert result.errors["classification"].count == 1
     assert result.errors["classification"].loss == pytest.approx(1 - (51 / 101 + 0.5) / 2)
     assert result.errors["missed"].count == 0, "since mending the class finds it"
@@ -131,7 +131,7 @@ def test_confusion_counts_each_object_and_each_detection_once() -> None:
     }
 
 
-def test_the_worst_pictures_come_first() -> None:
+def test_the_worst_images_come_first() -> None:
     result = measured(
         [(CAT, PLACE), (CAT, PLACE, 2), (CAT, APART, 2)],
         [(CAT, PLACE, 0.9), (CAT, PLACE, 0.9, 2), (DOG, NEAR, 0.95, 2)],
@@ -140,16 +140,16 @@ def test_the_worst_pictures_come_first() -> None:
     assert (worst.source_id, worst.missed, worst.false, worst.found) == ("s2", 1, 1, 1)
 
 
-def test_samples_lie_evenly_between_the_best_pictures_and_the_worst() -> None:
+def test_samples_lie_evenly_between_the_best_images_and_the_worst() -> None:
     """Of 40 pictures 20 have a false detection, and 12 of those are the worst: 8 of 28 are left."""
     made = tables([], [])
     blank = made.images[0]
     made.images = [{**blank, "id": n, "source_id": f"s{n}"} for n in range(1, 41)]
     for number in range(1, 41):
         made.truth.append(_row(number, CAT, PLACE, [number]))
-        made.found.append(_row(number, CAT, PLACE, [number]) | {"score": 0.9})
+        made.detections.append(_row(number, CAT, PLACE, [number]) | {"score": 0.9})
         if number > 20:
-            made.found.append(_row(40 + number, CAT, APART, [number]) | {"score": 0.9})
+            made.detections.append(_row(40 + number, CAT, APART, [number]) | {"score": 0.9})
     result = evaluation.measure(made)
     names = [image.source_id for image in result.samples]
     assert len(set(names)) == len(names) == 6

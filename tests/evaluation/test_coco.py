@@ -9,7 +9,7 @@ import pytest
 import scenes
 
 from tfod_kit.errors import DataError
-from tfod_kit.evaluation import coco, from_json
+from tfod_kit.evaluation import coco, from_json, metrics
 from tfod_kit.evaluation.tables import Tables
 
 SEEDS = (1, 2, 3)
@@ -41,13 +41,15 @@ def reference(files: tuple[Path, Path], kind: str, **changes: Any) -> Any:
     return scorer
 
 
-@pytest.mark.parametrize(("kind", "beginning"), [("bbox", coco.BOXES), ("segm", coco.MASKS)])
+@pytest.mark.parametrize(
+    ("kind", "beginning"), [("bbox", metrics.BOXES.prefix), ("segm", metrics.MASKS.prefix)]
+)
 def test_boxes_and_masks_are_pycocotools_own(
     files: tuple[Path, Path], tables: Tables, kind: str, beginning: str
 ) -> None:
     scorer = reference(files, kind)
-    metrics, classes = coco.measure(tables)
-    own = [value for name, value in metrics.items() if name.startswith(beginning)]
+    values, classes = coco.measure(tables)
+    own = [value for name, value in values.items() if name.startswith(beginning)]
     assert own == pytest.approx(scorer.stats.tolist(), abs=1e-9)
     assert 0.1 < own[0] < 0.9, "and the scenes are neither trivial nor hopeless"
     table = scorer.eval["precision"]
@@ -64,7 +66,7 @@ def test_boxes_and_masks_are_pycocotools_own(
 
 
 def test_keypoints_of_a_class_are_pycocotools_own(files: tuple[Path, Path], tables: Tables) -> None:
-    metrics, classes = coco.measure(tables)
+    values, classes = coco.measure(tables)
     averages = []
     for number, name in zip(scenes.IDS, scenes.NAMES, strict=True):
         stats = reference(files, "keypoints", catIds=[number]).stats
@@ -72,7 +74,7 @@ def test_keypoints_of_a_class_are_pycocotools_own(files: tuple[Path, Path], tabl
             stats[:2].tolist(), abs=1e-9
         )
         averages.append(stats[0])
-    assert metrics["Keypoints_Precision/mAP"] == pytest.approx(sum(averages) / 3, abs=1e-9)
+    assert values["Keypoints_Precision/mAP"] == pytest.approx(sum(averages) / 3, abs=1e-9)
 
 
 def test_other_numbers_of_keypoints_have_upstreams_spread(tmp_path: Path) -> None:
@@ -97,6 +99,6 @@ def test_an_object_without_a_mask_is_no_reproach_to_a_mask(tmp_path: Path) -> No
 
 def test_keypoints_of_another_number_are_refused(tmp_path: Path) -> None:
     tables = from_json.read(*scenes.write(tmp_path, points=4))
-    tables.found[0]["keypoints"] = [1, 2, 2]
-    with pytest.raises(DataError, match="another number of keypoints"):
+    tables.detections[0]["keypoints"] = [1, 2, 2]
+    with pytest.raises(DataError, match="differ in their number of keypoints"):
         coco.measure(tables)

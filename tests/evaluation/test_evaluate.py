@@ -9,14 +9,15 @@ from tfod_kit import evaluation
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError
+from tfod_kit.evaluation import metrics
 
-MAP, MAP50 = evaluation.METRICS[:2]
+MAP, MAP50 = metrics.BOXES.names[:2]
 BIG = Box(0.1, 0.1, 0.6, 0.6)
 OTHER = Box(0.5, 0.5, 0.9, 0.9)
 
 
 class Answers:
-    """A detector that gives prepared answers, one a picture."""
+    """A detector that gives prepared answers, one per image."""
 
     def __init__(self, *answers: Sequence[ObjectAnnotation]) -> None:
         self._answers = list(answers)
@@ -86,7 +87,7 @@ def test_a_class_without_ground_truth_is_marked_not_zero() -> None:
     result = evaluation.evaluate(
         Answers([found("cat", BIG)]), [labelled("1", truth("cat", BIG))], ["cat", "dog"]
     )
-    assert result.classes["dog"].ap50 == evaluation.NO_GROUND_TRUTH
+    assert result.classes["dog"].ap50 == evaluation.NOT_MEASURED
     assert result.metrics[MAP] == pytest.approx(1.0), "and it does not pull the mean down"
 
 
@@ -101,7 +102,7 @@ def test_a_crowd_swallows_detections_and_counts_as_none() -> None:
     assert result.classes["cat"].ground_truth == 1
 
 
-def test_pictures_go_through_in_batches_and_each_is_shown() -> None:
+def test_images_go_through_in_batches_and_each_is_shown() -> None:
     detector, seen = Answers([], [], []), []
     evaluation.evaluate(
         detector,

@@ -39,7 +39,7 @@ def records(tmp_path: Path) -> Path:
     return small_records.write_records(tmp_path / "records", train=7, val=1)
 
 
-def test_pictures_are_prepared_in_threads_and_come_in_order(records: Path) -> None:
+def test_images_are_prepared_in_threads_and_come_in_order(records: Path) -> None:
     label_map = labels.load(records / "label_map.pbtxt")
     detector = Preparing()
     tables = evaluation.collect(
@@ -60,7 +60,7 @@ def test_only_the_wanted_are_read(records: Path) -> None:
     assert [each.truth.source_id for each in found] == ["train1", "val0"]
 
 
-def test_a_damaged_picture_is_named() -> None:
+def test_a_damaged_image_is_named() -> None:
     truth = ImageAnnotation(Path("a.jpg"), 10, 10, "a")
     broken = evaluation.Example(truth, b"<html>", "val-0, record 3")
     with pytest.raises(DataError, match="val-0, record 3"):

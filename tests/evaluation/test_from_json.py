@@ -17,7 +17,7 @@ from tfod_kit.evaluation import coco, from_json
 from tfod_kit.runs import results
 
 
-def test_figures_are_printed_and_kept_and_the_worst_pictures_drawn(tmp_path: Path) -> None:
+def test_figures_are_printed_and_kept_and_the_worst_images_drawn(tmp_path: Path) -> None:
     truth, found = scenes.write(tmp_path)
     for number in range(30):
         samples.picture(tmp_path / "pictures" / f"{number}.jpg", (scenes.SIDE, scenes.SIDE))
@@ -106,10 +106,10 @@ def _change_found(name: str, value: Any) -> Callable[[Any, Any], None]:
         pytest.param(_change_found("image_id", 999), r"detection 0[\s\S]*999", id="image"),
         pytest.param(_change_found("category_id", 3), "category_id 3", id="category"),
         pytest.param(_change_truth("image_id", 999), "annotation 0", id="annotation's image"),
-        pytest.param(_change_found("bbox", [1, 2, 3]), "no box", id="three numbers"),
+        pytest.param(_change_found("bbox", [1, 2, 3]), "bbox is invalid", id="three numbers"),
         pytest.param(_change_found("bbox", "here"), "Expected `array", id="text for numbers"),
         pytest.param(_change_found("score", None), "no score", id="no score"),
-        pytest.param(_change_found("score", 97), r"no share of 1[\s\S]*97", id="per cent"),
+        pytest.param(_change_found("score", 97), r"not between 0 and 1[\s\S]*97", id="per cent"),
         pytest.param(_change_found("keypoints", [1, 2]), "not triples", id="keypoints"),
         pytest.param(
             lambda truth, found: [image.update(width=0) for image in truth["images"]],
@@ -128,7 +128,7 @@ def _change_found(name: str, value: Any) -> Callable[[Any, Any], None]:
         ),
         pytest.param(
             lambda truth, found: truth["images"].append(truth["images"][0]),
-            "Two entries have one image",
+            "Two entries have the same image",
             id="image twice",
         ),
     ],

@@ -110,8 +110,8 @@ def test_38_no_ground_truth_differs_from_an_ap_of_0_for_each_class() -> None:
     shown = [evaluation.Example(truth, Image.new("RGB", (200, 200)))]
     result = evaluation.evaluate(Nothing(), shown, ["cat", "dog"])  # type: ignore[arg-type]
     assert result.classes["cat"].ap == 0.0
-    assert result.classes["dog"].ap == evaluation.NO_GROUND_TRUTH
-    assert result.metrics["DetectionBoxes_Precision/mAP (small)"] == evaluation.NO_GROUND_TRUTH
+    assert result.classes["dog"].ap == evaluation.NOT_MEASURED
+    assert result.metrics["DetectionBoxes_Precision/mAP (small)"] == evaluation.NOT_MEASURED
 
 
 def test_39_an_export_that_detects_something_else_fails() -> None:

@@ -29,7 +29,7 @@ def test_folders_are_searched_to_any_depth_and_files_named_once(tmp_path: Path) 
     assert found == [second, first]
 
 
-def test_an_earlier_runs_pictures_are_not_looked_at(tmp_path: Path) -> None:
+def test_an_earlier_runs_images_are_not_looked_at(tmp_path: Path) -> None:
     mine = picture(tmp_path / "a.jpg")
     picture(tmp_path / "out" / "a.jpg")
     assert paths([str(tmp_path)], tmp_path / "out") == [mine]
@@ -44,14 +44,14 @@ def test_patterns_and_lists(tmp_path: Path) -> None:
     assert paths(["-"], tmp_path / "out", f"{two}\n\n{one}\r\n".encode()) == [two, one]
 
 
-def test_a_piped_picture_is_kept(tmp_path: Path) -> None:
+def test_a_piped_image_is_kept(tmp_path: Path) -> None:
     data = encoded("PNG", 8, 6)
     (found,) = paths(["-"], tmp_path / "out", data)
     assert found.suffix == ".png"
     assert found.read_bytes() == data
 
 
-def test_videos_cameras_and_streams_are_told_from_pictures(tmp_path: Path) -> None:
+def test_videos_cameras_and_streams_are_told_from_images(tmp_path: Path) -> None:
     (tmp_path / "a.MP4").write_bytes(b"")
     given = [str(tmp_path / "a.MP4"), "camera:1", "rtsp://host/door", "https://host/b.webm"]
     found = inputs.find(given, tmp_path / "out")
@@ -68,9 +68,9 @@ def test_videos_cameras_and_streams_are_told_from_pictures(tmp_path: Path) -> No
     ("given", "said"),
     [
         ("absent", "does not exist"),
-        (".", "no pictures"),
+        (".", "no images or videos"),
         ("*.jpg", "No file matches"),
-        ("-", "no pictures"),
+        ("-", "no images or videos"),
     ],
 )
 def test_nothing_to_look_at_is_explained(
@@ -82,11 +82,11 @@ def test_nothing_to_look_at_is_explained(
 
 
 def test_noise_from_a_pipe_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no list of paths"):
+    with pytest.raises(UsageError, match="neither an image nor a list of paths"):
         inputs.find(["-"], tmp_path, io.BytesIO(b"\x00\xff\xfe"))
 
 
-def test_drawn_pictures_of_one_name_do_not_overwrite_each_other() -> None:
+def test_drawn_images_of_one_name_do_not_overwrite_each_other() -> None:
     given = [Path(name) for name in ("x/a.jpg", "y/a.JPG", "z/a-2.jpg", "a.png", "b.webp", "v.mov")]
     names = inputs.drawn_names(given)
     assert names == ["a.jpg", "a-2.jpg", "a-2-2.jpg", "a.png", "b.jpg", "v.mp4"]
@@ -95,7 +95,7 @@ def test_drawn_pictures_of_one_name_do_not_overwrite_each_other() -> None:
 @pytest.mark.parametrize("name", [b"a.jpg", "é b.jpg".encode(), b"caf\xe9.jpg"])
 def test_a_file_is_found_again_by_its_entry(name: bytes) -> None:
     path = Path("pictures", os.fsdecode(name))
-    said = inputs.named(path)
+    said = inputs.file_fields(path)
     assert inputs.path_of(json.loads(json.dumps(said))) == path
     assert said["file"].encode()
 

@@ -15,12 +15,12 @@ from tfod_kit.core.annotations import Keypoint, ObjectAnnotation, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.prediction import outputs, pipeline
-from tfod_kit.prediction.filters import Wanted
+from tfod_kit.prediction.pipeline import DetectOptions
 from tfod_kit.records.rasters import run_lengths
 
 
 class SeesBrightness:
-    """Finds one "bright" object whose score is the picture's mean brightness."""
+    """Finds one "bright" object whose score is the mean brightness of the image."""
 
     def detect(
         self, images: Sequence[Any], *, min_score: float = 0.0
@@ -37,15 +37,18 @@ def save(path: Path, level: int, size: tuple[int, int] = (40, 20)) -> Path:
     return path
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
-def test_unreadable_pictures_keep_their_place_and_stop_nothing(tmp_path: Path, lanes: int) -> None:
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_unreadable_images_keep_their_place_and_stop_nothing(
+    tmp_path: Path, concurrency: int
+) -> None:
     paths = [save(tmp_path / f"{level}.png", level) for level in (10, 200, 250)]
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"<html>not found</html>")
     cut = tmp_path / "cut.png"
     cut.write_bytes(paths[0].read_bytes()[:60])
     given = [paths[0], bad, paths[1], cut, paths[2]]
-    rows = list(prediction.predict(SeesBrightness(), given, batch_size=2, lanes=lanes))
+    options = DetectOptions(batch_size=2, concurrency=concurrency)
+    rows = list(prediction.predict(SeesBrightness(), given, options))
     assert [isinstance(row, DataError) for row in rows] == [False, True, False, True, False]
     read = [row for row in rows if not isinstance(row, DataError)]
     assert [row.path for row in read] == paths
@@ -61,9 +64,8 @@ def test_reading_never_runs_far_ahead_of_what_is_taken() -> None:
             opened[0] += 1
         return Image.new("RGB", (4, 4), (item % 256,) * 3)
 
-    rows = pipeline.detected(
-        SeesBrightness(), range(500), read, lambda item, *_: item, wanted=Wanted(), lanes=2
-    )
+    options = DetectOptions(concurrency=2)
+    rows = pipeline.detect(SeesBrightness(), range(500), read, lambda item, *_: item, options)
     for place, item in enumerate(rows):
         assert item == place, "order is kept"
         assert opened[0] - place <= most
@@ -90,7 +92,7 @@ def test_a_turned_photograph_is_seen_upright(tmp_path: Path) -> None:
     ("mode", "name"),
     [("L", "a.jpg"), ("CMYK", "a.jpg"), ("RGBA", "a.webp"), ("P", "a.gif"), ("L", "a.tif")],
 )
-def test_every_kind_of_picture_comes_as_rgb(tmp_path: Path, mode: str, name: str) -> None:
+def test_every_kind_of_image_comes_as_rgb(tmp_path: Path, mode: str, name: str) -> None:
     Image.new("RGB", (40, 20), (204, 204, 204)).convert(mode).save(tmp_path / name)
     picture = prediction.open_image(tmp_path / name)
     assert picture.mode == "RGB"
@@ -144,7 +146,7 @@ def test_masks_and_keypoints_survive_the_json() -> None:
     assert isinstance(back.objects[0].mask, Rle)
 
 
-def test_a_drawn_picture_shows_the_box(tmp_path: Path) -> None:
+def test_a_drawn_image_shows_the_box(tmp_path: Path) -> None:
     path = save(tmp_path / "a.png", 255, (300, 200))
     target = tmp_path / "out" / "a.png"
     rows = list(prediction.predict(SeesBrightness(), [path], drawn={path: target}))

@@ -20,9 +20,8 @@ from tfod_kit.core import labels
 from tfod_kit.core.annotations import ObjectAnnotation
 from tfod_kit.core.boxes import from_pixels
 from tfod_kit.errors import DataError, UsageError
-from tfod_kit.prediction import filters as choosing
 from tfod_kit.prediction import frames, tracking
-from tfod_kit.prediction.filters import Wanted
+from tfod_kit.prediction.filters import Filters, check_classes, parse_thresholds
 from tfod_kit.prediction.inputs import Input, Video
 from tfod_kit.prediction.journal import NAME, Journal
 from tfod_kit.runs import results
@@ -36,9 +35,9 @@ def found(label: str, score: float, x: float = 0.0) -> ObjectAnnotation:
 
 def test_scores_by_class_and_classes_alone() -> None:
     objects = [found("cat", 0.6), found("dog", 0.6, 50), found("eel", 0.9, 100)]
-    wanted = Wanted(0.5, {"dog": 0.7, "eel": 0.2}, frozenset({"cat", "dog"}))
-    assert [item.label for item in wanted.of(objects)] == ["cat"]
-    assert wanted.floor == 0.2
+    filters = Filters(0.5, {"dog": 0.7, "eel": 0.2}, frozenset({"cat", "dog"}))
+    assert [item.label for item in filters.apply(objects)] == ["cat"]
+    assert filters.floor == 0.2
 
 
 def test_thresholds_come_from_texts_and_from_evaluations(tmp_path: Path) -> None:
@@ -48,15 +47,15 @@ def test_thresholds_come_from_texts_and_from_evaluations(tmp_path: Path) -> None
     }
     results.save(results.Results({}, classes, 1, 1), tmp_path / "val-5.json")
     given = [str(tmp_path / "val-5.json"), "a=b=0.25"]
-    assert choosing.thresholds(given) == {"cat": 0.35, "a=b": 0.25}
+    assert parse_thresholds(given) == {"cat": 0.35, "a=b": 0.25}
     for bad in ("cat", "cat=2", "=0.5", "cat=x"):
         with pytest.raises(UsageError, match="CLASS=SCORE"):
-            choosing.thresholds([bad])
+            parse_thresholds([bad])
 
 
 def test_an_unknown_class_is_named_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="'circle'"):
-        choosing.check_classes(["circel"], labels.from_names(["circle", "star"]), "--classes")
+        check_classes(["circel"], labels.from_names(["circle", "star"]), "--classes")
 
 
 def test_the_journal_goes_on_after_a_cut_line_and_starts_anew_for_another_model(
@@ -89,15 +88,15 @@ def test_the_journal_goes_on_after_a_cut_line_and_starts_anew_for_another_model(
 def test_objects_keep_their_numbers_through_a_video() -> None:
     """Two cats pass each other at some distance, a dog lies in the same place as one of them; a
     cat with a low score for some frames goes on, noise with a low score never begins."""
-    tracker = tracking.Tracker(Wanted(0.5), 25.0)
-    assert tracker.wanted.min_score == 0.25
+    tracker = tracking.Tracker(Filters(0.5), 25.0)
+    assert tracker.filters.min_score == 0.25
     numbers: dict[str, set[int | None]] = {"left": set(), "right": set(), "dog": set()}
     for frame in range(30):
         low = 0.3 if 10 <= frame < 14 else 0.9
         objects = [found("cat", low, 10 + frame), found("cat", 0.8, 150 - frame)]
         objects += [found("dog", 0.7, 10 + frame)]
         objects += [found("cat", 0.3, 80)] if frame == 12 else []
-        kept, tracks = tracker.follow(objects, 200, 100)
+        kept, tracks = tracker.update(objects, 200, 100)
         assert len(kept) == 3, frame
         if frame > 3:
             for name, number in zip(numbers, tracks, strict=True):
@@ -118,7 +117,7 @@ def video(path: Path, count: int = 12, size: tuple[int, int] = (65, 48)) -> Path
 def test_videos_come_back_frame_by_frame(tmp_path: Path) -> None:
     path = video(tmp_path / "a.mp4")
     with frames.opened(Video(path)) as reader:
-        read = [(round(frame.time, 3), frame.picture()) for frame in reader]
+        read = [(round(frame.time, 3), frame.image()) for frame in reader]
         assert (reader.rate, reader.total) == (10.0, 12)
     assert [time for time, _ in read] == [number / 10 for number in range(12)]
     assert {each.size for _, each in read} == {(64, 48)}, "H.264 wants even sides"
@@ -158,7 +157,7 @@ def test_killed_and_run_again_nothing_is_detected_twice(trained: Trained, tmp_pa
     said = tfod(*with_video, "--save", "json,coco", code=2)
     assert "cannot hold a video" in said
     said = tfod(*command, "--save", "json,coco,csv,voc,yolo")
-    assert f"Going on: {done:,} of {total:,} are done" in said or done <= 1
+    assert f"Resuming: {done:,} of {total:,} are done" in said or done <= 1
     assert "1 could not be read" in said
     assert (out / "0-0.jpg").stat().st_mtime_ns == first
     document = json.loads((out / "detections.json").read_text())
@@ -168,7 +167,7 @@ def test_killed_and_run_again_nothing_is_detected_twice(trained: Trained, tmp_pa
     assert report["unreadable"][0]["file"] == str(pictures / "bad.jpg")
     _check_data_sets(out, document, report)
     said = tfod(*video_alone, "--tile", 100, "--track", "--no_draw")
-    assert "Starting anew: changed since the last run: tile, videos" in said
+    assert "Starting again: changed since the last run: tile, videos" in said
     report = json.loads((out / "report.json").read_text())
     assert (report["videos"], report["frames"]) == (1, 12)
 
@@ -207,7 +206,7 @@ def test_names_that_are_no_utf_8(trained: Trained, tmp_path: Path) -> None:
     bad.write_text("no picture")
     out = tmp_path / "out"
     command = ("predict", trained.export, pictures, "--out", out, "--min_score", 0.2)
-    for said in ("1 could not be read", "Going on: 2 of 2 are done"):
+    for said in ("1 could not be read", "Resuming: 2 of 2 are done"):
         assert said in tfod(*command, "--save", "json,coco")
     (image,) = json.loads((out / "detections.json").read_text())["images"]
     assert bytes.fromhex(image["file_bytes"]) == os.fsencode(good)

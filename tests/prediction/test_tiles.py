@@ -16,7 +16,7 @@ from tfod_kit.records.rasters import run_lengths
     ("width", "height", "side", "shared"),
     [(1000, 700, 320, 0.2), (1000, 300, 320, 0.0), (641, 641, 640, 0.5), (2000, 1500, 640, 0.3)],
 )
-def test_tiles_cover_the_picture_and_overlap_enough(
+def test_tiles_cover_the_image_and_overlap_enough(
     width: int, height: int, side: int, shared: float
 ) -> None:
     whole, *parts = tiles.tiles(width, height, Tiling(side, shared))
@@ -31,7 +31,7 @@ def test_tiles_cover_the_picture_and_overlap_enough(
         assert one + side - next_one >= side * shared - 1
 
 
-def test_a_small_picture_is_not_cut() -> None:
+def test_a_small_image_is_not_cut() -> None:
     assert tiles.tiles(300, 200, Tiling(320)) == [Tile(0, 0, 300, 200)]
 
 
@@ -65,7 +65,7 @@ def seen_by_tiles(
             )
             objects.append(item)
         found.append([] if part is parts[0] else objects)  # too small in the whole picture
-    return tiles.merged(found, parts)
+    return tiles.merge(found, parts)
 
 
 TRUTH = [
@@ -113,8 +113,8 @@ def box(label: str, left: float, score: float) -> ObjectAnnotation:
 
 def test_suppression_keeps_the_better_within_a_class_or_across() -> None:
     objects = [box("cat", 0.0, 0.6), box("cat", 0.05, 0.9), box("dog", 0.05, 0.7)]
-    kept = [(item.label, item.score) for item in overlap.suppressed(objects, 0.5)]
+    kept = [(item.label, item.score) for item in overlap.suppress(objects, 0.5)]
     assert kept == [("cat", 0.9), ("dog", 0.7)]
-    (best,) = overlap.suppressed(objects, 0.5, across=True)
+    (best,) = overlap.suppress(objects, 0.5, class_agnostic=True)
     assert best.score == 0.9
-    assert len(overlap.suppressed(objects, 0.95)) == 3
+    assert len(overlap.suppress(objects, 0.95)) == 3

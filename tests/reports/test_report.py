@@ -98,11 +98,11 @@ def test_the_page_tells_everything_and_needs_nothing(run: Path) -> None:
     assert "Open " in tfod("report", run)
     text = (run / "report.html").read_text("utf-8")
     for told in (
-        *("Training", "Evaluation", "What goes wrong", "Data set", "How it was made"),
+        *("Training", "Evaluation", "What goes wrong", "Data set", "Environment"),
         *("val, step 40", "test, step 40", "0.500", "n/a", "No object is large."),
         *("12.0", "an object without any detection", "a.jpg: 3 found, 2 missed, 1 false"),
         *("Detections, right and wrong", "c.jpg: 4 found, 0 missed, 0 false"),
-        *("90", "boxes cut", "tensorflow", "finished", "bad records passed over"),
+        *("90", "boxes cut", "tensorflow", "finished", "bad records skipped"),
         "num_classes: 2",
     ):
         assert told in text, told
@@ -114,14 +114,14 @@ def test_the_page_tells_everything_and_needs_nothing(run: Path) -> None:
     assert "<script" not in text
 
 
-def test_a_document_cannot_bring_in_a_picture_from_outside(run: Path) -> None:
+def test_a_document_cannot_bring_in_a_image_from_outside(run: Path) -> None:
     assert (run / "eval" / "../../secret.jpg").is_file()
     text = page.html(reports.read(run))
     assert "a.jpg: 3 found" in text
     assert "b.jpg" not in text
 
 
-def test_pictures_of_another_split_are_shown_where_the_first_has_none(run: Path) -> None:
+def test_images_of_another_split_are_shown_where_the_first_has_none(run: Path) -> None:
     file = results.path(run / "eval", "val", 40)
     results.save(dataclasses.replace(results.load(file), worst=(), samples=()), file)
     text = page.html(reports.read(run))
@@ -154,7 +154,7 @@ def test_several_runs_stand_in_one_figure(run: Path, tmp_path: Path) -> None:
     printed = tfod("plot", run, other, "--out", tmp_path / "all")
     assert "confusion" not in printed
     assert len(list((tmp_path / "all").iterdir())) == len(CHARTS) - 1
-    assert "one run alone" in tfod("plot", run, other, "--what", "confusion", code=2)
+    assert "shows only one run" in tfod("plot", run, other, "--what", "confusion", code=2)
 
 
 @pytest.mark.parametrize(

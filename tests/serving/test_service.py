@@ -29,7 +29,7 @@ BOUNDARY = "b0undary"
 
 
 class SeesBrightness:
-    """Finds one "bright" object whose score is the picture's mean brightness.
+    """Finds one "bright" object whose score is the mean brightness of the image.
 
     Attributes:
       go: while it is cleared, the detector waits.
@@ -117,7 +117,7 @@ def form(*files: tuple[str, bytes]) -> bytes:
 FORM = {"Content_Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 
-def test_a_picture_as_the_body(port: int) -> None:
+def test_a_image_as_the_body(port: int) -> None:
     response, body = ask(port, "POST", "/detect", picture(255))
     assert (response.status, response.getheader("content-type")) == (200, "application/json")
     document = json.loads(body)
@@ -150,7 +150,7 @@ def test_a_turned_photograph_is_seen_upright(port: int) -> None:
     assert (row["width"], row["height"]) == (20, 40)
 
 
-def test_the_drawn_picture(port: int) -> None:
+def test_the_drawn_image(port: int) -> None:
     response, body = ask(port, "POST", "/detect?draw=1", picture(255, (300, 200)))
     assert response.getheader("content-type") == "image/jpeg"
     drawn = Image.open(io.BytesIO(body))
@@ -161,7 +161,7 @@ def test_the_drawn_picture(port: int) -> None:
 
 NOISE = bytes(range(256)) * 600
 BAD = {
-    "text": (415, b"<html>not found</html>", {}, "no picture"),
+    "text": (415, b"<html>not found</html>", {}, "not an image"),
     "nothing": (400, b"", {}, "empty"),
     "a picture cut short": (422, picture(9, (64, 64), "JPEG")[:-40], {}, "damaged"),
     "a form without a file": (400, form(), FORM, "no file"),
@@ -196,7 +196,7 @@ def test_bad_options_are_refused(port: int, query: str) -> None:
     assert query.split("=")[0] in json.loads(body)["error"]
 
 
-def test_drawing_takes_one_picture(port: int) -> None:
+def test_drawing_takes_one_image(port: int) -> None:
     body = form(("a.png", picture(9)), ("b.png", picture(9)))
     assert ask(port, "POST", "/detect?draw=1", body, **FORM)[0].status == 400
 

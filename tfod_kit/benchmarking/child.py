@@ -1,7 +1,7 @@
-"""Measures one model: the process that `benchmark.measure` starts.
+"""Measures one model, in the process that `benchmarking.measure` starts.
 
-Reads {"model": ..., "settings": {...}} from standard input; the last line that it prints is the Row
-as JSON.
+Reads {"model": ..., "options": {...}} from standard input; the last line of its output is the
+ModelBenchmark as JSON.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tfod_kit.benchmarking import Row, Settings
+from tfod_kit.benchmarking import BenchmarkOptions, ModelBenchmark
 from tfod_kit.errors import TfodKitError
 from tfod_kit.runs import checkpoints
 
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from tfod_kit.detectors import Detector
 
 _KIBIBYTE = 1024
-_WARM_UP = 3
-_MOST_PICTURES = 32  # held decoded, to detect on
+_WARM_UP_CALLS = 3
+_MAX_IMAGES = 32  # kept decoded, to detect in
+_NOISE_IMAGES = 8
 
 
-def measure(model: Path, settings: Settings) -> Row:
+def measure(model: Path, options: BenchmarkOptions) -> ModelBenchmark:
     """The figures of one model.
 
     Raises:
@@ -35,112 +36,111 @@ def measure(model: Path, settings: Settings) -> Row:
     """
     from tfod_kit import detectors
 
-    pictures = _pictures(settings)
+    images = _images(options)
     started = time.perf_counter()
-    runtime, found = detectors.runtime_of(model)
+    runtime, path = detectors.runtime_of(model)
     detector = detectors.load(
         model,
-        label_map=Path(settings.label_map) if settings.label_map else None,
-        checkpoint=settings.checkpoint,
+        label_map=Path(options.label_map) if options.label_map else None,
+        checkpoint=options.checkpoint,
     )
-    detector.detect(pictures[:1])
+    detector.detect(images[:1])
     loaded = time.perf_counter() - started
-    latency = _latency(detector, pictures, settings.calls)
+    latency = _latency(detector, images, options.calls)
     throughput = {
-        size: _throughput(detector, pictures, size, settings.seconds)
-        for size in settings.batch_sizes
+        size: _throughput(detector, images, size, options.seconds) for size in options.batch_sizes
     }
-    # Taken before mAP, whose tables are no part of the model.
+    # Read before measuring mAP, whose tables are not part of the model.
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIBIBYTE
-    return Row(
+    return ModelBenchmark(
         str(model),
         runtime,
         loaded,
         latency,
         throughput,
         memory,
-        _size(detector.source, found),
-        **_accuracy(detector, settings),
+        _size(detector.source, path),
+        **_accuracy(detector, options),
     )
 
 
-def _pictures(settings: Settings) -> list[Any]:
-    """uint8 [height, width, 3] each: the first of the records, else noise."""
+def _images(options: BenchmarkOptions) -> list[Any]:
+    """uint8 [height, width, 3] each: the first images of the records, else noise."""
     import numpy as np
 
-    if settings.records:
-        some = itertools.islice(_examples(settings, None), _MOST_PICTURES)
+    if options.records:
+        some = itertools.islice(_examples(options, None), _MAX_IMAGES)
         return [np.asarray(each.image) for each in some]
-    dice = np.random.default_rng(0)
-    shape = (settings.height, settings.width, 3)
-    return [dice.integers(0, 256, shape, dtype=np.uint8) for _ in range(8)]
+    generator = np.random.default_rng(0)
+    shape = (options.height, options.width, 3)
+    return [generator.integers(0, 256, shape, dtype=np.uint8) for _ in range(_NOISE_IMAGES)]
 
 
-def _latency(detector: "Detector", pictures: list[Any], calls: int) -> dict[str, float]:
+def _latency(detector: "Detector", images: list[Any], calls: int) -> dict[str, float]:
     import numpy as np
 
-    turns = itertools.cycle(pictures)
-    for _ in range(_WARM_UP):
-        detector.detect([next(turns)])
+    cycle = itertools.cycle(images)
+    for _ in range(_WARM_UP_CALLS):
+        detector.detect([next(cycle)])
     times = []
     for _ in range(calls):
-        picture = next(turns)
+        image = next(cycle)
         started = time.perf_counter()
-        detector.detect([picture])
+        detector.detect([image])
         times.append(time.perf_counter() - started)
     p50, p90, p99 = np.percentile(times, (50, 90, 99)) * 1000
     return {"p50": float(p50), "p90": float(p90), "p99": float(p99)}
 
 
-def _throughput(detector: "Detector", pictures: list[Any], size: int, seconds: float) -> float:
-    """Pictures a second, `size` at a time."""
-    turns = itertools.cycle(pictures)
-    detector.detect(list(itertools.islice(turns, size)))
+def _throughput(detector: "Detector", images: list[Any], size: int, seconds: float) -> float:
+    """Images per second, with `size` images per call."""
+    cycle = itertools.cycle(images)
+    detector.detect(list(itertools.islice(cycle, size)))
     done, started = 0, time.perf_counter()
     while done == 0 or time.perf_counter() - started < seconds:
-        detector.detect(list(itertools.islice(turns, size)))
+        detector.detect(list(itertools.islice(cycle, size)))
         done += size
     return done / (time.perf_counter() - started)
 
 
-def _accuracy(detector: "Detector", settings: Settings) -> dict[str, Any]:
-    if not settings.records or detector.label_map is None:
+def _accuracy(detector: "Detector", options: BenchmarkOptions) -> dict[str, Any]:
+    if not options.records or detector.label_map is None:
         return {}
     from tfod_kit import evaluation
-    from tfod_kit.evaluation.coco import METRICS
+    from tfod_kit.evaluation.metrics import BOXES
 
-    examples = itertools.islice(_examples(settings, detector.label_map), settings.limit)
-    found = evaluation.evaluate(detector, examples, detector.label_map)
+    examples = itertools.islice(_examples(options, detector.label_map), options.limit)
+    measured = evaluation.evaluate(detector, examples, detector.label_map)
     return {
-        "map": found.metrics[METRICS[0]],
-        "map50": found.metrics[METRICS[1]],
-        "pictures": found.images,
+        "map": measured.metrics[BOXES.names[0]],
+        "map50": measured.metrics[BOXES.names[1]],
+        "images": measured.images,
     }
 
 
-def _examples(settings: Settings, label_map: Any) -> Iterator[Any]:
+def _examples(options: BenchmarkOptions, label_map: Any) -> Iterator[Any]:
     from tfod_kit.evaluation.examples import read_examples
 
-    return read_examples(map(Path, settings.records), label_map)
+    return read_examples(map(Path, options.records), label_map)
 
 
-def _size(source: Path, found: Path) -> int:
-    """Bytes of the model's own files: a checkpoint's, a folder's, or the one file."""
+def _size(source: Path, path: Path) -> int:
+    """Bytes of the model's files: those of a checkpoint, of a folder, or the single file."""
     if source.is_file():
         return source.stat().st_size
     if source.is_dir():
-        return sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
-    parts = checkpoints.parts(source) or [found]
-    return sum(path.stat().st_size for path in parts)
+        return sum(part.stat().st_size for part in source.rglob("*") if part.is_file())
+    parts = checkpoints.parts(source) or [path]
+    return sum(part.stat().st_size for part in parts)
 
 
 def main() -> int:
     request = json.load(sys.stdin)
-    settings = msgspec.convert(request["settings"], Settings)
+    options = msgspec.convert(request["options"], BenchmarkOptions)
     try:
-        row = measure(Path(request["model"]), settings)
+        row = measure(Path(request["model"]), options)
     except TfodKitError as error:
-        row = Row(request["model"], error=str(error))
+        row = ModelBenchmark(request["model"], error=str(error))
     print()
     print(msgspec.json.encode(row).decode())
     return 0

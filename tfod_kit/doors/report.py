@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfod_kit.doors import arguments
 from tfod_kit.doors.arguments import StrPath, option, positional
-from tfod_kit.drawing import notebook
 
-NAME = "report.html"
+if TYPE_CHECKING:
+    from tfod_kit.reports.writing import ReportPage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,27 +17,11 @@ class ReportArguments:
 
     run: Path = positional("the folder that was trained in", parse=Path)
     out: Path | None = option(
-        None, f"the page to write (default: RUN/{NAME})", parse=Path, metavar="FILE"
+        None, "the page to write (default: RUN/report.html)", parse=Path, metavar="FILE"
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """The page of a run; the result itself can be used as the path of the file."""
-
-    path: Path
-
-    def __fspath__(self) -> str:
-        return str(self.path)
-
-    def __str__(self) -> str:
-        return f"Open {self.path}"
-
-    def _repr_html_(self) -> str:
-        return notebook.embedded(self.path.read_text("utf-8"), "the report of the run")
-
-
-def report(run_folder: StrPath, **options: object) -> Reported:
+def report(run_folder: StrPath, **options: object) -> "ReportPage":
     """Writes one page with all that is known of a run; it needs no network.
 
     Args:
@@ -49,15 +34,8 @@ def report(run_folder: StrPath, **options: object) -> Reported:
     return run(arguments.build("report", ReportArguments, {"run": run_folder, **options}))
 
 
-def run(arguments: ReportArguments) -> Reported:
+def run(arguments: ReportArguments) -> "ReportPage":
     """Writes the page as `tfod report` with these arguments does."""
-    from tfod_kit import reports
-    from tfod_kit.io import files
-    from tfod_kit.reports import page
+    from tfod_kit.reports import writing
 
-    found = reports.read(arguments.run)
-    out = arguments.out or arguments.run / NAME
-    if out.is_dir():
-        out = out / NAME
-    files.write_text(out, page.html(found))
-    return Reported(out)
+    return writing.write_page(arguments.run, arguments.out)

@@ -9,15 +9,15 @@ from tfod_kit.doors.arguments import StrPath
 from tfod_kit.runs import best_checkpoint, checkpoints, training_history
 
 if TYPE_CHECKING:
+    from tfod_kit.benchmarking import Benchmark
     from tfod_kit.detectors import Detector
-    from tfod_kit.doors.benchmark import Benchmarked
     from tfod_kit.doors.check import Checked
     from tfod_kit.doors.export import Exports
-    from tfod_kit.doors.predict import Predicted
-    from tfod_kit.doors.report import Reported
     from tfod_kit.doors.train import Trained
     from tfod_kit.evaluation.result import Evaluation
     from tfod_kit.pipeline_config import PipelineConfig
+    from tfod_kit.prediction.run import PredictionSummary
+    from tfod_kit.reports.writing import ReportPage
     from tfod_kit.runs.best_checkpoint import BestCheckpoint
     from tfod_kit.runs.training_history import History
 
@@ -90,19 +90,19 @@ class Run:
 
         return export.export(self.path, *target, **options)
 
-    def predict(self, *images: StrPath, **options: object) -> "Predicted":
+    def predict(self, *images: StrPath, **options: object) -> "PredictionSummary":
         """Detects objects in images and videos; see `tfod_kit.predict`."""
         from tfod_kit.doors import predict
 
         return predict.predict(self.path, *images, **options)
 
-    def benchmark(self, **options: object) -> "Benchmarked":
+    def benchmark(self, **options: object) -> "Benchmark":
         """Measures latency, throughput and memory; see `tfod_kit.benchmark`."""
         from tfod_kit.doors import benchmark
 
         return benchmark.benchmark(self.path, **options)
 
-    def report(self, **options: object) -> "Reported":
+    def report(self, **options: object) -> "ReportPage":
         """Writes one page with all that is known of the run; see `tfod_kit.report`."""
         from tfod_kit.doors import report
 

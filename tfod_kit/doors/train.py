@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tfod_kit import checks
-from tfod_kit import evaluation as measuring
+from tfod_kit import checks, pipeline_config
 from tfod_kit.checks.findings import Level
 from tfod_kit.doors import arguments, shared, steps, values, workers
 from tfod_kit.doors import check as checking
 from tfod_kit.doors.arguments import Group, StrPath, option, positional
 from tfod_kit.drawing import notebook
 from tfod_kit.errors import UsageError
+from tfod_kit.evaluation import metrics
 from tfod_kit.evaluation import run as evaluation_run
 from tfod_kit.io.progress import announce
 from tfod_kit.runs import best_checkpoint
@@ -27,11 +27,6 @@ _WORKERS = Group(
     "on machines that see the same run folder and records; a cluster in TF_CONFIG (Kubeflow, "
     "Vertex AI) is used without any option",
 )
-_METRICS = [
-    name.replace("DetectionBoxes", kind)
-    for kind in ("DetectionBoxes", "DetectionMasks", "Keypoints")
-    for name in measuring.METRICS
-]
 _VERBS = {
     states.FINISHED: "Finished",
     states.STOPPED_EARLY: "Stopped early",
@@ -214,8 +209,9 @@ def run(options: TrainArguments) -> Trained:
         workers.run_local(options.local_workers, path, alone)
         return Trained(path.parent)
     measure = None if options.no_evaluate else evaluation_run.checkpoint_measure(path)
-    # An unknown metric is better reported now than after the first hour.
-    best_checkpoint.find_metric(_METRICS, options.best_metric)
+    # Report an unknown metric now rather than at the first evaluation.
+    accepted = metrics.measured_by(pipeline_config.load(path))
+    best_checkpoint.find_metric(accepted, options.best_metric)
     announce(f"Training {path.parent} (loading TensorFlow takes some seconds)")
     from tfod_kit.training.train import Every, TrainOptions, train
 

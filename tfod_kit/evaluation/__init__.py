@@ -1,20 +1,20 @@
 """How good a detector is: COCO's metrics, curves, confusion, calibration and error types.
 
-    results = evaluate.evaluate(detector, evaluate.read_examples(paths, label_map), label_map)
+    examples = evaluation.read_examples(paths, detector.label_map)
+    print(evaluation.evaluate(detector, examples, detector.label_map).metrics)
 
-`tables` holds ground truth and detections as rows; whatever fills them, `measure` does the rest.
-What comes out is a `results.Results`.
+`collect` fills `Tables` with ground truth and detections, `measure` computes `Results` from them.
+`run` measures whole runs and files and writes the results.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tfod_kit.core.annotations import ObjectAnnotation
-from tfod_kit.evaluation import coco, confusion, curves, error_types, matching
-from tfod_kit.evaluation.coco import METRICS
-from tfod_kit.evaluation.examples import Example, ahead, read_examples
+from tfod_kit.evaluation import coco, confusion, curves, error_types, matching, metrics, protocols
+from tfod_kit.evaluation.examples import Example, batches_ahead, read_examples
+from tfod_kit.evaluation.protocols import PROTOCOLS
 from tfod_kit.evaluation.tables import Collector, Tables
 from tfod_kit.runs.results import NOT_MEASURED, ClassMetrics, OperatingPoint, Results
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from tfod_kit.detectors import Detector
 
 __all__ = [
-    "METRICS",
-    "NO_GROUND_TRUTH",
+    "NOT_MEASURED",
     "PROTOCOLS",
     "ClassMetrics",
     "Example",
@@ -35,19 +34,18 @@ __all__ = [
     "read_examples",
 ]
 
-NO_GROUND_TRUTH = NOT_MEASURED
-# What else than COCO's metrics there is, and what to call it.
-PROTOCOLS = {
-    "voc2007": "PASCAL VOC 2007 (11 points)",
-    "voc2010": "PASCAL VOC 2010",
-    "open_images": "Open Images V2",
-    "lvis": "LVIS",
-}
 _SIZES = {
     "small": "smaller than 32x32 px",
     "medium": "between 32x32 and 96x96 px",
     "large": "larger than 96x96 px",
 }
+_LISTED_CLASSES = 10
+
+Detected = Callable[[Example, tuple[ObjectAnnotation, ...]], None]
+
+
+def _ignore(example: Example, objects: tuple[ObjectAnnotation, ...]) -> None:
+    """A Detected callback that does nothing."""
 
 
 def evaluate(
@@ -56,13 +54,11 @@ def evaluate(
     classes: Iterable[str],
     *,
     batch_size: int = 8,
-    detected: Callable[[Example, tuple[ObjectAnnotation, ...]], None] = lambda example, objects: (
-        None
-    ),
+    detected: Detected = _ignore,
 ) -> Results:
-    """Detects on every example and measures the detections against its ground truth.
+    """Detects in every example and measures the detections against its ground truth.
 
-    Args: as of `collect`.
+    Args: see `collect`.
 
     Raises:
       DataError: there are no examples, two share a source_id, or one has a class not in `classes`.
@@ -76,50 +72,48 @@ def collect(
     classes: Iterable[str],
     *,
     batch_size: int = 8,
-    detected: Callable[[Example, tuple[ObjectAnnotation, ...]], None] = lambda example, objects: (
-        None
-    ),
+    detected: Detected = _ignore,
 ) -> Tables:
     """Ground truth and detections of every example.
 
     Args:
-      detector: gives the detections.
-      examples: the labelled pictures; read in batches, so that they need not fit in memory.
-      classes: the class names, in the order to report them.
-      batch_size: how many pictures are handed to the detector at once.
-      detected: called with each example and what was found in it, for drawing and progress.
+      detector: the model.
+      examples: the labelled images; read in batches, so they need not fit into memory.
+      classes: the class names, in the order of reporting.
+      batch_size: images per call of the detector.
+      detected: called with each example and its detections, for drawing and progress.
 
     Raises:
-      DataError: as `evaluate`.
+      DataError: see `evaluate`.
     """
     collector = Collector(classes)
-    for batch in ahead(examples, detector, batch_size):
-        for labelled, objects in zip(batch.examples, batch.detect(), strict=True):
-            collector.add(labelled.truth, objects)
-            detected(labelled, objects)
+    for batch in batches_ahead(examples, detector, batch_size):
+        for example, objects in zip(batch.examples, batch.detect(), strict=True):
+            collector.add(example.truth, objects)
+            detected(example, objects)
     collector.tables.require_images()
     return collector.tables
 
 
-def measure(tables: Tables, protocols: Iterable[str] = ()) -> Results:
-    """Everything that is measured of ground truth and detections.
+def measure(tables: Tables, protocol_names: Iterable[str] = ()) -> Results:
+    """All metrics, curves and analyses of ground truth and detections.
 
     Args:
       tables: both.
-      protocols: of PROTOCOLS, to measure by those as well, which upstream's evaluators do.
+      protocol_names: of PROTOCOLS, to measure by in addition to COCO's metrics.
 
     Raises:
       DataError: there are no images.
     """
     tables.require_images()
-    metrics, classes = coco.measure(tables)
-    for protocol in protocols:
-        metrics |= _upstream(protocol, tables)
+    overall, classes = coco.measure(tables)
+    for name in protocol_names:
+        overall |= protocols.measure(name, tables)
     matches = matching.match(tables)
     counted = ~matches.ignored
     names = tuple(tables.classes)
-    for place, name in enumerate(names):
-        own = counted & (matches.found_class == place)
+    for index, name in enumerate(names):
+        own = counted & (matches.detection_class == index)
         score, right = matches.score[own], matches.right[own]
         objects = classes[name].ground_truth
         classes[name] = dataclasses.replace(
@@ -130,12 +124,12 @@ def measure(tables: Tables, protocols: Iterable[str] = ()) -> Results:
     score, right, objects = matches.score[counted], matches.right[counted], len(matches.truth_class)
     best = curves.best(score, right, objects)
     threshold = best.threshold if best != OperatingPoint() else 0.5
-    worst, samples = confusion.pictures(matches, tables, threshold)
+    worst, samples = confusion.choose_images(matches, tables, threshold)
     return Results(
-        metrics=metrics,
+        metrics=overall,
         classes=classes,
         images=len(tables.images),
-        detections=len(tables.found),
+        detections=len(tables.detections),
         ground_truth=objects,
         iou=matching.RIGHT_IOU,
         best=best,
@@ -145,25 +139,20 @@ def measure(tables: Tables, protocols: Iterable[str] = ()) -> Results:
         confusion=confusion.confusion(matches, threshold, names),
         worst=worst,
         samples=samples,
-        not_measured=tuple(_unmeasured(metrics, classes)),
+        not_measured=tuple(_not_measured(overall, classes)),
     )
 
 
-def _upstream(protocol: str, tables: Tables) -> dict[str, float]:
-    from tfod_kit.evaluation import upstream_metrics
-
-    found = upstream_metrics.measure(
-        protocol, tables.classes, tables.images, tables.truth, tables.found, tables.frequencies
-    )
-    return {name: NOT_MEASURED if math.isnan(value) else value for name, value in found.items()}
-
-
-def _unmeasured(metrics: dict[str, float], classes: dict[str, ClassMetrics]) -> Iterable[str]:
-    """Why figures are missing, a sentence for each reason."""
-    for size, meant in _SIZES.items():
-        if metrics[f"{coco.BOXES}Precision/mAP ({size})"] == NOT_MEASURED:
-            yield f"{size}: no ground truth is {meant}, so there is nothing to measure"
+def _not_measured(overall: dict[str, float], classes: dict[str, ClassMetrics]) -> Iterable[str]:
+    """Why figures are missing, one sentence for each reason."""
+    for size, meaning in _SIZES.items():
+        if overall[f"{metrics.BOXES.prefix}{metrics.MAP} ({size})"] == NOT_MEASURED:
+            yield f"{size}: no ground truth is {meaning}, so there is nothing to measure"
     absent = [name for name, row in classes.items() if not row.ground_truth]
     if absent:
-        shown = ", ".join(absent[:10]) + (f" and {len(absent) - 10} more" * (len(absent) > 10))
-        yield f"no ground truth of the class{'es' * (len(absent) > 1)} {shown}"
+        listed = ", ".join(absent[:_LISTED_CLASSES])
+        more = len(absent) - _LISTED_CLASSES
+        yield (
+            f"no ground truth of the class{'es' * (len(absent) > 1)} {listed}"
+            + f" and {more} more" * (more > 0)
+        )

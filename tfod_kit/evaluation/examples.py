@@ -1,4 +1,4 @@
-"""Labelled pictures out of record files, decoded and resized in threads while the model works."""
+"""Labelled images from record files, decoded and resized in threads while the model works."""
 
 import io
 import itertools
@@ -24,12 +24,12 @@ _BATCHES_AHEAD = 2
 
 
 class Example:
-    """One labelled picture to be measured on: its ground truth and its pixels (RGB).
+    """One labelled image to measure on: its ground truth and its pixels (RGB).
 
     Args:
       truth: the ground truth.
-      image: the pixels, or their encoded bytes, which are decoded when they are first needed.
-      where: for messages: the file and the record.
+      image: the pixels, or their encoded bytes, which are decoded on first use.
+      where: the file and the record, for error messages.
     """
 
     __slots__ = ("_data", "_image", "truth", "where")
@@ -44,7 +44,7 @@ class Example:
 
     @property
     def image(self) -> "Image.Image":
-        """Raises DataError when the bytes are no picture."""
+        """The pixels; raises DataError if the bytes are not an image."""
         if self._image is None:
             self._image = _decoded(self._data, self.where)
         return self._image
@@ -52,32 +52,33 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Examples whose pictures are on their way to be ready for the detector."""
+    """Examples whose images are being decoded and resized for the detector."""
 
     examples: list[Example]
     detector: "Detector"
     prepared: list[Future[Any]]
 
     def detect(self) -> Sequence[tuple[ObjectAnnotation, ...]]:
-        """The detections in each; raises DataError when a picture cannot be read."""
+        """The detections in each image; raises DataError if an image is unreadable."""
         ready = [future.result() for future in self.prepared]
-        if hasattr(self.detector, "detect_prepared"):  # a Detector need not have it
-            return self.detector.detect_prepared(ready)
+        if hasattr(self.detector, "detect_prepared"):  # optional in a Detector
+            detected: Sequence[tuple[ObjectAnnotation, ...]] = self.detector.detect_prepared(ready)
+            return detected
         return self.detector.detect(ready)
 
 
-def ahead(examples: Iterable[Example], detector: "Detector", size: int) -> Iterator[Batch]:
-    """The examples in batches; those to come are decoded and resized in threads meanwhile."""
-    rows = iter(examples)
+def batches_ahead(examples: Iterable[Example], detector: "Detector", size: int) -> Iterator[Batch]:
+    """The examples in batches, the next of which are decoded and resized in threads meanwhile."""
+    remaining = iter(examples)
     waiting: deque[Batch] = deque()
     with ThreadPoolExecutor(max_workers=max(2, hardware.cores())) as pool:
         try:
             while True:
                 while len(waiting) <= _BATCHES_AHEAD:
-                    batch = list(itertools.islice(rows, size))
+                    batch = list(itertools.islice(remaining, size))
                     if not batch:
                         break
-                    futures = [pool.submit(_ready, each, detector) for each in batch]
+                    futures = [pool.submit(_prepare, each, detector) for each in batch]
                     waiting.append(Batch(batch, detector, futures))
                 if not waiting:
                     return
@@ -92,27 +93,26 @@ def read_examples(
     *,
     only: Container[int] | None = None,
 ) -> Iterator[Example]:
-    """The labelled pictures in record files, one at a time.
+    """The labelled images in record files, one at a time.
 
     Args:
       paths: the files.
-      label_map: names the classes of records that hold ids alone.
-      only: the places of those wanted, counted from 0 through all files; all unless told.
+      label_map: names the classes of records that hold only ids.
+      only: the indices of the records to read, counted from 0 through all files; None = all.
 
     Raises:
-      DataError: a file is damaged, or a record is no example.
+      DataError: a file is damaged, or a record is not a tf.train.Example.
     """
-    place = -1
+    count = itertools.count()
     for path in paths:
         for index, serialized in enumerate(shards.read(path)):
-            place += 1
-            if only is None or place in only:
+            if only is None or next(count) in only:
                 truth, image = example.decode(serialized, label_map)
                 yield Example(truth, image.data, f"{path}, record {index}")
 
 
-def _ready(labelled: Example, detector: "Detector") -> Any:
-    """The picture as the detector wants it."""
+def _prepare(labelled: Example, detector: "Detector") -> Any:
+    """The image as the detector takes it."""
     import numpy as np
 
     pixels = np.asarray(labelled.image)
@@ -128,8 +128,8 @@ def _decoded(data: bytes, where: str) -> "Image.Image":
             return opened.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(
-            "A record's picture cannot be read.",
+            "The image of a record cannot be read.",
             where=where,
             found=str(error),
-            fix="Convert the data set anew with `tfod convert`.",
+            fix="Convert the data set again with `tfod convert`.",
         ) from error

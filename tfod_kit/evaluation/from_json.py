@@ -1,7 +1,7 @@
-"""Ground truth from a COCO JSON and detections from any tool's JSON, as tables; no pictures needed.
+"""Ground truth from a COCO JSON and detections from any tool's JSON, as tables; no images needed.
 
-Detections are COCO's results (a list of image_id, category_id, bbox, score; segmentation or
-keypoints where there are any) or what `tfod predict` writes.
+Detections are COCO results (a list of image_id, category_id, bbox, score, and optionally
+segmentation or keypoints) or what `tfod predict` writes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ _Id = int | str
 
 class _Image(msgspec.Struct):
     id: _Id
-    width: int = 0  # only masks need the size
+    width: int = 0  # needed only for masks
     height: int = 0
     file_name: str = ""
     neg_category_ids: list[int] | None = None
@@ -61,7 +61,7 @@ class _Truth(msgspec.Struct):
     annotations: list[_Object]
 
 
-class _Named(msgspec.Struct):
+class _PredictedObject(msgspec.Struct):
     """A detection as `tfod predict` writes it."""
 
     label: str
@@ -71,23 +71,23 @@ class _Named(msgspec.Struct):
     keypoints: list[tuple[float, float, float]] = []
 
 
-class _Predicted(msgspec.Struct):
+class _PredictedImage(msgspec.Struct):
     file: str
     width: int
     height: int
-    detections: list[_Named]
+    detections: list[_PredictedObject]
 
 
 class _Predictions(msgspec.Struct):
-    images: list[_Predicted]
+    images: list[_PredictedImage]
 
 
 def read(ground_truth: Path, detections: Path) -> Tables:
     """The tables of a COCO JSON and of the detections in its images.
 
     Raises:
-      DataError: a file is not what it should be; a detection is of an image or a category that the
-        ground truth does not have; a mask is damaged.
+      DataError: a file is invalid; a detection is of an image or a category that the ground truth
+        does not have; a mask is damaged.
     """
     truth = _decoded(ground_truth, _Truth, "COCO JSON with images, categories and annotations")
     tables = Tables({each.name: each.id for each in truth.categories})
@@ -95,36 +95,36 @@ def read(ground_truth: Path, detections: Path) -> Tables:
     _unique([each.id for each in truth.categories], "category", ground_truth)
     _unique([each.name for each in truth.categories], "category name", ground_truth)
     _unique([each.id for each in truth.images], "image", ground_truth)
-    # pycocotools goes by ascending image ids, which decides between equal scores.
+    # pycocotools orders by ascending image id, which decides between equal scores.
     ordered = sorted(truth.images, key=lambda each: (isinstance(each.id, str), each.id))
-    tables.images = [_image_row(each, place) for place, each in enumerate(ordered, start=1)]
-    reader = _Reader(tables, {each.id: place for place, each in enumerate(ordered)})
-    for place, item in enumerate(truth.annotations):
-        row = reader.row(item, f"{ground_truth}, annotation {place}")
-        marks = {"difficult": bool(item.difficult), "group_of": bool(item.group_of)}
-        tables.truth.append(row | marks | {"id": place + 1})
-    for place, (item, where) in enumerate(_detections(detections, tables, ordered)):
-        row = reader.row(item, where) | {"id": place + 1, "score": item.score}
-        tables.found.append(row | {"iscrowd": 0})
+    tables.images = [_image_row(each, number) for number, each in enumerate(ordered, start=1)]
+    reader = _Reader(tables, {each.id: index for index, each in enumerate(ordered)})
+    for index, item in enumerate(truth.annotations):
+        row = reader.row(item, f"{ground_truth}, annotation {index}")
+        flags = {"difficult": bool(item.difficult), "group_of": bool(item.group_of)}
+        tables.truth.append(row | flags | {"id": index + 1})
+    for index, (item, where) in enumerate(_detections(detections, tables, ordered)):
+        row = reader.row(item, where) | {"id": index + 1, "score": item.score}
+        tables.detections.append(row | {"iscrowd": 0})
     return tables
 
 
 class _Reader:
-    """Makes rows of objects whose images and categories are known."""
+    """Converts objects to rows and checks that their images and categories are known."""
 
-    def __init__(self, tables: Tables, places: Mapping[_Id, int]) -> None:
+    def __init__(self, tables: Tables, indices: Mapping[_Id, int]) -> None:
         self._images = tables.images
-        self._places = places
+        self._indices = indices
         self._categories = set(tables.classes.values())
 
     def row(self, item: _Object, where: str) -> Row:
-        place = self._places.get(item.image_id)
-        if place is None:
-            raise _stranger("an image", f"image_id {item.image_id!r}", self._places, where)
+        index = self._indices.get(item.image_id)
+        if index is None:
+            raise _unknown("an image", f"image_id {item.image_id!r}", self._indices, where)
         if item.category_id not in self._categories:
             found = f"category_id {item.category_id}"
-            raise _stranger("a category", found, sorted(self._categories), where)
-        image = self._images[place]
+            raise _unknown("a category", found, sorted(self._categories), where)
+        image = self._images[index]
         row: Row = {
             "image_id": image["id"],
             "category_id": item.category_id,
@@ -149,56 +149,57 @@ def _detections(
     if isinstance(content, _Predictions):
         yield from _predicted(content, file, tables, images)
         return
-    for place, item in enumerate(content):
+    for index, item in enumerate(content):
         if item.score is None:
             raise DataError(
                 "A detection has no score.",
-                where=f"{file}, detection {place}",
-                expected="a score in each, by which detections are ranked",
+                where=f"{file}, detection {index}",
+                expected="a score in each detection, to rank them by",
                 fix="Name the file of the detections with --detections, not the ground truth.",
             )
         if not 0 <= item.score <= 1:
             raise DataError(
-                "A detection's score is no share of 1.",
-                where=f"{file}, detection {place}",
+                "The score of a detection is not between 0 and 1.",
+                where=f"{file}, detection {index}",
                 expected="a score in [0, 1]",
                 found=item.score,
                 fix="Divide percentages by 100; put logits through a sigmoid.",
             )
-        item.area = None  # a detection's is that of its box or mask, as pycocotools has it
-        yield item, f"{file}, detection {place}"
+        item.area = None  # the area of a detection is that of its box or mask, as in pycocotools
+        yield item, f"{file}, detection {index}"
 
 
 def _predicted(
     content: _Predictions, file: Path, tables: Tables, images: Sequence[_Image]
 ) -> Iterator[tuple[_Object, str]]:
-    """What `tfod predict` wrote: pictures go by file name, classes by name."""
+    """What `tfod predict` wrote: images are identified by file name, classes by name."""
     by_name = {Path(each.file_name.replace("\\", "/")).name: each for each in images}
-    for picture in content.images:
-        where = f"{file}, {picture.file}"
-        image = by_name.get(Path(picture.file).name)
+    for predicted in content.images:
+        where = f"{file}, {predicted.file}"
+        image = by_name.get(Path(predicted.file).name)
         if image is None:
-            raise _stranger("an image", picture.file, by_name, where)
-        for item in picture.detections:
+            raise _unknown("an image", predicted.file, by_name, where)
+        for item in predicted.detections:
             if item.label not in tables.classes:
-                raise _stranger("a category", repr(item.label), tables.classes, where)
-            bbox = boxes.to_xywh(Box(*item.box), width=picture.width, height=picture.height)
-            found = _Object(image.id, tables.classes[item.label], bbox=list(bbox), score=item.score)
-            found.segmentation = item.mask
-            found.keypoints = [value for point in item.keypoints for value in point] or None
-            yield found, where
+                raise _unknown("a category", repr(item.label), tables.classes, where)
+            bbox = boxes.to_xywh(Box(*item.box), width=predicted.width, height=predicted.height)
+            number = tables.classes[item.label]
+            converted = _Object(image.id, number, bbox=list(bbox), score=item.score)
+            converted.segmentation = item.mask
+            converted.keypoints = [value for point in item.keypoints for value in point] or None
+            yield converted, where
 
 
-def _decoded(file: Path, kind: Any, expected: str) -> Any:
+def _decoded(file: Path, type_: Any, expected: str) -> Any:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=kind)
+        return msgspec.json.decode(file.read_bytes(), type=type_)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(
             "The file cannot be used for an evaluation.",
             where=file,
             expected=expected,
             found=error.strerror if isinstance(error, OSError) else str(error),
-            fix="Check that it is the right file, and whole.",
+            fix="Check that it is the right file and complete.",
         ) from error
 
 
@@ -207,22 +208,22 @@ def _unique(values: Sequence[_Id], what: str, file: Path) -> None:
     for value in values:
         if value in seen:
             raise DataError(
-                f"Two entries have one {what}.",
+                f"Two entries have the same {what}.",
                 where=file,
                 found=value,
-                fix=f"Make each {what} one.",
+                fix=f"Make each {what} unique.",
             )
         seen.add(value)
 
 
-def _stranger(what: str, found: str, known: Any, where: str) -> DataError:
+def _unknown(what: str, found: str, known: Any, where: str) -> DataError:
     shown = did_you_mean(found.removeprefix("image_id ").strip("'"), map(str, known))
     return DataError(
         f"A detection or annotation is of {what} that the ground truth does not have.",
         where=where,
         expected=shown,
         found=found,
-        fix="Evaluate with the ground truth that the detections were made for.",
+        fix="Evaluate with the ground truth of the images that were detected on.",
     )
 
 
@@ -241,19 +242,19 @@ def _image_row(image: _Image, number: int) -> Row:
 
 
 def _mask(stored: _RunLengths | list[list[float]], image: Row, where: str) -> Row:
-    """The mask as run lengths that a decoder in C can trust."""
+    """The mask as run lengths, checked so that a decoder in C can rely on them."""
     height, width = image["height"], image["width"]
     try:
         if not 0 < width * height <= MAX_PIXELS:
-            raise ValueError("an image whose size is not stated, or absurd")
+            raise ValueError("an image whose size is not stated or not plausible")
         if isinstance(stored, list):
-            made: Rle = masks.to_rle(Polygons(stored), height, width)
+            rle: Rle = masks.to_rle(Polygons(stored), height, width)
         elif isinstance(stored.counts, str):
-            made = run_lengths.from_compressed(stored.counts.encode(), *stored.size)
+            rle = run_lengths.from_compressed(stored.counts.encode(), *stored.size)
         else:
-            made = run_lengths.from_runs(stored.counts, *stored.size)
-        if (made.height, made.width) != (height, width):
-            raise ValueError(f"a mask of {made.width}x{made.height} px")
+            rle = run_lengths.from_runs(stored.counts, *stored.size)
+        if (rle.height, rle.width) != (height, width):
+            raise ValueError(f"a mask of {rle.width}x{rle.height} px")
     except (ValueError, IndexError) as error:
         raise DataError(
             "A mask cannot be read.",
@@ -262,7 +263,7 @@ def _mask(stored: _RunLengths | list[list[float]], image: Row, where: str) -> Ro
             found=str(error),
             fix="Write the file again.",
         ) from error
-    return {"size": [height, width], "counts": made.counts}
+    return {"size": [height, width], "counts": rle.counts}
 
 
 def _points(item: _Object, where: str) -> Row:
@@ -281,11 +282,11 @@ def _points(item: _Object, where: str) -> Row:
 
 
 def _bbox(item: _Object, row: Row, where: str) -> list[float]:
-    """The box; that of the mask or of the keypoints where there is none (pycocotools, loadRes)."""
+    """The box; without one, that of the mask or of the keypoints (pycocotools, loadRes)."""
     if item.bbox:
         if len(item.bbox) != 4:
             raise DataError(
-                "A bbox is no box.",
+                "A bbox is invalid.",
                 where=where,
                 expected="x, y, width, height in pixels",
                 found=item.bbox,
@@ -300,7 +301,7 @@ def _bbox(item: _Object, row: Row, where: str) -> list[float]:
         xs, ys = row["keypoints"][::3], row["keypoints"][1::3]
         return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
     raise DataError(
-        "An object has no place.",
+        "An object has no location.",
         where=where,
         expected="a bbox, a segmentation or keypoints",
         fix="Write the file again.",
@@ -308,7 +309,7 @@ def _bbox(item: _Object, row: Row, where: str) -> list[float]:
 
 
 def _area(item: _Object, row: Row) -> float:
-    """px²: of the box where one was given, else of the mask, as pycocotools has it."""
+    """px² of the box if there is one, else of the mask, as in pycocotools."""
     if not item.bbox and "segmentation" in row:
         from pycocotools import mask as coco_mask
 

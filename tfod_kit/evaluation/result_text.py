@@ -2,28 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tfod_kit.evaluation import PROTOCOLS
+from tfod_kit.evaluation import metrics
+from tfod_kit.evaluation.protocols import PROTOCOLS
 from tfod_kit.runs.results import BACKGROUND, ERROR_TYPES, NOT_MEASURED, ClassMetrics, Results
 
-_CLASSES = 30  # beyond, the best and the worst are shown
+_CLASSES = 30  # of more classes, the best and the worst are shown
 _CONFUSIONS = 5
-# The figures of one kind of output: the names' beginning -> what it is called.
-_KINDS = {"DetectionBoxes_": "boxes", "DetectionMasks_": "masks", "Keypoints_": "keypoints"}
-_AVERAGES = {
-    "mAP": "Precision/mAP",
-    "@.50": "Precision/mAP@.50IOU",
-    "@.75": "Precision/mAP@.75IOU",
-    "small": "Precision/mAP (small)",
-    "medium": "Precision/mAP (medium)",
-    "large": "Precision/mAP (large)",
-    "AR": "Recall/AR@100",
-}
-_PROTOCOL_NAMES = {
-    "voc2007": "Pascal2007Boxes_Precision/mAP@0.5IOU",
-    "voc2010": "PascalBoxes_Precision/mAP@0.5IOU",
-    "open_images": "OpenImagesV2_Precision/mAP@0.5IOU",
-    "lvis": ("LVISBoxes_AP", "LVISMasks_AP"),
-}
 
 
 def lines(results: Results) -> Iterator[str]:
@@ -51,8 +35,8 @@ def _classes(classes: Mapping[str, ClassMetrics]) -> Iterator[str]:
     masks = any(row.mask_ap != NOT_MEASURED for row in classes.values())
     points = any(row.keypoint_ap != NOT_MEASURED for row in classes.values())
     width = max(map(len, [*shown, "class"]))
-    more = ["masks"] * masks + ["keypoints"] * points
-    head = ["objects", "AP", "AP@.50", *more, "precision", "recall", "F1", "from score"]
+    outputs = ["masks"] * masks + ["keypoints"] * points
+    head = ["objects", "AP", "AP@.50", *outputs, "precision", "recall", "F1", "from score"]
     yield "  ".join([f"{'class':<{width}}", *(f"{title:>5}" for title in head)])
     for name, row in shown.items():
         best = row.best
@@ -65,22 +49,22 @@ def _classes(classes: Mapping[str, ClassMetrics]) -> Iterator[str]:
         yield f"... the best and the worst of {len(classes)} classes"
 
 
-def _averages(metrics: Mapping[str, float]) -> Iterator[str]:
-    yield f"{'':<10}" + "".join(f"{title:>8}" for title in _AVERAGES)
-    for beginning, kind in _KINDS.items():
-        if f"{beginning}Precision/mAP" not in metrics:
-            continue
-        values = [metrics.get(beginning + name, NOT_MEASURED) for name in _AVERAGES.values()]
-        if kind == "keypoints":
-            values[-1] = metrics["Keypoints_Recall/AR@20"]
-        yield f"{kind:<10}" + "".join(f"{_figure(value):>8}" for value in values)
+def _averages(values: dict[str, float]) -> Iterator[str]:
+    yield f"{'':<10}" + "".join(f"{column:>8}" for column in metrics.COLUMNS)
+    for output in metrics.OUTPUTS:
+        if output.names[0] in values:
+            cells = (
+                _figure(NOT_MEASURED if value is None else value)
+                for value in metrics.in_columns(output, values)
+            )
+            yield f"{output.title:<10}" + "".join(f"{cell:>8}" for cell in cells)
 
 
-def _protocols(metrics: Mapping[str, float]) -> Iterator[str]:
-    for protocol, names in _PROTOCOL_NAMES.items():
-        for name in [names] if isinstance(names, str) else names:
-            if name in metrics:
-                yield f"{PROTOCOLS[protocol]}: {_figure(metrics[name])}"
+def _protocols(values: dict[str, float]) -> Iterator[str]:
+    for protocol in PROTOCOLS.values():
+        for name in protocol.main:
+            if name in values:
+                yield f"{protocol.title}: {_figure(values[name])}"
 
 
 def _threshold(results: Results) -> Iterator[str]:
@@ -117,8 +101,8 @@ def _confusions(results: Results) -> Iterator[str]:
     ]
     if pairs:
         worst: Sequence[tuple[int, str, str]] = sorted(pairs, key=lambda each: -each[0])
-        told = ", ".join(f"{row} as {column} {n:,}x" for n, row, column in worst[:_CONFUSIONS])
-        yield f"Taken for another class at that threshold: {told}"
+        listed = ", ".join(f"{row} as {column} {n:,}x" for n, row, column in worst[:_CONFUSIONS])
+        yield f"Taken for another class at that threshold: {listed}"
 
 
 def _cell(value: float, width: int) -> str:

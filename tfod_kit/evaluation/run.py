@@ -288,7 +288,7 @@ def _eval_folder(model: Path) -> Path:
 
 def _cut_off(tables: evaluation.Tables) -> list[str]:
     """A note if the tool left out detections of low score, which mAP counts."""
-    lowest = min((row["score"] for row in tables.found), default=0.0)
+    lowest = min((row["score"] for row in tables.detections), default=0.0)
     if lowest < _CUT_OFF_SCORE:
         return []
     return [

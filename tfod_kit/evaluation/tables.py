@@ -1,4 +1,4 @@
-"""Ground truth and detections as COCO's rows: what every metric here is computed from."""
+"""Ground truth and detections as COCO's rows, from which every metric is computed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,22 +13,22 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Tables:
-    """A data set and what was found in it.
+    """A data set and the detections in it.
 
     Attributes:
-      classes: name -> category id, in the order to report them.
+      classes: name -> category id, in the order of reporting.
       images: rows of id, width, height (px), source_id and file_name, by ascending id.
-      truth, found: rows as COCO has them: id (from 1), image_id, category_id, bbox (x, y, width,
-        height in px), area (px²), iscrowd; segmentation and keypoints where there are any; score of
-        what was found. Ground truth also has difficult and group_of; `mask_area` is the area by
-        which masks are sorted into sizes where that differs from `area`.
-      frequencies: category id -> "r", "c" or "f" (rare, common, frequent), where LVIS says so.
+      truth, detections: COCO's rows: id (from 1), image_id, category_id, bbox (x, y, width, height
+        in px), area (px²), iscrowd; segmentation and keypoints if there are any; detections
+        have a score, ground truth has difficult and group_of. `mask_area` is the area by which
+        masks are sorted into sizes, if it differs from `area`.
+      frequencies: category id -> "r", "c" or "f" (rare, common, frequent), if LVIS states it.
     """
 
     classes: dict[str, int]
     images: list[Row] = field(default_factory=list)
     truth: list[Row] = field(default_factory=list)
-    found: list[Row] = field(default_factory=list)
+    detections: list[Row] = field(default_factory=list)
     frequencies: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -36,32 +36,32 @@ class Tables:
         return {number: name for name, number in self.classes.items()}
 
     def require_images(self) -> None:
-        """Raises DataError when there is nothing to measure on."""
+        """Raises DataError if there are no images."""
         if not self.images:
             raise DataError(
-                "There is nothing to evaluate on: no record holds a picture.",
+                "There is nothing to evaluate on: the records hold no image.",
                 fix="Convert a data set with a val split, or name another with --records or "
                 "--split.",
             )
 
 
 class Collector:
-    """Fills tables from annotations, an image at a time."""
+    """Fills tables from annotations, one image at a time."""
 
     def __init__(self, classes: Iterable[str]) -> None:
         self.tables = Tables({name: number for number, name in enumerate(classes, start=1)})
         self._seen: set[str] = set()
 
-    def add(self, truth: ImageAnnotation, found: Iterable[ObjectAnnotation]) -> None:
-        """Adds an image, its ground truth and what was found in it.
+    def add(self, truth: ImageAnnotation, detections: Iterable[ObjectAnnotation]) -> None:
+        """Adds an image, its ground truth and its detections.
 
         Raises:
-          DataError: its source_id was there before, or a class is not among the tables'.
+          DataError: its source_id is not unique, or a class is not among the tables' classes.
         """
         if truth.source_id in self._seen:
             raise DataError(
                 f"Two images have the source_id {truth.source_id!r}.",
-                expected="an image/source_id of its own in each record",
+                expected="a unique image/source_id in each record",
                 fix="Convert the data set with `tfod convert`, which makes them unique.",
             )
         self._seen.add(truth.source_id)
@@ -78,17 +78,17 @@ class Collector:
             flags = {"difficult": item.difficult, "group_of": item.group_of}
             row = self._row(item, image) | flags | _points(item, image)
             tables.truth.append(row | {"id": len(tables.truth) + 1})
-        for item in found:
+        for item in detections:
             row = self._row(item, image) | {"score": item.score} | _points(item, image)
             if "segmentation" in row:
                 row["mask_area"] = _mask_area(row["segmentation"])
-            tables.found.append(row | {"id": len(tables.found) + 1})
+            tables.detections.append(row | {"id": len(tables.detections) + 1})
 
     def _row(self, item: ObjectAnnotation, image: Row) -> Row:
         number = self.tables.classes.get(item.label)
         if number is None:
             raise DataError(
-                f"The class {item.label!r} is in the records or detections, not in the label map.",
+                f"The class {item.label!r} is not in the label map.",
                 where=f"image {image['source_id']}",
                 fix="Evaluate with the label map that the records were converted with.",
             )
@@ -105,8 +105,8 @@ class Collector:
         return row
 
 
-def objects(rows: Sequence[Row], names: Mapping[int, str], image: Row) -> list[ObjectAnnotation]:
-    """The rows of one image as annotations again, to draw them."""
+def to_objects(rows: Sequence[Row], names: Mapping[int, str], image: Row) -> list[ObjectAnnotation]:
+    """Converts rows of one image back to annotations, for drawing."""
     size = {"width": image["width"], "height": image["height"]}
     return [
         ObjectAnnotation(
@@ -145,7 +145,7 @@ def _mask_area(segmentation: Row) -> float:
 
 
 def _points(item: ObjectAnnotation, image: Row) -> Row:
-    """COCO's flat keypoints (x, y, visibility, ...) in px; nothing where there are none."""
+    """COCO's flat keypoints (x, y, visibility, ...) in px; empty without keypoints."""
     if not item.keypoints:
         return {}
     flat: list[float] = []

@@ -1,4 +1,4 @@
-"""Which of a model's detections the user wants: scores, classes, and none twice."""
+"""Which of a model's detections to keep: by score and class, and without overlapping ones."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,45 +12,51 @@ from tfod_kit.runs import results
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is kept.
+class Filters:
+    """Which detections to keep.
 
     Attributes:
-      min_score: in [0, 1].
-      thresholds: class name -> the score it needs in place of `min_score`.
-      classes: these alone; empty means every class.
-      nms: the IoU above which the weaker of two goes; None keeps all that the model gives, which
-        has suppressed by its own config already.
-      across: whether that also holds between classes.
+      min_score: the lowest score, in [0, 1].
+      thresholds: class name -> the lowest score of that class, in place of `min_score`.
+      classes: the only classes to keep; empty = every class.
+      nms: the IoU above which the lower-scoring of two detections is dropped; None = keep all that
+        the model yields, which has already suppressed by its own config.
+      nms_agnostic: whether `nms` also applies between classes.
     """
 
     min_score: float = 0.5
     thresholds: Mapping[str, float] = field(default_factory=dict)
     classes: frozenset[str] = frozenset()
     nms: float | None = None
-    across: bool = False
+    nms_agnostic: bool = False
 
     @property
     def floor(self) -> float:
-        """The lowest score that any class keeps."""
+        """The lowest score that is kept of any class."""
         return min([self.min_score, *self.thresholds.values()])
 
-    def of(self, objects: Sequence[ObjectAnnotation]) -> tuple[ObjectAnnotation, ...]:
-        """The objects that are wanted, best first."""
-        kept = tuple(item for item in objects if self._is_wanted(item))
-        return kept if self.nms is None else overlap.suppressed(kept, self.nms, across=self.across)
+    def threshold(self, label: str) -> float:
+        """The lowest score that is kept of a class."""
+        return self.thresholds.get(label, self.min_score)
 
-    def _is_wanted(self, item: ObjectAnnotation) -> bool:
+    def apply(self, objects: Sequence[ObjectAnnotation]) -> tuple[ObjectAnnotation, ...]:
+        """The objects to keep, by descending score."""
+        kept = tuple(item for item in objects if self._keeps(item))
+        if self.nms is None:
+            return kept
+        return overlap.suppress(kept, self.nms, class_agnostic=self.nms_agnostic)
+
+    def _keeps(self, item: ObjectAnnotation) -> bool:
         if self.classes and item.label not in self.classes:
             return False
-        return (item.score or 0.0) >= self.thresholds.get(item.label, self.min_score)
+        return (item.score or 0.0) >= self.threshold(item.label)
 
 
 def check_classes(names: Iterable[str], label_map: LabelMap | None, option: str) -> None:
-    """Refuses names of classes that the model has not.
+    """Refuses class names that the model does not have.
 
     Raises:
-      UsageError: there is one; the nearest name is offered.
+      UsageError: there is one; the closest name is suggested.
     """
     for name in names:
         if label_map is not None and name not in label_map:
@@ -61,21 +67,21 @@ def check_classes(names: Iterable[str], label_map: LabelMap | None, option: str)
             )
 
 
-def thresholds(texts: Sequence[str]) -> dict[str, float]:
-    """The scores that classes need, from "cat=0.4" and from evaluations' files.
+def parse_thresholds(texts: Sequence[str]) -> dict[str, float]:
+    """The lowest score of each class, from "cat=0.4" and from the JSON files of evaluations.
 
-    An evaluation's file gives each class's best threshold, that of the highest F1; a class that
-    could not be measured is left out.
+    An evaluation's file provides each class's best threshold, that of the highest F1; classes that
+    could not be measured are left out.
 
     Raises:
       UsageError: a text is neither.
-      DataError: the file is no evaluation.
+      DataError: a file is not an evaluation.
     """
-    found: dict[str, float] = {}
+    scores: dict[str, float] = {}
     for text in texts:
         if Path(text).is_file():
             classes = results.load(Path(text)).classes
-            found |= {
+            scores |= {
                 name: row.best.threshold for name, row in classes.items() if row.best.threshold >= 0
             }
             continue
@@ -89,7 +95,7 @@ def thresholds(texts: Sequence[str]) -> dict[str, float]:
                 "A threshold cannot be read.",
                 where=f"--thresholds {text}",
                 expected="CLASS=SCORE with a score from 0 to 1, or the JSON file of an evaluation",
-                fix="Such as --thresholds cat=0.4, or --thresholds RUN/eval/val-1500.json.",
+                fix="For example --thresholds cat=0.4, or --thresholds RUN/eval/val-1500.json.",
             )
-        found[name] = value
-    return found
+        scores[name] = value
+    return scores

@@ -1,5 +1,6 @@
 """Frames of video files, streams and cameras, and videos of drawn frames."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,29 +14,29 @@ from tfod_kit.prediction.inputs import Video
 if TYPE_CHECKING:
     from PIL import Image
 
-_CLOCK = 90_000  # ticks a second of the videos written, as broadcasting has it
-_ANY_RATE = 25.0
-_FASTEST = 240.0
+_CLOCK = 90_000  # ticks per second of the videos written, as in MPEG
+_DEFAULT_RATE = 25.0  # frames per second of a source that states none
+_MAX_RATE = 240.0
 _STREAM_S = (10.0, 10.0)  # to open a stream, and to wait for its next packet
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame: its place from 0, its time in s, and what holds its pixels."""
+    """One frame: its index from 0, its time in s, and what holds its pixels."""
 
-    place: int
+    index: int
     time: float
     pixels: Any
 
-    def picture(self) -> "Image.Image":
-        """The frame as it is seen: turned as the file says."""
+    def image(self) -> "Image.Image":
+        """The frame upright: rotated as the file states."""
         if hasattr(self.pixels, "to_image"):
-            turned = -round(getattr(self.pixels, "rotation", 0)) % 360
-            picture = self.pixels.to_image()
-            return picture.rotate(-turned, expand=True) if turned else picture
-        from PIL import Image
+            rotation = -round(getattr(self.pixels, "rotation", 0)) % 360
+            image: Image.Image = self.pixels.to_image()
+            return image.rotate(-rotation, expand=True) if rotation else image
+        from PIL import Image as pil
 
-        return Image.fromarray(self.pixels[..., ::-1])  # a camera's: OpenCV has blue first
+        return pil.fromarray(self.pixels[..., ::-1])  # of a camera: OpenCV's order is BGR
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Reader:
 
     Attributes:
       rate: frames per second.
-      total: how many frames it is said to have; None where that is not known.
+      total: the number of frames that the source states; None if unknown.
     """
 
     rate: float
@@ -60,8 +61,8 @@ def opened(video: Video) -> Iterator[Reader]:
     """Opens a file, stream or camera.
 
     Raises:
-      DataError: it is no video, or there is no such camera; while reading: it is damaged.
-      SetupError: the package is absent.
+      DataError: it is not a video, or there is no such camera; while reading: it is damaged.
+      SetupError: PyAV is not installed.
     """
     if isinstance(video.live, int):
         with _camera(video.live) as reader:
@@ -75,51 +76,49 @@ def opened(video: Video) -> Iterator[Reader]:
         raise _unreadable(source, error) from error
     with container:
         if not container.streams.video:
-            raise _unreadable(source, "no picture track")
+            raise _unreadable(source, "no video track")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        rate = float(stream.average_rate or stream.guessed_rate or _ANY_RATE)
+        rate = float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
         total = None if video.live else (stream.frames or _estimated(container, rate))
         decoded = _decoded(av, container, stream, source, rate)
-        yield Reader(min(rate, _FASTEST), total, decoded)
+        yield Reader(min(rate, _MAX_RATE), total, decoded)
 
 
 def _decoded(av: Any, container: Any, stream: Any, source: str, rate: float) -> Iterator[Frame]:
     try:
-        for place, frame in enumerate(container.decode(stream)):
-            yield Frame(place, place / rate if frame.time is None else frame.time, frame)
+        for index, frame in enumerate(container.decode(stream)):
+            yield Frame(index, index / rate if frame.time is None else frame.time, frame)
     except av.FFmpegError as error:
         raise _unreadable(source, error) from error
 
 
 @contextmanager
 def _camera(number: int) -> Iterator[Reader]:
-    import cv2  # tf-models-official brings it; FFmpeg as PyAV ships it knows no cameras
+    import cv2  # tf-models-official depends on it; FFmpeg as PyAV ships it has no camera drivers
 
     capture = cv2.VideoCapture(number)
     try:
         if not capture.isOpened():
             raise _unreadable(
-                f"camera:{number}", "there is no such camera, or another program has it"
+                f"camera:{number}", "there is no such camera, or another program uses it"
             )
-        rate = capture.get(cv2.CAP_PROP_FPS) or _ANY_RATE
-        yield Reader(min(rate, _FASTEST), None, _captured(capture, rate))
+        rate = capture.get(cv2.CAP_PROP_FPS) or _DEFAULT_RATE
+        yield Reader(min(rate, _MAX_RATE), None, _captured(capture, rate))
     finally:
         capture.release()
 
 
 def _captured(capture: Any, rate: float) -> Iterator[Frame]:
-    place = 0
-    while True:
-        there, pixels = capture.read()
-        if not there:
+    for index in itertools.count():
+        success, pixels = capture.read()
+        if not success:
             return
-        yield Frame(place, place / rate, pixels)
-        place += 1
+        yield Frame(index, index / rate, pixels)
 
 
 class Writer:
-    """Writes an MP4 that every browser plays: H.264, at the frames' own times, without sound."""
+    """Writes an MP4 that every browser plays: H.264, with the frames' own times, without sound."""
 
     def __init__(self, stream: IO[bytes], rate: float) -> None:
         self._av = _av()
@@ -128,15 +127,15 @@ class Writer:
         self._track: Any = None
         self._last = -1
 
-    def add(self, picture: "Image.Image", time: float) -> None:
-        """Adds a frame; all must be of the first one's size."""
+    def add(self, image: "Image.Image", time: float) -> None:
+        """Adds a frame; frames are cropped to the size of the first."""
         if self._track is None:
-            self._track = self._begun(picture)
+            self._track = self._start(image)
         size = (self._track.width, self._track.height)
-        if picture.size != size:
-            picture = picture.crop((0, 0, *size))
-        frame = self._av.VideoFrame.from_image(picture)
-        self._last = max(round(time * _CLOCK), self._last + 1)  # times must rise
+        if image.size != size:
+            image = image.crop((0, 0, *size))
+        frame = self._av.VideoFrame.from_image(image)
+        self._last = max(round(time * _CLOCK), self._last + 1)  # times must increase
         frame.pts, frame.time_base = self._last, Fraction(1, _CLOCK)
         self._container.mux(self._track.encode(frame))
 
@@ -146,9 +145,9 @@ class Writer:
             self._container.mux(self._track.encode(None))
         self._container.close()
 
-    def _begun(self, picture: "Image.Image") -> Any:
+    def _start(self, image: "Image.Image") -> Any:
         track = self._container.add_stream("libx264", rate=self._rate)
-        track.width, track.height = (side - side % 2 for side in picture.size)  # H.264 wants even
+        track.width, track.height = (side - side % 2 for side in image.size)  # H.264 needs even
         track.pix_fmt = "yuv420p"
         track.options = {"crf": "20", "preset": "veryfast"}
         track.codec_context.time_base = Fraction(1, _CLOCK)
@@ -169,7 +168,7 @@ def _av() -> Any:
             found=str(error),
             fix='Install it: pip install "tfod_kit[video]"',
         ) from error
-    av.logging.set_level(av.logging.PANIC)  # FFmpeg's own lines would break the progress line
+    av.logging.set_level(av.logging.PANIC)  # FFmpeg's own messages would break the progress line
     return av
 
 
@@ -178,5 +177,5 @@ def _unreadable(source: Path | str, found: object) -> DataError:
         "This is not a video that can be read.",
         where=source,
         found=getattr(found, "strerror", None) or found,
-        fix="Play it in a viewer; save it anew as MP4, or leave it out.",
+        fix="Play it in a viewer; save it again as MP4, or leave it out.",
     )

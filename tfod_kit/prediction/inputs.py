@@ -1,4 +1,4 @@
-"""What the user wants looked at: files, folders, patterns, addresses, videos, cameras, a pipe."""
+"""The images and videos to detect in: files, folders, patterns, addresses, cameras, a pipe."""
 
 import glob
 import itertools
@@ -18,13 +18,13 @@ VIDEO_EXTENSIONS = {
     ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv",
 }  # fmt: skip
 STDIN = "-"
-FETCHED = "fetched"  # the folder in the output for what came from addresses or a pipe
+FETCHED = "fetched"  # the folder in the output for files from addresses or a pipe
 
 _STREAM = re.compile(r"(rtsp|rtmp|udp|srt)://", re.IGNORECASE)
 _CAMERA = re.compile(r"camera:(\d+)")
-_MOST_BYTES = fetch.IMAGE_LIMITS.max_bytes
-# The first bytes of pictures; a list of paths starts with none of these.
-_PICTURES = {
+_MAX_BYTES = fetch.IMAGE_LIMITS.max_bytes
+# The first bytes of image files; a list of paths starts with none of these.
+_SIGNATURES = {
     b"\xff\xd8\xff": ".jpg",
     b"\x89PNG": ".png",
     b"GIF8": ".gif",
@@ -37,11 +37,11 @@ _PICTURES = {
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A picture file, or a video.
+    """An image file, or a video.
 
     Attributes:
-      path: the file; for a camera or stream its name alone.
-      url: where it is fetched from first; empty for a file that is there.
+      path: the file; for a camera or stream only its name.
+      url: where the file is downloaded from first; "" for a local file.
     """
 
     path: Path
@@ -50,43 +50,43 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Video(Input):
-    """A video file, or what goes on until it is stopped.
+    """A video file, a stream or a camera.
 
     Attributes:
-      live: what to open: a camera's number or a stream's address; None for a file.
+      live: the number of a camera or the address of a stream; None for a file.
     """
 
     live: int | str | None = None
 
 
 def find(given: Sequence[str], out: Path, stdin: IO[bytes] | None = None) -> list[Input]:
-    """The pictures and videos meant, each once: as given, sorted within a folder or pattern.
+    """The images and videos that the user names, each once; sorted within a folder or pattern.
 
     Args:
       given: files, folders (searched to any depth), patterns (`photos/**/*.jpg`), addresses
-        (http, https; rtsp and its like for streams), `camera:0`, and `-` for standard input, which
-        holds one picture or a list of the others, one a line.
-      out: the folder for the results, where pictures from addresses are kept; not searched.
+        (http, https; rtsp and others for streams), `camera:0`, and `-` for standard input, which
+        holds one image or a list of the others, one per line.
+      out: the folder for the results, where downloaded images are kept; it is not searched.
       stdin: standard input.
 
     Raises:
-      UsageError: a path does not exist, or no picture or video is among them.
+      UsageError: a path does not exist, or there are no images or videos.
     """
     found: dict[Path, Input] = {}
     for text in given:
-        for item in _piped(stdin, out) if text == STDIN else _meant(text, out):
+        for item in _piped(stdin, out) if text == STDIN else _parse(text, out):
             found.setdefault(item.path, item)
     if not found:
         raise UsageError(
-            "There are no pictures to look at.",
+            "There are no images or videos.",
             where=", ".join(given),
             expected=f"files that end in {', '.join(sorted(EXTENSIONS | VIDEO_EXTENSIONS))}",
-            fix="Name picture files, or a folder that holds some.",
+            fix="Name image files, or a folder that holds some.",
         )
     return list(found.values())
 
 
-def _meant(text: str, out: Path) -> Iterator[Input]:
+def _parse(text: str, out: Path) -> Iterator[Input]:
     path = Path(text)
     if http.is_url(text):
         target = out / FETCHED / fetch.name_of(text)
@@ -102,11 +102,11 @@ def _meant(text: str, out: Path) -> Iterator[Input]:
     elif glob.has_magic(text):
         yield from _matching(text)
     else:
-        raise UsageError("The picture or folder does not exist.", where=text, fix="Check the path.")
+        raise UsageError("The file or folder does not exist.", where=text, fix="Check the path.")
 
 
 def _inside(folder: Path, out: Path) -> Iterator[Input]:
-    """A folder's pictures and videos; not those that an earlier run wrote."""
+    """The images and videos in a folder, except those that an earlier run wrote."""
     own = out.resolve()
     skip = None if folder.resolve().is_relative_to(own) else own
     for file in sorted(folder.rglob("*")):
@@ -122,7 +122,7 @@ def _matching(pattern: str) -> Iterator[Input]:
         raise UsageError(
             "No file matches the pattern.",
             where=pattern,
-            fix="Check it; ** stands for folders to any depth.",
+            fix="Check the pattern; ** matches folders at any depth.",
         )
     yield from (_of_file(Path(name)) for name in names if Path(name).is_file())
 
@@ -132,14 +132,14 @@ def _of_file(path: Path) -> Input:
 
 
 def _piped(stdin: IO[bytes] | None, out: Path) -> Iterator[Input]:
-    """What standard input holds: one picture's bytes, or a list."""
-    data = stdin.read(_MOST_BYTES + 1) if stdin is not None else b""
-    ending = next((end for start, end in _PICTURES.items() if data.startswith(start)), None)
-    if len(data) > _MOST_BYTES:
+    """What standard input holds: the bytes of one image, or a list."""
+    data = stdin.read(_MAX_BYTES + 1) if stdin is not None else b""
+    ending = next((end for start, end in _SIGNATURES.items() if data.startswith(start)), None)
+    if len(data) > _MAX_BYTES:
         raise UsageError(
-            "Too much comes from standard input.",
+            "Standard input is too long.",
             where=STDIN,
-            expected=f"a picture, or a list of paths, of at most {_MOST_BYTES // 2**20} MB",
+            expected=f"an image, or a list of paths, of at most {_MAX_BYTES // 2**20} MB",
             fix="Name a folder or a pattern.",
         )
     if ending is not None:
@@ -151,19 +151,18 @@ def _piped(stdin: IO[bytes] | None, out: Path) -> Iterator[Input]:
         lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UsageError(
-            "What comes from standard input is no picture and no list of paths.",
+            "Standard input holds neither an image nor a list of paths.",
             where=STDIN,
             found=repr(data[:20]),
-            fix="Pipe the bytes of one picture, or paths and addresses, one a line.",
+            fix="Pipe the bytes of one image, or paths and addresses, one per line.",
         ) from error
     for line in lines:
         if line.strip():
-            yield from _meant(line.strip(), out)
+            yield from _parse(line.strip(), out)
 
 
 def drawn_names(paths: Iterable[Path]) -> list[str]:
-    """A file name for each drawn picture or video: its own, numbered where two folders hold the
-    same."""
+    """A file name for each drawn image or video: its own, numbered if two folders hold the same."""
     taken: dict[str, None] = {}
     for path in paths:
         ending = _ending(path)
@@ -173,15 +172,17 @@ def drawn_names(paths: Iterable[Path]) -> list[str]:
     return list(taken)
 
 
-def named(path: Path) -> dict[str, str]:
-    """What an entry of detections.json says of its file: its path, and the bytes of that in hex
-    where text cannot hold them."""
-    said = files.readable(str(path))
-    return {"file": said} | ({} if said == str(path) else {"file_bytes": os.fsencode(path).hex()})
+def file_fields(path: Path) -> dict[str, str]:
+    """The fields of an entry in detections.json that identify its file.
+
+    These are its path and, if the path is not valid UTF-8, the path's bytes in hex.
+    """
+    text = files.readable(str(path))
+    return {"file": text} | ({} if text == str(path) else {"file_bytes": os.fsencode(path).hex()})
 
 
 def path_of(entry: Mapping[str, Any]) -> Path:
-    """The file of an entry, of which `named` gave a part."""
+    """The file of an entry that has the fields of `file_fields`."""
     raw = entry.get("file_bytes")
     return Path(entry["file"] if raw is None else os.fsdecode(bytes.fromhex(raw)))
 

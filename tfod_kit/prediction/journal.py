@@ -1,6 +1,7 @@
-"""What is done already: a line a picture, so that a run that was stopped goes on where it was.
+"""The journal of an output folder: one line for each image done, so that a run can be resumed.
 
-The first line says by which model and options; with others the run starts anew.
+The first line holds the fingerprint of the model and the options; a run with others
+starts again.
 """
 
 import os
@@ -20,39 +21,41 @@ NAME = "journal.jsonl"
 
 
 class Journal:
-    """The entries of one output folder; use it as a context.
+    """The entries of one output folder; use it as a context manager.
 
     Attributes:
-      changed: what differs from the run before, so that its entries do not count; empty when
-        nothing does or there was none.
+      changed: which parts of the fingerprint differ from the earlier run, so that its entries do
+        not count; empty if none does or there was no earlier run.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, str], *, anew: bool = False) -> None:
-        """Opens the journal, or begins one.
+    def __init__(
+        self, folder: Path, fingerprint: Mapping[str, str], *, restart: bool = False
+    ) -> None:
+        """Opens the journal, or starts one.
 
         Args:
           folder: the output folder.
-          identity: what the detections depend on besides the picture: name -> value.
-          anew: leave out what was done before.
+          fingerprint: what the detections depend on besides the image: name -> value.
+          restart: whether to ignore the entries of an earlier run.
 
         Raises:
-          UsageError: another run writes into the folder.
+          UsageError: another run writes to the folder.
         """
-        self._places: dict[str, int] = {}
+        self._offsets: dict[str, int] = {}
         self._stamps: dict[str, tuple[Any, Any]] = {}
         with files.explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._stream: IO[bytes] = (folder / NAME).open("a+b")
-            _take(self._stream, folder)
+            _lock(self._stream, folder)
         header, end = self._read()
-        differences = _differences(header, identity) if header is not None else []
-        self.changed = [] if anew else differences
-        if header is None or differences or anew:
-            self._places, self._stamps = {}, {}
+        differences = _differences(header, fingerprint) if header is not None else []
+        self.changed = [] if restart else differences
+        if header is None or differences or restart:
+            self._offsets, self._stamps = {}, {}
             end = 0
-        self._stream.truncate(end)  # less a line that a kill cut off
+        self._stream.truncate(end)  # drops a line that a killed run left incomplete
         if end == 0:
-            self._write({"by": dict(identity)})
+            self._write({"by": dict(fingerprint)})
 
     def __enter__(self) -> "Journal":
         return self
@@ -61,75 +64,75 @@ class Journal:
         self._stream.close()
 
     def __contains__(self, item: tuple[Input, str]) -> bool:
-        """Whether (input, the name of its drawn file or "") is done: the same file, drawn so."""
+        """Whether (input, name of its drawn file or "") is done: the same file, drawn alike."""
         source, drawn = item
         now = stamp(source.path)
         return now is not None and self._stamps.get(readable(str(source.path))) == (now, drawn)
 
     def add(self, entry: dict[str, Any], drawn: str) -> None:
-        """Notes that an input is done.
+        """Records that an input is done.
 
         Args:
-          entry: has what inputs.named says of the input's path.
-          drawn: the name of its drawn file in the folder; "" where none was asked for.
+          entry: with the fields of `inputs.file_fields`.
+          drawn: the name of its drawn file in the folder; "" if it is not drawn.
         """
         file = entry["file"]
         entry |= {"drawn": drawn, "stamp": stamp(path_of(entry))}
-        self._places[file] = self._write(entry)
+        self._offsets[file] = self._write(entry)
         self._stamps[file] = entry["stamp"], drawn
 
     def entry(self, path: Path) -> dict[str, Any] | None:
-        """What was noted of an input; None where it is not done."""
-        place = self._places.get(readable(str(path)))
-        if place is None:
+        """The entry of an input; None if it is not done."""
+        offset = self._offsets.get(readable(str(path)))
+        if offset is None:
             return None
-        self._stream.seek(place)
+        self._stream.seek(offset)
         return dict(msgspec.json.decode(self._stream.readline()))
 
     def _write(self, content: dict[str, Any]) -> int:
-        """Appends a line; returns where it begins."""
-        place = self._stream.seek(0, os.SEEK_END)
+        """Appends a line; returns its offset in bytes."""
+        offset = self._stream.seek(0, os.SEEK_END)
         self._stream.write(msgspec.json.encode(content) + b"\n")
         self._stream.flush()
-        return place
+        return offset
 
     def _read(self) -> tuple[dict[str, str] | None, int]:
-        """The identity that the file begins with, and where its last whole line ends."""
+        """The fingerprint in the first line, and the offset at which the last whole line ends."""
         self._stream.seek(0)
         lines = _whole_lines(self._stream)
         _, end, first = next(lines, (0, 0, {}))
         header = first.get("by")
-        for place, after, entry in lines:
-            self._places[entry["file"]] = place
+        for offset, after, entry in lines:
+            self._offsets[entry["file"]] = offset
             self._stamps[entry["file"]] = entry["stamp"], entry["drawn"]
             end = after
         return header, end
 
 
-def _take(stream: IO[bytes], folder: Path) -> None:
+def _lock(stream: IO[bytes], folder: Path) -> None:
     """Locks the journal until it is closed."""
     if not try_lock(stream):
         stream.close()
         raise UsageError(
-            "Another `tfod predict` writes into this folder.",
+            "Another `tfod predict` writes to this folder.",
             where=folder,
             fix="Wait for it, or name another --out.",
         )
 
 
 def stamp(path: Path) -> list[int] | None:
-    """Size and time of change of a file; None where it is gone or no file."""
+    """Size and modification time of a file; None if it is missing."""
     try:
-        found = path.stat()
+        state = path.stat()
     except OSError:
         return None
-    return [found.st_size, found.st_mtime_ns]
+    return [state.st_size, state.st_mtime_ns]
 
 
 def _whole_lines(stream: IO[bytes]) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Where each line begins and ends, and its content, up to the first that is none."""
+    """The start, the end and the content of each line, up to the first that is invalid."""
     while True:
-        place = stream.tell()
+        start = stream.tell()
         line = stream.readline()
         if not line.endswith(b"\n"):
             return
@@ -137,7 +140,7 @@ def _whole_lines(stream: IO[bytes]) -> Iterator[tuple[int, int, dict[str, Any]]]
             content = msgspec.json.decode(line, type=dict[str, Any])
         except msgspec.MsgspecError:
             return
-        yield place, stream.tell(), content
+        yield start, stream.tell(), content
 
 
 def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

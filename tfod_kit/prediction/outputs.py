@@ -1,4 +1,4 @@
-"""What was found, as documents: JSON for programs, a report of counts, and whole data sets."""
+"""Detections as documents: JSON for programs, a report of counts, and whole data sets."""
 
 import json
 from collections import Counter
@@ -17,7 +17,7 @@ from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError
 from tfod_kit.formats.common.writing import WrittenDataSet
 from tfod_kit.io import files
-from tfod_kit.prediction.inputs import named, path_of
+from tfod_kit.prediction.inputs import file_fields, path_of
 
 RESULTS = "detections.json"
 REPORT = "report.json"
@@ -25,12 +25,15 @@ REPORT = "report.json"
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What was found in one picture: its file, its size in px, and the objects, best first.
+    """The objects in one image.
 
     Attributes:
-      url: where the file came from; "" for one that was there.
-      tracks: the number of each object that was followed through a video, None for one that was
-        not (yet); empty for a picture.
+      path: the file.
+      width, height: px.
+      objects: by descending score.
+      url: where the file was downloaded from; "" for a local file.
+      tracks: the track number of each object in a frame, None for one without a track; empty for
+        an image.
     """
 
     path: Path
@@ -42,12 +45,22 @@ class Prediction:
 
 
 @dataclass(slots=True)
-class Report:
-    """Counts of a whole run; the content of report.json, and what is printed at the end."""
+class PredictionReport:
+    """The counts of a whole run, which report.json holds.
+
+    Attributes:
+      model: the model's source.
+      options: the options that affect detections.
+      images, videos, frames: how many were read.
+      without_objects: images without objects.
+      objects: by class.
+      tracks: tracked objects by class.
+      unreadable: `file` and `reason` of each input that could not be read.
+    """
 
     model: str
     options: Mapping[str, str]
-    pictures: int = 0
+    images: int = 0
     without_objects: int = 0
     objects: Counter[str] = field(default_factory=Counter)
     videos: int = 0
@@ -56,7 +69,7 @@ class Report:
     unreadable: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        """Counts the entry of a picture, of a video, or of what could not be read."""
+        """Counts the entry of an image, of a video, or of an unreadable file."""
         if "unreadable" in entry:
             self.unreadable.append({"file": entry["file"], "reason": entry["unreadable"]})
             return
@@ -66,7 +79,7 @@ class Report:
             self.objects.update(entry["objects"])
             self.tracks.update(entry["tracks"])
             return
-        self.pictures += 1
+        self.images += 1
         self.without_objects += not entry["detections"]
         self.objects.update(row["label"] for row in entry["detections"])
 
@@ -74,7 +87,7 @@ class Report:
         document = {
             "model": self.model,
             "options": self.options,
-            "pictures": self.pictures,
+            "pictures": self.images,
             "pictures_without_objects": self.without_objects,
             "videos": self.videos,
             "frames": self.frames,
@@ -86,13 +99,13 @@ class Report:
 
 
 def as_entry(row: Prediction) -> dict[str, Any]:
-    """A picture's part of detections.json.
+    """The entry of an image in detections.json.
 
     A box is given both in [0, 1] (ymin, xmin, ymax, xmax) and in whole pixels (xmin, ymin, xmax,
-    ymax), since half of all readers want the one and half the other. A mask is COCO's compressed
-    run lengths; keypoints are (x, y, visibility) in pixels.
+    ymax), since both are widely used. A mask is COCO's compressed run lengths; keypoints are (x, y,
+    visibility) in pixels.
     """
-    start = {**named(row.path), **({"url": row.url} if row.url else {})}
+    start = {**file_fields(row.path), **({"url": row.url} if row.url else {})}
     tracks = row.tracks or (None,) * len(row.objects)
     return start | {
         "width": row.width,
@@ -103,59 +116,59 @@ def as_entry(row: Prediction) -> dict[str, Any]:
     }
 
 
-def as_json(source: str, predictions: Sequence[Prediction], unread: Sequence[DataError]) -> str:
-    """The whole of detections.json, of few pictures."""
-    unreadable = [{"file": str(error.where), "reason": str(error.found)} for error in unread]
-    return "".join(_document(source, map(as_entry, predictions), unreadable))
+def as_json(source: str, predictions: Sequence[Prediction], unreadable: Sequence[DataError]) -> str:
+    """The content of detections.json, for a few images."""
+    rows = [{"file": str(error.where), "reason": str(error.found)} for error in unreadable]
+    return "".join(_document(source, map(as_entry, predictions), rows))
 
 
 def save_json(
-    path: Path, source: str, entries: Iterable[dict[str, Any]], unread: Sequence[dict[str, str]]
+    path: Path, source: str, entries: Iterable[dict[str, Any]], unreadable: Sequence[dict[str, str]]
 ) -> None:
-    """Writes detections.json, picture by picture."""
+    """Writes detections.json, image by image."""
     with files.atomic_file(path) as stream:
-        for text in _document(source, entries, unread):
+        for text in _document(source, entries, unreadable):
             stream.write(files.readable(text).encode())
 
 
 def _document(
-    source: str, entries: Iterable[dict[str, Any]], unread: Sequence[dict[str, str]]
+    source: str, entries: Iterable[dict[str, Any]], unreadable: Sequence[dict[str, str]]
 ) -> Iterator[str]:
     yield f'{{\n"model": {json.dumps(source, ensure_ascii=False)},\n"images": ['
     videos = []
     comma = ""
     for entry in entries:
-        plain = {name: value for name, value in entry.items() if name != "stamp"}
+        fields = {name: value for name, value in entry.items() if name != "stamp"}
         if "frames" in entry:
-            videos.append(plain)
+            videos.append(fields)
             continue
-        yield f"{comma}\n{msgspec.json.encode(plain).decode()}"
+        yield f"{comma}\n{msgspec.json.encode(fields).decode()}"
         comma = ","
     yield "\n],\n"
     if videos:
         yield f'"videos": {msgspec.json.encode(videos).decode()},\n'
-    yield f'"unreadable": {json.dumps(list(unread), ensure_ascii=False)}\n}}\n'
+    yield f'"unreadable": {json.dumps(list(unreadable), ensure_ascii=False)}\n}}\n'
 
 
 def save_data_set(
     name: str, entries: Iterable[Mapping[str, Any]], out: Path, classes: LabelMap | None, link: bool
 ) -> WrittenDataSet:
-    """Writes pictures and detections as a data set, for labelling tools and `tfod convert`.
+    """Writes images and detections as a data set, for labelling tools and `tfod convert`.
 
     Raises:
-      UsageError: `out` holds other things.
+      UsageError: `out` holds other files.
     """
     annotations = [as_annotation(entry, number) for number, entry in enumerate(entries, start=1)]
-    named = classes if classes is not None and _covers(classes, annotations) else None
-    return formats.write(name, annotations, out, classes=named, link=link)
+    label_map = classes if classes is not None and _covers(classes, annotations) else None
+    return formats.write(name, annotations, out, classes=label_map, link=link)
 
 
 def as_annotation(entry: Mapping[str, Any], number: int) -> ImageAnnotation:
-    """An entry of detections.json in the project's own type.
+    """Converts an entry of detections.json to an annotation.
 
     Args:
-      entry: a picture's.
-      number: what to call it in the data set.
+      entry: of an image.
+      number: its source id in the data set.
     """
     width, height = entry["width"], entry["height"]
     objects = tuple(_as_object(row, width, height) for row in entry["detections"])
@@ -163,35 +176,35 @@ def as_annotation(entry: Mapping[str, Any], number: int) -> ImageAnnotation:
 
 
 def _covers(classes: LabelMap, annotations: Iterable[ImageAnnotation]) -> bool:
-    """Whether the label map has every class; a model without one names classes by their ids."""
+    """Whether the label map has every class; a model without one names classes by id."""
     return all(item.label in classes for row in annotations for item in row.objects)
 
 
 def _as_dict(item: ObjectAnnotation, row: Prediction, track: int | None) -> dict[str, Any]:
     corners = boxes.to_pixels(boxes.clip(item.box), width=row.width, height=row.height)
-    found: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "label": item.label,
         "score": round(item.score or 0.0, 6),
         "box": [item.box.ymin, item.box.xmin, item.box.ymax, item.box.xmax],
         "pixels": [round(edge) for edge in corners],
     }
     if track is not None:
-        found["track"] = track
+        entry["track"] = track
     if isinstance(item.mask, Rle):
-        found["mask"] = {
+        entry["mask"] = {
             "size": [item.mask.height, item.mask.width],
             "counts": item.mask.counts.decode("ascii"),
         }
     elif isinstance(item.mask, Polygons):
-        found["mask"] = [list(ring) for ring in item.mask.rings]
+        entry["mask"] = [list(ring) for ring in item.mask.rings]
     if item.keypoints:
-        found["keypoints"] = [
+        entry["keypoints"] = [
             [round(point.x * row.width, 2), round(point.y * row.height, 2), point.visibility]
             for point in item.keypoints
         ]
         if any(point.name for point in item.keypoints):
-            found["keypoint_names"] = [point.name for point in item.keypoints]
-    return found
+            entry["keypoint_names"] = [point.name for point in item.keypoints]
+    return entry
 
 
 def _as_object(row: Mapping[str, Any], width: int, height: int) -> ObjectAnnotation:

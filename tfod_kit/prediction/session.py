@@ -1,6 +1,6 @@
-"""One run of `tfod predict`: what is done already, what is left, and what comes of it."""
+"""One run of `tfod predict`: detects in what an earlier run has not done, and keeps a journal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,48 +12,73 @@ from tfod_kit.drawing import visualize
 from tfod_kit.errors import DataError
 from tfod_kit.io import files
 from tfod_kit.io.progress import progress
-from tfod_kit.prediction import filters as choosing
 from tfod_kit.prediction import fingerprint, inputs, outputs, videos
-from tfod_kit.prediction.filters import Wanted
+from tfod_kit.prediction.filters import Filters, check_classes
 from tfod_kit.prediction.inputs import Input, Video
 from tfod_kit.prediction.journal import Journal
+from tfod_kit.prediction.pipeline import DetectOptions
 from tfod_kit.prediction.tiles import Tiling
 
 if TYPE_CHECKING:
     from tfod_kit.detectors import Detector
 
-# Calls of the detector at the same time: where each call takes one picture alone, a second one
-# keeps the cores busy while the first hands over its results.
-_LANES = {"saved_model": 2}
+# Simultaneous calls of the detector: a SavedModel detects one image per call, so a second call
+# keeps the cores busy while the first returns its results.
+_CONCURRENCY = {"saved_model": 2}
 
-_TOLD = 20  # unreadable pictures that are named as they come
+_LISTED_ERRORS = 20  # unreadable images reported as they occur
+
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What the user asks for; see `tfod predict --help`."""
+class PredictOptions:
+    """The options of `tfod predict`.
 
-    model: Path
+    Attributes:
+      label_map: the class names of a model that has no label map of its own.
+      checkpoint: a run's checkpoint: "latest", "best", a name or a path; None = the latest.
+      batch_size: images per call of the detector.
+      restart: whether to detect again what an earlier run has done.
+      filters: which objects to keep.
+      tiling: how to cut large images into tiles; None = detect only in the whole image.
+      draw: whether to draw images and videos.
+      save: what to write besides the report: "json" and any annotation formats.
+      link: whether data sets link to the images rather than copy them.
+      track: whether to track objects through videos.
+      every: detect in every Nth frame of a video.
+      max_frames: frames after which to stop in each video or stream; None = at its end.
+    """
+
     label_map: Path | None = None
     checkpoint: str | None = None
     batch_size: int = 8
-    wanted: Wanted = field(default_factory=Wanted)
+    restart: bool = False
+    filters: Filters = field(default_factory=Filters)
     tiling: Tiling | None = None
     draw: bool = True
+    save: tuple[str, ...] = ("json",)
+    link: bool = False
     track: bool = False
     every: int = 1
     max_frames: int | None = None
-    restart: bool = False
 
 
 class Session:
-    """Looks at all inputs, less those that an earlier run of the same kind has done.
+    """Detects in all inputs except those that an earlier run with the same options has done.
 
     Attributes:
       report: the counts, complete after `run`.
     """
 
-    def __init__(self, settings: Settings, found: Sequence[Input], out: Path) -> None:
+    def __init__(
+        self,
+        model: Path,
+        sources: Sequence[Input],
+        out: Path,
+        options: PredictOptions,
+        log: Log,
+    ) -> None:
         """Opens the journal in `out`.
 
         Raises:
@@ -62,23 +87,28 @@ class Session:
         """
         from tfod_kit import detectors
 
-        self._settings = settings
+        self._model = model
+        self._options = options
         self._out = out
-        names = inputs.drawn_names([item.path for item in found])
-        self._drawn = dict(zip((item.path for item in found), names, strict=True))
-        self._inputs = list(found)
-        self._unread = 0
-        self._kind, path = detectors.runtime_of(settings.model)
-        source = fingerprint.of_model(
-            self._kind, path, label_map=settings.label_map, checkpoint=settings.checkpoint
+        self._log = log
+        names = inputs.drawn_names([item.path for item in sources])
+        self._drawn = dict(zip((item.path for item in sources), names, strict=True))
+        self._inputs = list(sources)
+        self._unreadable = 0
+        runtime, path = detectors.runtime_of(model)
+        self._detect_options = DetectOptions(
+            options.filters, options.tiling, options.batch_size, _CONCURRENCY.get(runtime, 1)
         )
-        options = fingerprint.of_options(settings.wanted, settings.tiling)
-        if any(isinstance(item, Video) for item in found):
-            options["videos"] = (
-                f"every {settings.every}, at most {settings.max_frames}, track {settings.track}"
+        source = fingerprint.of_model(
+            runtime, path, label_map=options.label_map, checkpoint=options.checkpoint
+        )
+        set_options = fingerprint.of_options(options.filters, options.tiling)
+        if any(isinstance(item, Video) for item in sources):
+            set_options["videos"] = (
+                f"every {options.every}, at most {options.max_frames}, track {options.track}"
             )
-        self._journal = Journal(out, source | options, anew=settings.restart)
-        self.report = outputs.Report(source["model"], options)
+        self._journal = Journal(out, source | set_options, restart=options.restart)
+        self.report = outputs.PredictionReport(source["model"], set_options)
 
     def __enter__(self) -> "Session":
         return self
@@ -87,15 +117,18 @@ class Session:
         self._journal.__exit__()
 
     def run(self) -> None:
-        """Detects, draws and notes whatever is not done, and writes report.json."""
-        left = [item for item in self._inputs if not self._is_done(item)]
-        done = len(self._inputs) - len(left)
+        """Detects, draws and records whatever is not done, and writes report.json."""
+        remaining = [item for item in self._inputs if not self._is_done(item)]
+        done = len(self._inputs) - len(remaining)
         if self._journal.changed:
-            print(f"Starting anew: changed since the last run: {', '.join(self._journal.changed)}")
+            changed = ", ".join(self._journal.changed)
+            self._log(f"Starting again: changed since the last run: {changed}")
         elif done:
-            print(f"Going on: {done:,} of {len(self._inputs):,} are done (--restart looks again)")
-        if left:
-            self._look(left)
+            self._log(
+                f"Resuming: {done:,} of {len(self._inputs):,} are done (--restart detects again)"
+            )
+        if remaining:
+            self._detect(remaining)
         for item in self._inputs:
             entry = self._journal.entry(item.path)
             if entry is not None:
@@ -108,10 +141,10 @@ class Session:
         outputs.save_json(path, self.report.model, self._entries(), self.report.unreadable)
         return path
 
-    def save_data_set(self, name: str, *, link: bool) -> Path:
-        """Writes pictures and detections in an annotation format; returns the folder."""
+    def save_data_set(self, name: str) -> Path:
+        """Writes images and detections in an annotation format; returns the folder."""
         out = self._out / name
-        outputs.save_data_set(name, self._entries(), out, self._classes, link)
+        outputs.save_data_set(name, self._entries(), out, self._classes, self._options.link)
         return out
 
     def _is_done(self, item: Input) -> bool:
@@ -124,10 +157,10 @@ class Session:
         return (item, drawn) in self._journal
 
     def _drawn_name(self, item: Input) -> str:
-        return self._drawn[item.path] if self._settings.draw else ""
+        return self._drawn[item.path] if self._options.draw else ""
 
     def _entries(self) -> Iterator[dict[str, Any]]:
-        """What was found in the inputs, in their order."""
+        """The journal's entries of the readable inputs, in the inputs' order."""
         for item in self._inputs:
             entry = self._journal.entry(item.path)
             if entry is not None and "unreadable" not in entry:
@@ -135,21 +168,20 @@ class Session:
 
     @cached_property
     def _detector(self) -> "Detector":
-        from tfod_kit import detectors
-
-        settings = self._settings
-        print(f"Loading {settings.model}", flush=True)
-        loaded = detectors.load(
-            settings.model, label_map=settings.label_map, checkpoint=settings.checkpoint
-        )
-        wanted = settings.wanted
-        choosing.check_classes(sorted(wanted.classes), loaded.label_map, "--classes")
-        choosing.check_classes(sorted(wanted.thresholds), loaded.label_map, "--thresholds")
-        # The first call sets the graph up, which takes seconds that are no picture's.
         import numpy as np
 
-        loaded.detect([np.zeros((64, 64, 3), np.uint8)])
-        return loaded
+        from tfod_kit import detectors
+
+        options = self._options
+        self._log(f"Loading {self._model}")
+        detector = detectors.load(
+            self._model, label_map=options.label_map, checkpoint=options.checkpoint
+        )
+        check_classes(sorted(options.filters.classes), detector.label_map, "--classes")
+        check_classes(sorted(options.filters.thresholds), detector.label_map, "--thresholds")
+        # Warm up, so that the progress rate excludes graph building.
+        detector.detect([np.zeros((64, 64, 3), np.uint8)])
+        return detector
 
     @cached_property
     def _classes(self) -> LabelMap | None:
@@ -159,64 +191,53 @@ class Session:
     def _colours(self) -> dict[str, visualize.Colour]:
         return visualize.palette(self._detector.label_map or ())
 
-    def _look(self, left: Sequence[Input]) -> None:
-        pictures = [item for item in left if not isinstance(item, Video)]
-        films = [item for item in left if isinstance(item, Video)]
+    def _detect(self, remaining: Sequence[Input]) -> None:
+        images = [item for item in remaining if not isinstance(item, Video)]
         _ = self._detector  # loaded before the first progress line
-        if pictures:
-            self._look_at_pictures(pictures)
-        for video in films:
-            self._look_at_video(video)
+        if images:
+            self._detect_in_images(images)
+        for item in remaining:
+            if isinstance(item, Video):
+                self._detect_in_video(item)
 
-    def _look_at_pictures(self, pictures: Sequence[Input]) -> None:
-        settings = self._settings
-        targets = {item.path: self._out / self._drawn[item.path] for item in pictures}
+    def _detect_in_images(self, images: Sequence[Input]) -> None:
+        targets = {item.path: self._out / self._drawn[item.path] for item in images}
         rows = prediction.predict(
             self._detector,
-            pictures,
-            wanted=settings.wanted,
-            tiling=settings.tiling,
-            batch_size=settings.batch_size,
-            lanes=_LANES.get(self._kind, 1),
-            drawn=targets if settings.draw else {},
+            images,
+            self._detect_options,
+            drawn=targets if self._options.draw else {},
             colours=self._colours,
         )
-        with progress("detecting", len(pictures), "pictures") as bar:
-            for item, row in zip(pictures, rows, strict=True):
+        with progress("detecting", len(images), "images") as bar:
+            for item, row in zip(images, rows, strict=True):
                 if isinstance(row, DataError):
-                    self._note_unread(item, row, bar.print)
+                    self._add_unreadable(item, row, bar.print)
                 else:
                     self._journal.add(outputs.as_entry(row), self._drawn_name(item))
                 bar.advance()
 
-    def _note_unread(self, item: Input, error: DataError, say: Any) -> None:
-        self._journal.add(
-            inputs.named(item.path) | {"unreadable": files.readable(str(error.found))}, ""
-        )
-        self._unread += 1
-        if self._unread <= _TOLD:
-            say(f"tfod: {error}")
-        elif self._unread == _TOLD + 1:
-            say(f"tfod: more that cannot be read are listed in {outputs.REPORT}")
+    def _add_unreadable(self, item: Input, error: DataError, log: Log) -> None:
+        reason = files.readable(str(error.found))
+        self._journal.add(inputs.file_fields(item.path) | {"unreadable": reason}, "")
+        self._unreadable += 1
+        if self._unreadable <= _LISTED_ERRORS:
+            log(f"tfod: {error}")
+        elif self._unreadable == _LISTED_ERRORS + 1:
+            log(f"tfod: further unreadable files are listed in {outputs.REPORT}")
 
-    def _look_at_video(self, video: Video) -> None:
-        settings = self._settings
-        how = videos.Look(
-            self._detector,
-            settings.wanted,
-            settings.tiling,
-            settings.batch_size,
-            _LANES.get(self._kind, 1),
-            self._colours,
-            settings.track,
-            settings.every,
-            settings.max_frames,
+    def _detect_in_video(self, video: Video) -> None:
+        options = self._options
+        video_options = videos.VideoOptions(
+            self._detect_options, self._colours, options.track, options.every, options.max_frames
         )
         target = self._out / self._drawn[video.path]
-        listed = target.with_suffix(videos.ENDING)
+        listed = target.with_suffix(videos.FRAMES_SUFFIX)
         try:
-            entry = videos.look(video, how, listed, target if settings.draw else None)
+            entry = videos.detect(
+                self._detector, video, video_options, listed, target if options.draw else None
+            )
         except DataError as error:
-            self._note_unread(video, error, print)
+            self._add_unreadable(video, error, self._log)
         else:
             self._journal.add(entry, self._drawn_name(video))

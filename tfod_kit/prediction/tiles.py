@@ -1,10 +1,10 @@
-"""Large pictures in parts: small objects stay large enough for the model, none is cut in two.
+"""Detection in tiles of large images, so that small objects stay large enough for the model.
 
-A model shrinks every picture to its input size, and a small object in a large picture shrinks to
-nothing. So the picture is also shown in tiles that overlap, beside the whole one, which has the
-objects that no tile holds; what was found more than once becomes one object again. The idea is
-that of slicing aided inference (Akyon, Altinuc, Temizel: "Slicing Aided Hyper Inference and
-Fine-tuning for Small Object Detection", ICIP 2022).
+A model scales every image to its input size, and a small object in a large image shrinks to
+nothing. So the model also detects in overlapping tiles, besides the whole image, which has the
+objects that are larger than a tile. Objects that are found more than once are merged. The idea is
+slicing aided inference (Akyon, Altinuc, Temizel: "Slicing Aided Hyper Inference and Fine-tuning for
+Small Object Detection", ICIP 2022).
 """
 
 import math
@@ -12,25 +12,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tfod_kit.core.annotations import Keypoint, ObjectAnnotation, Rle
+from tfod_kit.core.annotations import Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box, enclosing
 from tfod_kit.core.overlap import pairwise_containment, pairwise_iou
 from tfod_kit.prediction import overlap
 
-_EDGE = 0.015  # of a tile's side: a box that ends so near its edge may go on beyond it
-_DUPLICATE = 0.5  # IoU: one object seen in two tiles
-_PIECE = 0.6  # share of the smaller that lies in the other: a piece of an object seen whole
-_SAME = 1e-6  # two edges this near are one
-_ALIGNED = 0.6  # IoU across the cut: two pieces of one object
+Mask = Polygons | Rle | None
+
+_EDGE = 0.015  # fraction of a tile's side: a box that ends this close to its edge may be cut
+_DUPLICATE = 0.5  # IoU of one object detected in two tiles
+_PIECE = 0.6  # fraction of the smaller box inside the other: a piece of a whole object
+_SAME = 1e-6  # two edges this close are equal
+_ALIGNED = 0.6  # IoU along the cut of two pieces of one object
 
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How pictures are cut.
+    """How to cut images into tiles.
 
     Attributes:
       side: px of a tile.
-      overlap: the share of a tile that its neighbour has too; in [0, 0.9].
+      overlap: the fraction of a tile that its neighbour covers too, in [0, 0.9].
     """
 
     side: int
@@ -39,7 +41,7 @@ class Tiling:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A part of a picture, in px: its left upper corner and its size."""
+    """A part of an image, in px: its top left corner and its size."""
 
     left: int
     top: int
@@ -48,9 +50,8 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """An object in the picture's own measures; which of its edges (ymin, xmin, ymax, xmax) the
-    tile cut."""
+class _Piece:
+    """An object in the image's coordinates, and which edges (ymin, xmin, ymax, xmax) a tile cut."""
 
     item: ObjectAnnotation
     cut: tuple[bool, bool, bool, bool]
@@ -61,24 +62,24 @@ class _Seen:
 
 
 def tiles(width: int, height: int, tiling: Tiling) -> list[Tile]:
-    """The parts that a picture is shown in: itself first, and its tiles if it is larger than one.
+    """The parts of an image to detect in: the whole image, and tiles if it is larger than one.
 
-    Tiles at the right and lower edge are moved in, so that all are of one size.
+    Tiles are spread evenly, so that all have the same size.
     """
     whole = Tile(0, 0, width, height)
     if max(width, height) <= tiling.side:
         return [whole]
-    across, down = min(tiling.side, width), min(tiling.side, height)
+    columns, rows = min(tiling.side, width), min(tiling.side, height)
     parts = [
-        Tile(left, top, across, down)
-        for top in _starts(height, down, tiling.overlap)
-        for left in _starts(width, across, tiling.overlap)
+        Tile(left, top, columns, rows)
+        for top in _starts(height, rows, tiling.overlap)
+        for left in _starts(width, columns, tiling.overlap)
     ]
     return [whole, *parts]
 
 
 def _starts(length: int, side: int, shared: float) -> list[int]:
-    """Where tiles begin along one edge: evenly spread, neighbours sharing at least `shared`."""
+    """Where tiles start along one edge: evenly spread, neighbours sharing at least `shared`."""
     if length <= side:
         return [0]
     steps = math.ceil((length - side) / max(side * (1 - shared), 1))
@@ -90,38 +91,38 @@ def crop(pixels: Any, tile: Tile) -> Any:
     return pixels[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
 
 
-def merged(
-    found: Sequence[Sequence[ObjectAnnotation]], parts: Sequence[Tile]
+def merge(
+    detections: Sequence[Sequence[ObjectAnnotation]], parts: Sequence[Tile]
 ) -> tuple[ObjectAnnotation, ...]:
-    """The objects of a picture from those of its parts, each once, best first.
+    """The objects of an image from those in its parts, each once, by descending score.
 
     Args:
-      found: the objects of each part, their boxes in the part's own measures.
-      parts: as `tiles` gave them, the whole picture first.
+      detections: the objects in each part, their boxes relative to the part.
+      parts: as `tiles` returned them, the whole image first.
     """
     whole = parts[0]
     if len(parts) == 1:
-        return tuple(found[0])
-    seen = [
-        _in_picture(item, part, whole)
-        for objects, part in zip(found, parts, strict=True)
+        return tuple(detections[0])
+    pieces = [
+        _in_image(item, part, whole)
+        for objects, part in zip(detections, parts, strict=True)
         for item in objects
     ]
-    by_class: dict[str, list[_Seen]] = {}
-    for one in seen:
+    by_class: dict[str, list[_Piece]] = {}
+    for one in pieces:
         by_class.setdefault(one.item.label, []).append(one)
-    kept = [item for rows in by_class.values() for item in _united(_joined(rows))]
+    kept = [item for rows in by_class.values() for item in _without_duplicates(_join(rows))]
     return tuple(sorted(kept, key=lambda item: -(item.score or 0.0)))
 
 
-def _in_picture(item: ObjectAnnotation, part: Tile, whole: Tile) -> _Seen:
+def _in_image(item: ObjectAnnotation, part: Tile, whole: Tile) -> _Piece:
     box = item.box
     inner = (part.top > 0, part.left > 0, part.top + part.height < whole.height,
              part.left + part.width < whole.width)  # fmt: skip
     near = (box.ymin < _EDGE, box.xmin < _EDGE, box.ymax > 1 - _EDGE, box.xmax > 1 - _EDGE)
     cut = tuple(at and edge for at, edge in zip(inner, near, strict=True))
     if part == whole:
-        return _Seen(item, (False,) * 4)
+        return _Piece(item, (False,) * 4)
 
     def y(value: float) -> float:
         return (part.top + value * part.height) / whole.height
@@ -138,11 +139,11 @@ def _in_picture(item: ObjectAnnotation, part: Tile, whole: Tile) -> _Seen:
             for point in item.keypoints
         ),
     )
-    return _Seen(moved, cut)  # type: ignore[arg-type]
+    return _Piece(moved, cut)  # type: ignore[arg-type]
 
 
 def _moved_mask(mask: Rle, part: Tile, whole: Tile) -> Rle:
-    """The tile's mask in the picture's frame."""
+    """The mask of a tile in the image's coordinates."""
     import numpy as np
     from pycocotools import mask as coco_mask
 
@@ -152,28 +153,28 @@ def _moved_mask(mask: Rle, part: Tile, whole: Tile) -> Rle:
     return Rle(coco_mask.encode(pixels)["counts"], whole.height, whole.width)
 
 
-def _joined(rows: list[_Seen]) -> list[_Seen]:
-    """Pieces of objects that tile edges cut, put together; whole objects as they are.
+def _join(rows: list[_Piece]) -> list[_Piece]:
+    """Joins the pieces of objects that tile edges cut; whole objects stay as they are.
 
-    Each pair that fits becomes one, which may fit the next: an object across four tiles is joined
-    in three steps.
+    Each matching pair becomes one piece, which may match the next: an object across four tiles is
+    joined in three steps.
     """
     whole = [one for one in rows if one.whole]
     pieces = [one for one in rows if not one.whole]
-    done: list[_Seen] = []
+    joined: list[_Piece] = []
     while pieces:
         one = pieces.pop()
-        fitting = next((other for other in pieces if _fit(one, other)), None)
-        if fitting is None:
-            done.append(one)
+        matching = next((other for other in pieces if _match(one, other)), None)
+        if matching is None:
+            joined.append(one)
         else:
-            pieces.remove(fitting)
-            pieces.append(_union(one, fitting))
-    return whole + done
+            pieces.remove(matching)
+            pieces.append(_union(one, matching))
+    return whole + joined
 
 
-def _fit(one: _Seen, other: _Seen) -> bool:
-    """Whether two pieces touch along a cut and match across it."""
+def _match(one: _Piece, other: _Piece) -> bool:
+    """Whether two pieces touch along a cut and are aligned across it."""
     a, b = one.item.box, other.item.box
     rows = (min(a.ymax, b.ymax) - max(a.ymin, b.ymin), max(a.ymax, b.ymax) - min(a.ymin, b.ymin))
     columns = (min(a.xmax, b.xmax) - max(a.xmin, b.xmin), max(a.xmax, b.xmax) - min(a.xmin, b.xmin))
@@ -186,27 +187,27 @@ def _fit(one: _Seen, other: _Seen) -> bool:
     )
 
 
-def _union(one: _Seen, other: _Seen) -> _Seen:
-    """One object of two pieces: the box round both, the higher score, the masks' union.
+def _union(one: _Piece, other: _Piece) -> _Piece:
+    """Two pieces as one: the box enclosing both, the higher score and the union of the masks.
 
-    An edge counts as cut where every piece that reaches it is cut there.
+    An edge counts as cut if every piece that reaches it is cut there.
     """
-    best, less = sorted((one, other), key=lambda row: -(row.item.score or 0.0))
+    best, other_piece = sorted((one, other), key=lambda row: -(row.item.score or 0.0))
     box = enclosing((one.item.box, other.item.box))
     edges = ("ymin", "xmin", "ymax", "xmax")
     cut = tuple(
         all(
-            row.cut[place]
+            row.cut[index]
             for row in (one, other)
             if abs(getattr(row.item.box, edge) - getattr(box, edge)) < _SAME
         )
-        for place, edge in enumerate(edges)
+        for index, edge in enumerate(edges)
     )
-    item = replace(best.item, box=box, mask=_both(best.item.mask, less.item.mask))
-    return _Seen(item, cut)  # type: ignore[arg-type]
+    item = replace(best.item, box=box, mask=_mask_union(best.item.mask, other_piece.item.mask))
+    return _Piece(item, cut)  # type: ignore[arg-type]
 
 
-def _both(one: Any, other: Any) -> Any:
+def _mask_union(one: Mask, other: Mask) -> Mask:
     from pycocotools import mask as coco_mask
 
     if not (isinstance(one, Rle) and isinstance(other, Rle)):
@@ -215,11 +216,14 @@ def _both(one: Any, other: Any) -> Any:
     return Rle(coco_mask.merge(rows)["counts"], one.height, one.width)
 
 
-def _united(rows: list[_Seen]) -> list[ObjectAnnotation]:
-    """Each object of one class once: whole ones first, the better before the worse; then pieces,
-    the larger before the smaller, which may lie in it."""
+def _without_duplicates(rows: list[_Piece]) -> list[ObjectAnnotation]:
+    """The objects of one class, each once.
 
-    def rank(row: _Seen) -> tuple[bool, float]:
+    Whole objects take precedence over pieces, higher-scoring over lower-scoring ones, and larger
+    pieces over smaller ones, which may be inside them.
+    """
+
+    def rank(row: _Piece) -> tuple[bool, float]:
         return not row.whole, -((row.item.score or 0.0) if row.whole else row.item.box.area)
 
     ordered = sorted(rows, key=rank)
@@ -227,8 +231,8 @@ def _united(rows: list[_Seen]) -> list[ObjectAnnotation]:
     same = pairwise_iou(boxes, boxes) > _DUPLICATE
     within = pairwise_containment(boxes) > _PIECE
     kept: list[int] = []
-    for place, row in enumerate(ordered):
-        before = same[place] if row.whole else same[place] | within[place]
-        if not any(before[other] for other in kept):
-            kept.append(place)
-    return [ordered[place].item for place in kept]
+    for index, row in enumerate(ordered):
+        covered = same[index] if row.whole else same[index] | within[index]
+        if not any(covered[other] for other in kept):
+            kept.append(index)
+    return [ordered[index].item for index in kept]

@@ -1,4 +1,4 @@
-"""Detects in the frames of a video: draws them into another and lists them, frame by frame."""
+"""Detects in the frames of a video, draws them into another video and lists them in JSON."""
 
 import itertools
 from collections import Counter
@@ -17,12 +17,10 @@ from tfod_kit.errors import DataError
 from tfod_kit.io import files
 from tfod_kit.io.progress import progress
 from tfod_kit.prediction import fetch, frames, inputs, outputs, pipeline
-from tfod_kit.prediction.filters import Wanted
 from tfod_kit.prediction.frames import Frame
 from tfod_kit.prediction.inputs import Video
 from tfod_kit.prediction.outputs import Prediction
-from tfod_kit.prediction.pipeline import Objects
-from tfod_kit.prediction.tiles import Tiling
+from tfod_kit.prediction.pipeline import DetectOptions, Objects
 from tfod_kit.prediction.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -30,148 +28,147 @@ if TYPE_CHECKING:
 
     from tfod_kit.detectors import Detector
 
-ENDING = ".frames.json"
+FRAMES_SUFFIX = ".frames.json"
 
 _DRAWN_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How a video is looked at.
+class VideoOptions:
+    """How to detect in a video.
 
     Attributes:
-      detector, wanted, tiling, batch_size, lanes: as for pictures.
+      detect: as for images.
       colours: class name -> colour.
-      track: whether objects are followed.
-      every: look at every Nth frame.
-      most: stop after so many frames looked at; None goes on to the end.
+      track: whether to track objects.
+      every: detect in every Nth frame.
+      max_frames: number of frames to detect in; None = all.
     """
 
-    detector: "Detector"
-    wanted: Wanted
-    tiling: Tiling | None
-    batch_size: int
-    lanes: int
+    detect: DetectOptions
     colours: Mapping[str, visualize.Colour]
     track: bool = False
     every: int = 1
-    most: int | None = None
+    max_frames: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _DetectedFrame:
     frame: Frame
-    picture: "Image.Image"
-    row: Prediction
+    image: "Image.Image"
+    prediction: Prediction
 
 
-def look(video: Video, how: Look, listed: Path, drawn: Path | None) -> dict[str, Any]:
-    """Looks at a video; a camera or stream until it ends or is interrupted.
+def detect(
+    detector: "Detector", video: Video, options: VideoOptions, listed: Path, drawn: Path | None
+) -> dict[str, Any]:
+    """Detects in a video; in a camera or stream until it ends or is interrupted.
+
+    A video that turns out to be damaged after its first frame is written up to there.
 
     Args:
+      detector: the model.
       video: the file, camera or stream.
-      how: the options.
+      options: how to detect.
       listed: the JSON file to write, with the detections of each frame.
-      drawn: the MP4 to write; None for none.
+      drawn: the MP4 to write; None = do not draw.
 
     Returns:
-      the video's part of detections.json: counts, and where its frames are listed.
+      The video's entry in detections.json: counts, and the file that lists its frames.
 
     Raises:
-      DataError: it cannot be read, or breaks off; what came before is written then all the same
-        when it was a frame at least.
-      SetupError: a package is absent.
+      DataError: no frame of it can be read.
+      SetupError: a package is not installed.
     """
     if video.url and not video.path.is_file():
         fetch.fetch(video.url, video.path, video=True)
     with ExitStack() as stack:
         reader = stack.enter_context(frames.opened(video))
-        rate = reader.rate / how.every
-        tracker = Tracker(how.wanted, rate) if how.track else None
+        rate = reader.rate / options.every
+        tracker = Tracker(options.detect.filters, rate) if options.track else None
         output = _Output(stack, video, listed, drawn, rate)
-        total = reader.total and -(-reader.total // how.every)
-        total = min(filter(None, (total, how.most)), default=None)
+        total = reader.total and -(-reader.total // options.every)
+        total = min(filter(None, (total, options.max_frames)), default=None)
         bar = stack.enter_context(progress(f"detecting in {video.path.name}", total, "frames"))
-        rows = _drawn(
-            _followed(_found(video, reader, how, tracker), tracker), how, drawn is not None
-        )
+        rows = _track(_detect(detector, reader, options, tracker), tracker)
+        if drawn is not None:
+            rows = _draw(rows, options.colours)
         broken = ""
         try:
-            for seen in rows:
-                output.add(seen)
+            for detected in rows:
+                output.add(detected)
                 bar.advance()
         except KeyboardInterrupt:
             if video.live is None:
                 raise
-            bar.print("Stopped; what was seen is written.")
+            bar.print("Stopped; the frames so far are written.")
         except DataError as error:
             if not output.frames:
                 raise
             broken = str(error.found)
             bar.print(f"tfod: {error}")
-        return output.finished(broken)
+        return output.finish(broken)
 
 
-def _found(
-    video: Video, reader: frames.Reader, how: Look, tracker: Tracker | None
+def _detect(
+    detector: "Detector", reader: frames.Reader, options: VideoOptions, tracker: Tracker | None
 ) -> Iterator[tuple[Frame, "Image.Image", Objects]]:
-    some = itertools.islice(reader, 0, None, how.every)
-    return pipeline.detected(
-        how.detector,
-        itertools.islice(some, how.most),
-        Frame.picture,
+    some = itertools.islice(reader, 0, None, options.every)
+    detect_options = options.detect
+    if tracker is not None:
+        detect_options = replace(detect_options, filters=tracker.filters)
+    return pipeline.detect(
+        detector,
+        itertools.islice(some, options.max_frames),
+        Frame.image,
         _as_tuple,
-        wanted=how.wanted if tracker is None else tracker.wanted,
-        tiling=how.tiling,
-        batch_size=how.batch_size,
-        lanes=how.lanes,
+        detect_options,
     )
 
 
-def _as_tuple(frame: Frame, picture: Any, objects: Objects) -> tuple[Frame, Any, Objects]:
-    return frame, picture, objects
+def _as_tuple(frame: Frame, image: Any, objects: Objects) -> tuple[Frame, Any, Objects]:
+    return frame, image, objects
 
 
-def _followed(
+def _track(
     rows: Iterator[tuple[Frame, "Image.Image", Objects]], tracker: Tracker | None
-) -> Iterator[_Seen]:
-    for frame, picture, objects in rows:
+) -> Iterator[_DetectedFrame]:
+    for frame, image, objects in rows:
         tracks: tuple[int | None, ...] = ()
         if tracker is not None:
-            objects, tracks = tracker.follow(objects, picture.width, picture.height)
-        row = Prediction(Path(), picture.width, picture.height, objects, tracks=tracks)
-        yield _Seen(frame, picture, row)
+            objects, tracks = tracker.update(objects, image.width, image.height)
+        prediction = Prediction(Path(), image.width, image.height, objects, tracks=tracks)
+        yield _DetectedFrame(frame, image, prediction)
 
 
-def _drawn(rows: Iterator[_Seen], how: Look, wished: bool) -> Iterator[_Seen]:
-    """The frames with their objects on them, drawn in threads."""
-    if not wished:
-        yield from rows
-        return
+def _draw(
+    rows: Iterator[_DetectedFrame], colours: Mapping[str, visualize.Colour]
+) -> Iterator[_DetectedFrame]:
+    """The frames with their objects drawn on them, in threads."""
 
-    def paint(seen: _Seen) -> _Seen:
-        objects, colours = _numbered(seen.row, how.colours)
-        return replace(seen, picture=visualize.draw(seen.picture, objects, colours))
+    def draw(detected: _DetectedFrame) -> _DetectedFrame:
+        objects, own_colours = _numbered(detected.prediction, colours)
+        return replace(detected, image=visualize.draw(detected.image, objects, own_colours))
 
     with ThreadPoolExecutor(2, "draw") as pool:
-        yield from pipeline.ordered(pool, paint, rows, _DRAWN_AHEAD)
+        yield from pipeline.ordered(pool, draw, rows, _DRAWN_AHEAD)
 
 
 def _numbered(
-    row: Prediction, colours: Mapping[str, visualize.Colour]
+    prediction: Prediction, colours: Mapping[str, visualize.Colour]
 ) -> tuple[list[ObjectAnnotation], dict[str, visualize.Colour]]:
-    """The objects with their numbers in their names, in their classes' colours."""
-    tracks = row.tracks or (None,) * len(row.objects)
-    named, own = [], dict(colours)
-    for item, track in zip(row.objects, tracks, strict=True):
+    """The objects with track numbers in their labels, in the colours of their classes."""
+    tracks = prediction.tracks or (None,) * len(prediction.objects)
+    objects, label_colours = [], dict(colours)
+    for item, track in zip(prediction.objects, tracks, strict=True):
         label = item.label if track is None else f"{item.label} #{track}"
-        own[label] = colours.get(item.label) or visualize.colour(item.label)
-        named.append(replace(item, label=label))
-    return named, own
+        label_colours[label] = colours.get(item.label) or visualize.colour(item.label)
+        objects.append(replace(item, label=label))
+    return objects, label_colours
 
 
 class _Output:
-    """The two files of a video, which appear when both are whole."""
+    """The two files of a video, which appear once both are complete."""
 
     def __init__(
         self, stack: ExitStack, video: Video, listed: Path, drawn: Path | None, rate: float
@@ -186,32 +183,37 @@ class _Output:
         self._writer: frames.Writer | None = None
         if drawn is not None:
             self._writer = frames.Writer(stack.enter_context(files.atomic_file(drawn)), rate)
-        source = {"file": str(video.live)} if video.live else inputs.named(video.path)
+        source = {"file": str(video.live)} if video.live else inputs.file_fields(video.path)
         head = msgspec.json.encode(source | {"rate": rate})
         self._json.write(head[:-1] + b',\n"frames": [')
 
-    def add(self, seen: _Seen) -> None:
-        self._size = seen.row.width, seen.row.height
-        found = outputs.as_entry(seen.row)["detections"]
-        line = {"frame": seen.frame.place, "time": round(seen.frame.time, 4), "detections": found}
+    def add(self, detected: _DetectedFrame) -> None:
+        """Writes a frame to both files."""
+        frame, prediction = detected.frame, detected.prediction
+        self._size = prediction.width, prediction.height
+        line = {
+            "frame": frame.index,
+            "time": round(frame.time, 4),
+            "detections": outputs.as_entry(prediction)["detections"],
+        }
         self._json.write((b",\n" if self.frames else b"\n") + msgspec.json.encode(line))
         if self._writer is not None:
-            self._writer.add(seen.picture, seen.frame.time)
+            self._writer.add(detected.image, frame.time)
         self.frames += 1
-        self._objects.update(item.label for item in seen.row.objects)
-        for item, track in zip(seen.row.objects, seen.row.tracks, strict=False):
+        self._objects.update(item.label for item in prediction.objects)
+        for item, track in zip(prediction.objects, prediction.tracks, strict=False):
             if track is not None:
                 self._tracks.setdefault(item.label, set()).add(track)
 
-    def finished(self, broken: str) -> dict[str, Any]:
-        """Ends both files; the video's entry."""
+    def finish(self, broken: str) -> dict[str, Any]:
+        """Completes both files; returns the video's entry."""
         if not self.frames:
             raise DataError("The video has no frames.", where=self._video.path, found="no frames")
         self._json.write(b"\n]}\n")
         if self._writer is not None:
             self._writer.close()
         return {
-            **inputs.named(self._video.path),
+            **inputs.file_fields(self._video.path),
             "width": self._size[0],
             "height": self._size[1],
             "frames": self.frames,

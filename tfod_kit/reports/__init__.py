@@ -1,7 +1,7 @@
-"""What there is to show of a run: its history, evaluations, data and environment, read as it is.
+"""Reads what there is to show of a run: its history, evaluations, data and environment.
 
-Nothing here loads TensorFlow: a report is made from what training and evaluation wrote, in a second
-or two, for runs that are finished, under way, or were killed.
+Nothing here loads TensorFlow: a report is built from the files that training and evaluation wrote,
+in a second or two, for runs that are finished, in progress or killed.
 """
 
 import json
@@ -25,18 +25,18 @@ DATA_REPORT = "report.json"
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """One run, as far as it has been written.
+    """One run, as far as its files have been written.
 
     Attributes:
-      name: what to call it: its folder's name, or more of its path where two have the same.
+      name: its folder's name, or more of its path if two runs have the same folder name.
       folder: the run folder.
-      history: its points; those of TensorBoard's files where upstream's program trained it.
+      history: its points; those in TensorBoard's files if upstream's program trained it.
       evaluations: the newest results of each split.
-      eval_folder: where the pictures of the results lie.
-      best: the best checkpoint, where one was kept.
-      record: what it was trained with, where tfod_kit trained it.
+      eval_folder: the folder of the results' drawn images.
+      best: the best checkpoint, if one was kept.
+      record: what it was trained with, if tfod_kit trained it.
       config: pipeline.config as text; "" without one.
-      data: what `tfod convert` reported of the records; empty without.
+      data: the report of `tfod convert` on the records; empty without one.
     """
 
     name: str
@@ -51,22 +51,15 @@ class RunData:
 
     @property
     def results(self) -> Results | None:
-        """The evaluation to show: of val, or of whatever split there is."""
+        """The evaluation to show: of val, or else of the first split."""
         return self.evaluations.get("val") or next(iter(self.evaluations.values()), None)
-
-
-def short_name(metric: str) -> str:
-    """A metric as a page calls it: "boxes mAP@.50IOU"; those of other protocols keep their name."""
-    kind, _, what = metric.partition("_")
-    short = {"DetectionBoxes": "boxes", "DetectionMasks": "masks", "Keypoints": "keypoints"}
-    return f"{short[kind]} {what.partition('/')[2]}" if kind in short else metric
 
 
 def read(folder: Path, name: str = "") -> RunData:
     """Reads a run folder.
 
     Raises:
-      UsageError: it holds nothing of a run.
+      UsageError: it is not a run folder, or has neither history nor evaluations.
       DataError: a file in it is damaged.
     """
     if not folder.is_dir():
@@ -75,18 +68,18 @@ def read(folder: Path, name: str = "") -> RunData:
             where=folder,
             fix="Name the folder that `tfod train` trains in.",
         )
-    known = training_history.read(folder)
-    if not known.train:
-        known = History(events.train_points(folder), known.evals)
+    history = training_history.read(folder)
+    if not history.train:
+        history = History(events.train_points(folder), history.evals)
     documents = [results.load(file) for file in results.available(folder / EVAL)]
-    if not known.evals:
-        known = History(known.train, _eval_points(documents))
+    if not history.evals:
+        history = History(history.train, _eval_points(documents))
     config = folder / pipeline_config.FILE_NAME
-    found = RunData(
+    run = RunData(
         name=name or folder.resolve().name,
         folder=folder,
-        history=known,
-        # By split, then by step: the newest of each split is the last.
+        history=history,
+        # Documents are ordered by split and step, so the last of each split is the newest.
         evaluations={document.split: document for document in documents},
         eval_folder=folder / EVAL,
         best=best_checkpoint.read(folder),
@@ -94,19 +87,19 @@ def read(folder: Path, name: str = "") -> RunData:
         config=config.read_text("utf-8") if config.is_file() else "",
         data=_data(config),
     )
-    if not (known.train or known.evals or documents):
+    if not (history.train or history.evals or documents):
         raise UsageError(
-            "There is nothing to show of this run yet: no history, and no evaluation.",
+            "There is nothing to show of this run yet: no history and no evaluation.",
             where=folder,
             expected=f"{training_history.FILE_NAME}, TensorBoard files in train/, or {EVAL}/*.json",
             found=", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing",
             fix=f"Train it (`tfod train {folder}`), or measure it (`tfod evaluate {folder}`).",
         )
-    return found
+    return run
 
 
 def _eval_points(documents: Sequence[Results]) -> tuple[training_history.EvalPoint, ...]:
-    """The evaluations of a run that was not measured while it trained, as its history has them."""
+    """The evaluations of a run that was not measured during training, as points of its history."""
     return tuple(
         training_history.EvalPoint(document.step, document.split, document.metrics)
         for document in documents
@@ -115,7 +108,7 @@ def _eval_points(documents: Sequence[Results]) -> tuple[training_history.EvalPoi
 
 
 def read_all(folders: Sequence[Path]) -> list[RunData]:
-    """Reads several runs; as much of each path is its name as tells them apart."""
+    """Reads several runs; each name is as much of the path as distinguishes the runs."""
     paths = [folder.resolve() for folder in folders]
     depth = 1
     while depth < 8 and len({path.parts[-depth:] for path in paths}) < len(paths):
@@ -127,7 +120,7 @@ def read_all(folders: Sequence[Path]) -> list[RunData]:
 
 
 def _data(config_path: Path) -> Mapping[str, Any]:
-    """What convert reported of the records that a config trains on; empty where it is not there."""
+    """The report of `tfod convert` on the records that a config trains on; empty without one."""
     if not config_path.is_file():
         return {}
     config = pipeline_config.load(config_path)
@@ -136,5 +129,5 @@ def _data(config_path: Path) -> Mapping[str, Any]:
     try:
         document = json.loads(report.read_text("utf-8"))
     except (OSError, ValueError):
-        return {}  # moved, remote, or made by another program: the report does without
+        return {}  # the records are moved, remote or of another program: the report omits them
     return document if isinstance(document, dict) and "splits" in document else {}

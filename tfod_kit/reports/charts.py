@@ -1,7 +1,7 @@
-"""The charts of runs: CHARTS names them; a page shows all of one run, `tfod plot` any of several.
+"""The charts of runs, in the table CHARTS: a page shows all of one run, `tfod plot` any of several.
 
-Each takes the runs and gives a Figure, or None where no run has what it shows. With one run its
-parts are told apart (the losses, the classes); with several, the runs are.
+Each takes the runs and returns a Figure, or None if no run has the data. The series of a single run
+are its parts (losses, classes); those of several runs are the runs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,21 +10,16 @@ from typing import TYPE_CHECKING
 
 from tfod_kit.drawing import plots
 from tfod_kit.drawing.plots import CurveStyle
-from tfod_kit.reports import RunData, short_name
+from tfod_kit.evaluation.metrics import CHARTED, short_name
+from tfod_kit.reports import RunData
 from tfod_kit.runs import results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TOTAL = "Loss/total_loss"
-_CLASSES_DRAWN = 10  # curves; more could not be told apart
+_CURVES = 10  # of classes; more could not be distinguished
 _ALL = "all classes"
-# Which evaluation metrics stand in the curve of one run, as far as they were measured.
-_MAPS = (
-    *("DetectionBoxes_Precision/mAP", "DetectionBoxes_Precision/mAP@.50IOU"),
-    *("DetectionMasks_Precision/mAP", "DetectionMasks_Precision/mAP@.50IOU"),
-    *("Keypoints_Precision/mAP", "Keypoints_Precision/mAP@.50IOU"),
-)
 
 Runs = Sequence[RunData]
 Series = dict[str, tuple[Sequence[float], Sequence[float]]]
@@ -32,11 +27,11 @@ Series = dict[str, tuple[Sequence[float], Sequence[float]]]
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One kind of chart.
+    """One type of chart.
 
     Attributes:
       shows: what it shows, in a few words.
-      draw: makes it of runs; None where they lack what it shows.
+      draw: draws it for runs; returns None if they lack the data.
       several: whether it can show more than one run.
     """
 
@@ -51,13 +46,16 @@ def _losses(runs: Runs) -> "Figure | None":
         points = run.history.train
         names = list(dict.fromkeys(name for point in points for name in point.losses))
         for name in names if len(runs) == 1 else [_TOTAL]:
-            held = [point for point in points if name in point.losses]
+            with_loss = [point for point in points if name in point.losses]
             label = name.removeprefix("Loss/") if len(runs) == 1 else run.name
-            if held:
-                series[label] = ([p.step for p in held], [p.losses[name] for p in held])
+            if with_loss:
+                series[label] = (
+                    [point.step for point in with_loss],
+                    [point.losses[name] for point in with_loss],
+                )
     if not series:
         return None
-    # A logarithmic axis has no place for a loss of 0, which a part of the loss may well have.
+    # A logarithmic axis cannot show a loss of 0, which a part of the loss may reach.
     positive = all(value > 0 for _, values in series.values() for value in values)
     wide = positive and _spread(series) > 30
     return plots.lines(
@@ -97,7 +95,7 @@ def _map(runs: Runs) -> "Figure | None":
     series: Series = {}
     for run in runs:
         splits = dict.fromkeys(point.split for point in run.history.evals)
-        for metric in _MAPS if len(runs) == 1 else _MAPS[:1]:
+        for metric in CHARTED if len(runs) == 1 else CHARTED[:1]:
             for split in splits:
                 points = [
                     point
@@ -113,15 +111,17 @@ def _map(runs: Runs) -> "Figure | None":
                     )
     if not series:
         return None
-    title = "mAP over the training" if len(runs) == 1 else "mAP of the boxes over the training"
+    title = "mAP during training" if len(runs) == 1 else "mAP of boxes during training"
     return plots.lines(series, title=title, xlabel="step", style=CurveStyle(unit_range="y"))
 
 
 def _classes(runs: Runs) -> "Figure | None":
     series: dict[str, dict[str, float]] = {}
-    for run, found in _measured(runs):
+    for run, measured in _measured(runs):
         classes = [
-            (name, row) for name, row in found.classes.items() if row.ap50 != results.NOT_MEASURED
+            (name, row)
+            for name, row in measured.classes.items()
+            if row.ap50 != results.NOT_MEASURED
         ]
         if len(runs) == 1:
             series = {
@@ -170,28 +170,28 @@ def _f1(runs: Runs) -> "Figure | None":
 
 def _calibration(runs: Runs) -> "Figure | None":
     series: Series = {}
-    for run, found in _measured(runs):
-        bins = [one for one in found.calibration.bins if one.detections]
+    for run, measured in _measured(runs):
+        bins = [one for one in measured.calibration.bins if one.detections]
         if bins:
-            label = f"{run.name} (error {found.calibration.error:.3f})"
+            label = f"{run.name} (error {measured.calibration.error:.3f})"
             series[label] = ([one.score for one in bins], [one.precision for one in bins])
     if not series:
         return None
     return plots.lines(
-        series, title="Are the scores to be believed?", xlabel="mean score of the detections",
-        ylabel="share that is right", style=CurveStyle(unit_range="xy", diagonal=True),
+        series, title="Calibration of the scores", xlabel="mean score of the detections",
+        ylabel="fraction that is right", style=CurveStyle(unit_range="xy", diagonal=True),
     )  # fmt: skip
 
 
 def _errors(runs: Runs) -> "Figure | None":
     series = {
         run.name if len(runs) > 1 else "": {
-            name: 100 * found.errors[name].loss
+            name: 100 * measured.errors[name].loss
             for name in results.ERROR_TYPES
-            if name in found.errors
+            if name in measured.errors
         }
-        for run, found in _measured(runs)
-        if found.errors
+        for run, measured in _measured(runs)
+        if measured.errors
     }
     if not series:
         return None
@@ -199,15 +199,15 @@ def _errors(runs: Runs) -> "Figure | None":
 
 
 def _confusion(runs: Runs) -> "Figure | None":
-    for _, found in _measured(runs):
-        if not found.confusion.counts:
+    for _, measured in _measured(runs):
+        if not measured.confusion.counts:
             return None
-        names = (*found.classes, results.BACKGROUND)
+        names = (*measured.classes, results.BACKGROUND)
         return plots.matrix(
             names,
             names,
-            found.confusion.matrix(names),
-            title=f"Found as (scores of {found.confusion.threshold:.2f} or more)",
+            measured.confusion.matrix(names),
+            title=f"Found as (scores of {measured.confusion.threshold:.2f} or more)",
             xlabel="found as",
             ylabel="is",
         )
@@ -217,7 +217,7 @@ def _confusion(runs: Runs) -> "Figure | None":
 CHARTS: Mapping[str, Chart] = {
     "loss": Chart("the losses over the steps", _losses),
     "learning_rate": Chart("the learning rate over the steps", _learning_rate),
-    "speed": Chart("steps a second", _speed),
+    "speed": Chart("steps per second", _speed),
     "map": Chart("mAP of each evaluation", _map),
     "classes": Chart("AP of each class", _classes),
     "pr": Chart("precision over recall", _precision_recall),
@@ -233,24 +233,24 @@ def _measured(runs: Runs) -> list[tuple[RunData, results.Results]]:
 
 
 def _curves(runs: Runs) -> dict[str, results.Curves]:
-    """Of one run, those of its classes, the commonest where there are many; of several, overall."""
+    """The curves of one run's most frequent classes, or the overall curves of several runs."""
     if len(runs) > 1:
-        return {run.name: found.curves for run, found in _measured(runs)}
+        return {run.name: measured.curves for run, measured in _measured(runs)}
     curves: dict[str, results.Curves] = {}
-    for _, found in _measured(runs):
-        classes = sorted(found.classes.items(), key=lambda pair: -pair[1].ground_truth)
-        curves = {name: row.curves for name, row in classes[:_CLASSES_DRAWN]}
-        if len(found.classes) > 1:
-            curves[_ALL] = found.curves
+    for _, measured in _measured(runs):
+        classes = sorted(measured.classes.items(), key=lambda pair: -pair[1].ground_truth)
+        curves = {name: row.curves for name, row in classes[:_CURVES]}
+        if len(measured.classes) > 1:
+            curves[_ALL] = measured.curves
     return curves
 
 
 def _iou(runs: Runs) -> float:
-    return next((found.iou for _, found in _measured(runs)), 0.5)
+    return next((measured.iou for _, measured in _measured(runs)), 0.5)
 
 
 def _smoothing(series: Series) -> float:
-    """A mean over about a twentieth of the points, so that short trainings keep their shape."""
+    """Smoothing over about a twentieth of the points, so that short curves keep their shape."""
     most = max(len(values) for _, values in series.values())
     return max(0.0, 1 - 20 / most)
 

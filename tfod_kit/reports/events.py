@@ -1,7 +1,7 @@
 """The loss curves in TensorBoard's files, for runs that upstream's own program trained.
 
-They are record files whose records are Event messages, so nothing but TensorBoard's message classes
-is needed to read them.
+These files are TFRecord files of Event messages, so reading them needs only TensorBoard's message
+classes.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ _SPEED = "steps_per_sec"
 
 
 def train_points(run: Path) -> tuple[TrainPoint, ...]:
-    """The points of a run's TensorBoard files in the order of their steps; none without files.
+    """The points of a run's TensorBoard files in the order of their steps; empty without files.
 
-    A damaged end, which a killed run leaves, is passed over.
+    A damaged end, which a killed run leaves, is ignored.
     """
     values: dict[int, dict[str, float]] = defaultdict(dict)
     times: dict[int, float] = {}
@@ -37,27 +37,27 @@ def train_points(run: Path) -> tuple[TrainPoint, ...]:
     return tuple(
         TrainPoint(
             step,
-            {name: number for name, number in found.items() if name.startswith(_LOSS)},
-            found.get(_RATE, 0.0),
-            found.get(_SPEED),
+            {name: number for name, number in scalars.items() if name.startswith(_LOSS)},
+            scalars.get(_RATE, 0.0),
+            scalars.get(_SPEED),
             time=times[step],
         )
-        for step, found in sorted(values.items())
-        if any(name.startswith(_LOSS) for name in found)
+        for step, scalars in sorted(values.items())
+        if any(name.startswith(_LOSS) for name in scalars)
     )
 
 
 def _events(path: Path) -> Iterator[Any]:
     from tensorboard.compat.proto.event_pb2 import Event
 
-    # A killed run leaves a torn end: what was written before is whole.
+    # A killed run leaves an incomplete last record; all before it are complete.
     with contextlib.suppress(DataError):
         for serialized in shards.read(path):
             yield Event.FromString(serialized)
 
 
 def _number(value: Any) -> float:
-    """A scalar: as TensorFlow 2 writes it (a tensor), or as TensorFlow 1 did."""
+    """The value of a scalar, as TensorFlow 2 (a tensor) or TensorFlow 1 writes it."""
     if value.WhichOneof("value") == "simple_value":
         return float(value.simple_value)
     tensor = value.tensor

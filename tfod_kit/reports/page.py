@@ -1,4 +1,4 @@
-"""The page of a run: all that is known of it, in one file that needs no network."""
+"""The HTML page of a run, in one file that needs no network."""
 
 import platform
 import time
@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from tfod_kit import __version__, pipeline_config
 from tfod_kit.drawing import plots
 from tfod_kit.drawing.html_page import Page
+from tfod_kit.evaluation.metrics import CHARTED, is_by_category, short_name
 from tfod_kit.io import hardware
-from tfod_kit.reports import RunData, short_name
+from tfod_kit.reports import RunData
 from tfod_kit.reports.charts import CHARTS
 from tfod_kit.runs import results
 
@@ -20,29 +21,28 @@ _TASKS: Mapping[str, Callable[[results.ClassMetrics], float]] = {
     "keypoint AP@.50": lambda row: row.keypoint_ap50,
     "keypoint AP": lambda row: row.keypoint_ap,
 }
-_BY_CLASS = " ByCategory/"
 _GIB = 2**30
 
 
 def html(run: RunData) -> str:
-    """The page."""
-    page = Page(f"Training run: {run.name}", _under(run))
+    """The page as HTML."""
+    page = Page(f"Training run: {run.name}", _subtitle(run))
     _tiles(page, run)
     _training(page, run)
     _evaluation(page, run)
     _errors(page, run)
-    _pictures(page, run)
+    _images(page, run)
     _data(page, run)
     _environment(page, run)
     return page.html(f"Written by tfod_kit {__version__}, tfod report.")
 
 
-def _under(run: RunData) -> str:
-    told = [str(run.folder)]
+def _subtitle(run: RunData) -> str:
+    parts = [str(run.folder)]
     if run.record is not None and run.record.starts:
-        told.append(f"last started {_when(run.record.starts[-1].time)}")
-        told.append(run.record.ended or "under way, or killed")
-    return " · ".join(told)
+        parts.append(f"last started {_when(run.record.starts[-1].time)}")
+        parts.append(run.record.ended or "in progress, or killed")
+    return " · ".join(parts)
 
 
 def _tiles(page: Page, run: RunData) -> None:
@@ -54,8 +54,8 @@ def _tiles(page: Page, run: RunData) -> None:
             tiles["last loss"] = f"{points[-1].losses['Loss/total_loss']:.4g}"
     found = run.results
     if found is not None:
-        for name, told in _headline(found).items():
-            tiles[f"{name} ({_title(found)})"] = told
+        for name, value in _headline(found).items():
+            tiles[f"{name} ({_title(found)})"] = value
         if found.best.f1 != results.NOT_MEASURED:
             tiles[f"best F1, at score {found.best.threshold:.2f}"] = f"{found.best.f1:.3f}"
     if run.best is not None:
@@ -63,18 +63,18 @@ def _tiles(page: Page, run: RunData) -> None:
         tiles[f"best {short} in training, step {run.best.step:,}"] = f"{run.best.value:.3f}"
     skipped = points[-1].skipped_records if points else 0
     if skipped:
-        tiles["bad records passed over"] = f"{skipped:,}"
-    page.tiles(tiles, warn=["bad records passed over"])
+        tiles["bad records skipped"] = f"{skipped:,}"
+    page.tiles(tiles, warn=["bad records skipped"])
 
 
 def _headline(found: results.Results) -> dict[str, str]:
-    """mAP and mAP@.50 of each task that was measured."""
-    chosen = {}
-    for name, value in found.metrics.items():
-        short = name.rpartition("/")[2]
-        if short in ("mAP", "mAP@.50IOU") and value != results.NOT_MEASURED:
-            chosen[short_name(name)] = f"{value:.3f}"
-    return chosen
+    """The charted metrics of each output that was measured."""
+    values = {name: found.metrics.get(name, results.NOT_MEASURED) for name in CHARTED}
+    return {
+        short_name(name): f"{value:.3f}"
+        for name, value in values.items()
+        if value != results.NOT_MEASURED
+    }
 
 
 def _training(page: Page, run: RunData) -> None:
@@ -82,7 +82,7 @@ def _training(page: Page, run: RunData) -> None:
     if charts:
         page.heading("Training")
         page.charts(charts)
-        page.text("Faint lines are the points themselves, strong ones their mean.", faint=True)
+        page.text("Faint lines are the points, strong lines their moving average.", faint=True)
 
 
 def _evaluation(page: Page, run: RunData) -> None:
@@ -96,12 +96,12 @@ def _evaluation(page: Page, run: RunData) -> None:
     names = [
         name
         for name in dict.fromkeys(name for document in documents for name in document.metrics)
-        if _BY_CLASS not in name  # those stand in the classes' table
+        if not is_by_category(name)  # those are in the table of classes
     ]
     page.table(
         ["", *map(_title, documents)],
         [
-            ["pictures", *(f"{document.images:,}" for document in documents)],
+            ["images", *(f"{document.images:,}" for document in documents)],
             ["detections", *(f"{document.detections:,}" for document in documents)],
             *(
                 [
@@ -112,7 +112,7 @@ def _evaluation(page: Page, run: RunData) -> None:
             ),
         ],
     )
-    page.text("n/a: there is no ground truth of that class or size to measure on.", faint=True)
+    page.text("n/a: there is no ground truth of that class or size.", faint=True)
     for document in documents:
         if len(documents) > 1:
             page.text(
@@ -121,8 +121,8 @@ def _evaluation(page: Page, run: RunData) -> None:
                 else f"Classes on {document.split}"
             )
         _class_table(page, document)
-        for told in document.not_measured:
-            page.text(told, faint=True)
+        for reason in document.not_measured:
+            page.text(reason, faint=True)
         if document is found:
             page.charts(_charts(run, _QUALITY))
 
@@ -133,8 +133,8 @@ def _title(document: results.Results) -> str:
 
 def _class_table(page: Page, found: results.Results) -> None:
     tasks = {
-        told: value
-        for told, value in _TASKS.items()
+        title: value
+        for title, value in _TASKS.items()
         if any(value(row) != results.NOT_MEASURED for row in found.classes.values())
     }
     head = ["class", "objects", "AP@.50", "AP@.50:.95", "small", "medium", "large", *tasks,
@@ -158,21 +158,21 @@ def _errors(page: Page, run: RunData) -> None:
         return
     page.heading("What goes wrong")
     rows = [
-        [name, f"{found.errors[name].count:,}", f"{100 * found.errors[name].loss:.1f}", told]
-        for name, told in results.ERROR_TYPES.items()
+        [name, f"{found.errors[name].count:,}", f"{100 * found.errors[name].loss:.1f}", meaning]
+        for name, meaning in results.ERROR_TYPES.items()
         if name in found.errors
     ]
-    page.table(["error", "how many", "points of mAP it costs", "that is"], rows, text=True)
+    page.table(["error", "count", "points of mAP it costs", "meaning"], rows, text=True)
     page.charts(_charts(run, ("errors", "confusion")))
     page.text(
-        "Types as in TIDE (Bolya and others, 2020): a point of mAP is what would be won without "
-        "that error, one type at a time.",
+        "Types as in TIDE (Bolya et al., 2020): the cost is what mAP would gain if only errors of "
+        "that type were fixed.",
         faint=True,
     )
 
 
-def _pictures(page: Page, run: RunData) -> None:
-    """Those of the evaluation that is shown; of another where that has none."""
+def _images(page: Page, run: RunData) -> None:
+    """The drawn images of the evaluation that is shown, or of another if it has none."""
     if run.results is None:
         return
     documents = [run.results, *run.evaluations.values()]
@@ -180,34 +180,36 @@ def _pictures(page: Page, run: RunData) -> None:
         worst, samples = _drawn(run, found.worst), _drawn(run, found.samples)
         if not worst and not samples:
             continue
-        sides = "Ground truth at the left, detections with scores of "
-        sides += f"{found.confusion.threshold:.2f} or more at the right; right ones in green, "
-        sides += "what was missed or is false in red."
+        sides = "Ground truth is on the left, detections with scores of "
+        sides += f"{found.confusion.threshold:.2f} or more are on the right; right ones are green, "
+        sides += "missed objects and false detections are red."
         if samples:
             page.heading(f"Detections, right and wrong ({_title(found)})")
-            page.text("Taken evenly from the fewest errors on, the worst apart. " + sides)
+            page.text(
+                "A sample at equal distances in the order of errors, without the worst. " + sides
+            )
             page.images(samples, wide=True)
         if worst:
-            page.heading(f"The pictures with the most errors ({_title(found)})")
+            page.heading(f"The images with the most errors ({_title(found)})")
             page.text(sides)
             page.images(worst, wide=True)
         return
     page.heading("Detections, right and wrong")
-    page.text(f"No pictures were drawn in training. For some: tfod evaluate {run.folder}")
+    page.text(f"No images are drawn during training. To draw some: tfod evaluate {run.folder}")
 
 
 def _drawn(run: RunData, images: Iterable[results.ImageErrors]) -> list[tuple[bytes, str]]:
-    """The pictures that were drawn, as bytes, each with what happened in it."""
-    pictures = []
+    """The drawn images as bytes, each with its caption."""
+    drawn = []
     for image in images:
         path = run.eval_folder / image.drawn
-        # A document's own name for a file never leads out of its folder.
+        # A path in a document must not lead out of its folder.
         inside = path.resolve().is_relative_to(run.eval_folder.resolve())
         if image.drawn and inside and path.is_file():
-            told = f"{image.file or image.source_id}: {image.found:,} found, "
-            told += f"{image.missed:,} missed, {image.false:,} false"
-            pictures.append((path.read_bytes(), told))
-    return pictures
+            caption = f"{image.file or image.source_id}: {image.found:,} found, "
+            caption += f"{image.missed:,} missed, {image.false:,} false"
+            drawn.append((path.read_bytes(), caption))
+    return drawn
 
 
 def _data(page: Page, run: RunData) -> None:
@@ -231,14 +233,14 @@ def _data(page: Page, run: RunData) -> None:
     findings = run.data.get("findings", {})
     if findings:
         page.table(
-            ["count", "what convert repaired or left out"],
+            ["count", "repaired or left out by tfod convert"],
             [[f"{one.get('count', 0):,}", str(one.get("text", ""))] for one in findings.values()],
             text=True,
         )
 
 
 def _environment(page: Page, run: RunData) -> None:
-    page.heading("How it was made")
+    page.heading("Environment")
     memory = hardware.memory()
     rows = [
         ["this machine", f"{platform.system()} {platform.machine()}, {hardware.cores()} cores"
@@ -248,7 +250,7 @@ def _environment(page: Page, run: RunData) -> None:
     starts = run.record.starts if run.record is not None else ()
     if starts:
         rows += [[name, version] for name, version in starts[-1].versions.items()]
-        rows.append(["seed", "drawn by lot" if starts[-1].seed is None else str(starts[-1].seed)])
+        rows.append(["seed", "random" if starts[-1].seed is None else str(starts[-1].seed)])
     page.table(["", ""], rows, text=True)
     if starts:
         page.table(

@@ -1,1 +1,1 @@
-"""The HTTP service over a detector: pictures in, detections out (`tfod serve`)."""
+"""The HTTP service of `tfod serve`: images in, detections out."""

@@ -1,4 +1,4 @@
-"""The service's routes: /detect, /health, /ready, /metrics and what it is at /."""
+"""The service's routes: /detect, /health, /ready, /metrics, and a description at /."""
 
 import asyncio
 import io
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
-_CLIENT_GONE = 499  # what nginx notes for it; nobody is left to read an answer
+_CLIENT_GONE = 499  # nginx's status for a client that closed the connection
 
 
 class Service:
     """A detector behind HTTP.
 
     Args:
-      detector: finds the objects.
-      limits: what a request may cost.
-      min_score: objects below are left out, unless a request says otherwise; in [0, 1].
-      batch_size: the most pictures in a batch.
-      window_s: how long an idle model waits for more pictures, in seconds.
+      detector: the model.
+      limits: beyond them a request is refused.
+      min_score: the lowest score that is returned, unless a request states another; in [0, 1].
+      batch_size: the maximum number of images in a batch.
+      window_s: how long an idle model waits for a batch to fill, in seconds.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Service:
         self._detector = detector
         self._limits = limits
         self._min_score = min_score
-        self._under_way = 0
+        self._in_progress = 0
         self._colours = visualize.palette(detector.label_map or ())
         self._batcher = Batcher(
             detector.detect,
@@ -67,12 +67,11 @@ class Service:
             window_s=window_s,
             observe=self.metrics.batches.observe,
         )
-        self._work: asyncio.Task[None] | None = None
-        # What bounds the memory: so many pictures are decoded at once, and no more. The next batch
-        # can gather while one is in the model.
-        self._room = asyncio.Semaphore(2 * batch_size)
-        # Pillow lets other threads run while it decodes.
-        self._pool = ThreadPoolExecutor(hardware.cores(), thread_name_prefix="pictures")
+        self._batcher_task: asyncio.Task[None] | None = None
+        # Bounds the memory of decoded images: one batch in the model, and the next one filling.
+        self._decoded_slots = asyncio.Semaphore(2 * batch_size)
+        # Pillow releases the GIL while it decodes.
+        self._pool = ThreadPoolExecutor(hardware.cores(), thread_name_prefix="images")
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -89,10 +88,10 @@ class Service:
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        self._work = asyncio.create_task(self._batcher.run())
+        self._batcher_task = asyncio.create_task(self._batcher.run())
         yield
-        # The server ends the lifespan once every request has its answer.
-        self._work.cancel()
+        # The server ends the lifespan once every request is answered.
+        self._batcher_task.cancel()
         self._pool.shutdown()
 
     async def _about(self, request: Request) -> Response:
@@ -107,18 +106,18 @@ class Service:
                     "images": self._limits.images,
                     "pixels": self._limits.pixels,
                 },
-                "usage": "POST /detect?min_score=0.5&draw=0 with a picture, or a form of files",
+                "usage": "POST /detect?min_score=0.5&draw=0 with an image, or a form of files",
             }
         )
 
     async def _health(self, request: Request) -> Response:
-        """Whether the process can still work; if not, it wants a restart."""
-        alive = self._work is not None and not self._work.done()
+        """Whether the process works; if not, restart it."""
+        alive = self._batcher_task is not None and not self._batcher_task.done()
         return JSONResponse({"alive": alive}, 200 if alive else 503)
 
     async def _ready(self, request: Request) -> Response:
-        """Whether it should be sent requests now."""
-        ready = self._under_way < self._limits.requests
+        """Whether the service accepts requests now."""
+        ready = self._in_progress < self._limits.requests
         return JSONResponse({"ready": ready}, 200 if ready else 503)
 
     async def _metrics(self, request: Request) -> Response:
@@ -142,20 +141,20 @@ class Service:
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
-        """Holds one of the places; what waits in memory is bounded by their number.
+        """Counts a request as in progress; their number bounds the bodies in memory.
 
         Raises:
-          Refusal: 503, all are taken.
+          Refusal: 503, too many are in progress.
         """
-        if self._under_way >= self._limits.requests:
-            raise busy(f"{self._under_way} requests are under way already.")
-        self._under_way += 1
-        self.metrics.under_way.set(self._under_way)
+        if self._in_progress >= self._limits.requests:
+            raise busy(f"{self._in_progress} requests are in progress already.")
+        self._in_progress += 1
+        self.metrics.in_progress.set(self._in_progress)
         try:
             yield
         finally:
-            self._under_way -= 1
-            self.metrics.under_way.set(self._under_way)
+            self._in_progress -= 1
+            self.metrics.in_progress.set(self._in_progress)
 
     async def _answer(self, request: Request) -> Response:
         min_score = _min_score(request, self._min_score)
@@ -166,35 +165,38 @@ class Service:
         except TimeoutError as error:
             raise Refusal(408, "The upload took too long.") from error
         if draw and len(files) != 1:
-            raise Refusal(400, f"draw=1 takes one picture; here are {len(files)}.")
+            raise Refusal(400, f"draw=1 takes one image, not {len(files)}.")
         try:
             async with asyncio.timeout(self._limits.timeout_s):
-                done = await asyncio.gather(*(self._one(file, min_score, draw) for file in files))
+                answers = await asyncio.gather(
+                    *(self._detect_in_file(file, min_score, draw) for file in files)
+                )
         except TimeoutError as error:
-            raise busy("The detection waited too long for its turn.") from error
+            raise busy("The detection waited too long for a free model.") from error
         if draw:
-            return Response(done[0][1], media_type="image/jpeg")
-        text = prediction.as_json(self._detector.source.name, [row for row, _ in done], [])
+            return Response(answers[0][1], media_type="image/jpeg")
+        text = prediction.as_json(self._detector.source.name, [row for row, _ in answers], [])
         return Response(text, media_type="application/json")
 
-    async def _one(
+    async def _detect_in_file(
         self, file: uploads.Upload, min_score: float, draw: bool
     ) -> tuple[prediction.Prediction, bytes]:
-        """What is in one picture, and the picture with that drawn on it if it is wanted."""
-        async with self._room:
-            picture = await self._in_pool(uploads.decode, file, self._limits)
-            pixels = await self._in_pool(np.asarray, picture)
-            found = await self._batcher.detect(pixels, min_score)
-            drawn = await self._in_pool(self._drawn, picture, found) if draw else b""
-        self.metrics.count_objects(found)
-        return prediction.Prediction(Path(file.name), picture.width, picture.height, found), drawn
+        """The objects in one image, and the drawn image as JPEG if `draw`, else b""."""
+        async with self._decoded_slots:
+            image = await self._in_pool(uploads.decode, file, self._limits)
+            pixels = await self._in_pool(np.asarray, image)
+            objects = await self._batcher.detect(pixels, min_score)
+            drawn = await self._in_pool(self._draw, image, objects) if draw else b""
+        self.metrics.count_objects(objects)
+        row = prediction.Prediction(Path(file.name), image.width, image.height, objects)
+        return row, drawn
 
     async def _in_pool(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
-    def _drawn(self, picture: "Image.Image", objects: Sequence[ObjectAnnotation]) -> bytes:
+    def _draw(self, image: "Image.Image", objects: Sequence[ObjectAnnotation]) -> bytes:
         stream = io.BytesIO()
-        visualize.draw(picture, objects, self._colours).save(stream, "JPEG", quality=92)
+        visualize.draw(image, objects, self._colours).save(stream, "JPEG", quality=92)
         return stream.getvalue()
 
 

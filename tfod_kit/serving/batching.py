@@ -1,4 +1,4 @@
-"""Requests that come at the same time go through the model together."""
+"""Batches requests that arrive at the same time."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -20,16 +20,16 @@ class _Job:
 
 
 class Batcher:
-    """Collects pictures and hands them to a detector, one batch at a time, in one thread.
+    """Collects images and passes them to a detector, one batch at a time, in one thread.
 
-    While a batch is in the model the next one gathers, so that batches grow with the load; when
-    the model is idle the first picture waits `window_s` for company.
+    While a batch is in the model, the next one fills, so batches grow with the load. If the model
+    is idle, the first image waits up to `window_s` for others.
 
     Args:
-      detect: a detector's: `detect(images, min_score=...)`.
-      largest: the most pictures in a batch.
-      window_s: how long an idle model waits for more, in seconds.
-      observe: told the size of each batch.
+      detect: a detector's method: `detect(images, min_score=...)`.
+      largest: the maximum number of images in a batch.
+      window_s: how long an idle model waits for others, in seconds.
+      observe: called with the size of each batch.
     """
 
     def __init__(
@@ -50,24 +50,24 @@ class Batcher:
     async def detect(self, image: Any, min_score: float) -> Objects:
         """The objects in one image [height, width, 3], RGB, uint8, that score `min_score` or more.
 
-        Raises what the detector raised for it.
+        Raises whatever the detector raises for it.
         """
         answer: asyncio.Future[Objects] = asyncio.get_running_loop().create_future()
         self._jobs.put_nowait(_Job(image, min_score, answer))
         return await answer
 
     async def run(self) -> None:
-        """Works until cancelled."""
+        """Detects until cancelled."""
         try:
             while True:
-                # A client that gave up has cancelled its answer.
-                jobs = [job for job in await self._gathered() if not job.answer.done()]
-                # A detector stacks images of one size that follow each other.
+                # A client that disconnected has cancelled its answer.
+                jobs = [job for job in await self._next_batch() if not job.answer.done()]
+                # A detector stacks consecutive images of the same size.
                 await self._work(sorted(jobs, key=lambda job: job.image.shape))
         finally:
             self._thread.shutdown(wait=False)
 
-    async def _gathered(self) -> list[_Job]:
+    async def _next_batch(self) -> list[_Job]:
         jobs = [await self._jobs.get()]
         try:
             async with asyncio.timeout(self._window_s):
@@ -78,10 +78,10 @@ class Batcher:
         return jobs
 
     async def _work(self, jobs: Sequence[_Job]) -> None:
-        """Answers every job; where a batch fails, each of its pictures is tried alone."""
+        """Answers every job; if a batch fails, each of its images is detected separately."""
         if not jobs:
             return
-        # The lowest score that any of them wants: below it nothing is worth the detector's work.
+        # The lowest score of all jobs: the detector need not convert objects below it.
         work = partial(
             self._detect,
             [job.image for job in jobs],
@@ -90,15 +90,15 @@ class Batcher:
         self._observe(len(jobs))
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._thread, work)
-        except Exception as error:  # whatever it is, the client must have an answer
+            detected = await loop.run_in_executor(self._thread, work)
+        except Exception as error:  # whatever it is, the client must get an answer
             if len(jobs) == 1:
                 _settle(jobs[0], error)
             else:
                 for job in jobs:
                     await self._work([job])
             return
-        for job, objects in zip(jobs, found, strict=True):
+        for job, objects in zip(jobs, detected, strict=True):
             _settle(job, tuple(o for o in objects if (o.score or 0.0) >= job.min_score))
 
 

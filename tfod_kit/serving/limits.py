@@ -1,4 +1,4 @@
-"""What the service accepts, and how it says no."""
+"""The limits of requests, and how requests are refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may cost, and how many there may be.
+    """The limits of one request, and of simultaneous requests.
 
     Attributes:
-      body_bytes: the largest request body.
-      images: the most pictures in one request.
-      pixels: the most pixels in one picture; it is refused before it is decoded.
-      requests: how many requests may be under way; more get 503 and are asked to come back.
-      timeout_s: how long an upload may take, and after it the detection, in seconds each.
+      body_bytes: maximum size of a request body.
+      images: maximum number of images in a request.
+      pixels: maximum number of pixels in an image, which is checked before decoding.
+      requests: maximum number of requests in progress; others get 503 and a Retry-After.
+      timeout_s: maximum duration of an upload, and of the detection after it, in seconds.
     """
 
     body_bytes: int = 20 * 10**6
@@ -25,12 +25,12 @@ class Limits:
 
 
 class Refusal(Exception):
-    """A request that is not served; its text says why, for the client to read.
+    """A request that is refused; its text states the reason, for the client.
 
     Args:
       status: the HTTP status.
-      reason: one sentence or two.
-      headers: to send along.
+      reason: one or two sentences.
+      headers: of the response.
     """
 
     def __init__(
@@ -42,5 +42,5 @@ class Refusal(Exception):
 
 
 def busy(reason: str) -> Refusal:
-    """503: the client is asked to come back in a second."""
+    """503: the client should try again in a second."""
     return Refusal(503, reason, {"Retry-After": "1"})

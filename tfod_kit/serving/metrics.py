@@ -1,4 +1,4 @@
-"""What the service tells Prometheus."""
+"""The service's metrics for Prometheus."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """The service's figures, in a registry of their own."""
+    """The service's metrics, in their own registry."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -31,14 +31,14 @@ class Metrics:
         )
         self.seconds = Histogram(
             "tfod_request_seconds",
-            "From a request's headers to its answer",
+            "From a request's headers to its response",
             buckets=_SECONDS,
             registry=registry,
         )
         self.batches = Histogram(
             "tfod_batch_images", "Images in a batch", buckets=_BATCHES, registry=registry
         )
-        self.under_way = Gauge(
+        self.in_progress = Gauge(
             "tfod_requests_under_way", "Requests accepted and not yet answered", registry=registry
         )
         self.objects = Counter(
@@ -46,9 +46,10 @@ class Metrics:
         )
 
     def count_objects(self, objects: Iterable[ObjectAnnotation]) -> None:
+        """Adds objects to the counter of their class."""
         for item in objects:
             self.objects.labels(item.label).inc()
 
     def text(self) -> bytes:
-        """All figures in Prometheus' text format, whose content type is CONTENT_TYPE."""
+        """All metrics in Prometheus' text format, whose content type is CONTENT_TYPE."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""The pictures in a request: its body itself, or the files of a form, within the limits."""
+"""The images in a request, within the limits: its body, or the files of a form."""
 
 import io
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from tfod_kit.serving.limits import Limits, Refusal
 if TYPE_CHECKING:
     from PIL import Image
 
-# What cameras and the web speak. Pillow reads dozens of others, which nobody sends but to find
-# holes in their readers.
+# The formats of cameras and the web. Pillow reads dozens of others, which would only add to the
+# attack surface.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 UNNAMED = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One file of a request: its name ("-" where it has none) and its bytes."""
+    """One file of a request: its name, "-" if it has none, and its bytes."""
 
     name: str
     data: bytes
@@ -33,7 +33,7 @@ async def read(request: Request, limits: Limits) -> list[Upload]:
     """The files of a request: one or more, in their order.
 
     Raises:
-      Refusal: 413 too large or too many, 400 empty or not a form that can be read.
+      Refusal: 413 too large, 400 empty, too many files or an invalid form.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limits.body_bytes:
@@ -43,36 +43,38 @@ async def read(request: Request, limits: Limits) -> list[Upload]:
         return await _form_files(bounded, limits)
     data = await bounded.body()
     if not data:
-        raise Refusal(400, "The body is empty. Send a picture: curl --data-binary @picture.jpg")
+        raise Refusal(400, "The body is empty. Send an image: curl --data-binary @image.jpg")
     return [Upload(UNNAMED, data)]
 
 
 def decode(upload: Upload, limits: Limits) -> "Image.Image":
-    """The picture, upright (EXIF orientation applied) and in RGB.
+    """The image, upright (EXIF orientation applied) and in RGB.
 
     Raises:
-      Refusal: 415 not a picture, 413 too many pixels, 422 damaged.
+      Refusal: 415 not an image, 413 too many pixels, 422 damaged.
     """
     from PIL import Image, ImageOps
 
-    called = "The body" if upload.name == UNNAMED else upload.name
+    name = "The body" if upload.name == UNNAMED else upload.name
     try:
         image = Image.open(io.BytesIO(upload.data), formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise Refusal(413, f"{called} has too many pixels: {error}") from error
-    except Exception as error:  # Pillow's readers raise whatever damage leads to
-        raise Refusal(415, f"{called} is no picture of {', '.join(FORMATS)}.") from error
+        raise Refusal(413, f"{name} has too many pixels: {error}") from error
+    except Exception as error:  # damaged data makes Pillow's readers raise any error
+        raise Refusal(
+            415, f"{name} is not an image in one of the formats {', '.join(FORMATS)}."
+        ) from error
     with image:
         if image.width * image.height > limits.pixels:
             raise Refusal(
                 413,
-                f"{called} has {image.width} x {image.height} pixels; "
-                f"at most {limits.pixels:,} are taken.",
+                f"{name} has {image.width} x {image.height} pixels; "
+                f"at most {limits.pixels:,} are accepted.",
             )
         try:
             return ImageOps.exif_transpose(image).convert("RGB")
         except Exception as error:
-            raise Refusal(422, f"{called} is damaged: {error}.") from error
+            raise Refusal(422, f"{name} is damaged: {error}.") from error
 
 
 async def _form_files(request: Request, limits: Limits) -> list[Upload]:
@@ -83,7 +85,7 @@ async def _form_files(request: Request, limits: Limits) -> list[Upload]:
     try:
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         if not files:
-            raise Refusal(400, "The form holds no file. Send one: curl -F image=@picture.jpg")
+            raise Refusal(400, "The form holds no file. Send one: curl -F image=@image.jpg")
         return [
             Upload(PurePath(file.filename or UNNAMED).name, await file.read()) for file in files
         ]
@@ -92,14 +94,14 @@ async def _form_files(request: Request, limits: Limits) -> list[Upload]:
 
 
 def _bounded(receive: Receive, limits: Limits) -> Receive:
-    """`receive` that stops a body without a declared length once it is too large."""
-    taken = 0
+    """Wraps `receive` to refuse a body without a declared length once it is too large."""
+    received = 0
 
     async def bounded() -> Message:
-        nonlocal taken
+        nonlocal received
         message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > limits.body_bytes:
+        received += len(message.get("body", b""))
+        if received > limits.body_bytes:
             raise _too_large(limits)
         return message
 
@@ -107,4 +109,6 @@ def _bounded(receive: Receive, limits: Limits) -> Receive:
 
 
 def _too_large(limits: Limits) -> Refusal:
-    return Refusal(413, f"The request is too large: at most {limits.body_bytes:,} bytes are taken.")
+    return Refusal(
+        413, f"The request is too large: at most {limits.body_bytes:,} bytes are accepted."
+    )
