@@ -114,7 +114,7 @@ def test_the_page_tells_everything_and_needs_nothing(run: Path) -> None:
     assert "<script" not in text
 
 
-def test_a_document_cannot_bring_in_a_image_from_outside(run: Path) -> None:
+def test_a_document_cannot_bring_in_an_image_from_outside(run: Path) -> None:
     assert (run / "eval" / "../../secret.jpg").is_file()
     text = page.html(reports.read(run))
     assert "a.jpg: 3 found" in text

@@ -117,7 +117,7 @@ def form(*files: tuple[str, bytes]) -> bytes:
 FORM = {"Content_Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 
-def test_a_image_as_the_body(port: int) -> None:
+def test_an_image_as_the_body(port: int) -> None:
     response, body = ask(port, "POST", "/detect", picture(255))
     assert (response.status, response.getheader("content-type")) == (200, "application/json")
     document = json.loads(body)
