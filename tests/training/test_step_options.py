@@ -19,7 +19,7 @@ from tfod_kit.errors import UsageError
 from tfod_kit.io import hardware
 from tfod_kit.training import batch_size, dataset, lr_finder, step_options
 from tfod_kit.training.lr_finder import Sweep
-from tfod_kit.training.step_options import Levers
+from tfod_kit.training.step_options import StepOptions
 
 PROGRAM = Path(__file__).resolve().parents[1] / "pulled_levers.py"
 FROZEN = "_feature_extractor/classification_backbone/layer_with_weights-1/"
@@ -41,36 +41,36 @@ def config(run: Path) -> Any:
 @pytest.mark.parametrize(
     ("lever", "field", "value"),
     [
-        (Levers(ema=0.99), "train_config.optimizer.use_moving_average", True),
-        (Levers(ema=0.5), "train_config.optimizer.moving_average_decay", 0.5),
-        (Levers(freeze=("a", "b", "a")), "train_config.freeze_variables", ["a", "b"]),
-        (Levers(clip_norm=3.0), "train_config.gradient_clipping_by_norm", 3.0),
-        (Levers(batch_size=2), "train_config.batch_size", 2),
-        (Levers(xla=True), "train_config.unpad_groundtruth_tensors", False),
-        (Levers(input_workers=3), "train_input_reader.num_readers", 3),
+        (StepOptions(ema=0.99), "train_config.optimizer.use_moving_average", True),
+        (StepOptions(ema=0.5), "train_config.optimizer.moving_average_decay", 0.5),
+        (StepOptions(freeze=("a", "b", "a")), "train_config.freeze_variables", ["a", "b"]),
+        (StepOptions(clip_norm=3.0), "train_config.gradient_clipping_by_norm", 3.0),
+        (StepOptions(batch_size=2), "train_config.batch_size", 2),
+        (StepOptions(xla=True), "train_config.unpad_groundtruth_tensors", False),
+        (StepOptions(input_workers=3), "train_input_reader.num_readers", 3),
     ],
 )
 def test_levers_that_a_config_has_a_field_for(
-    config: Any, lever: Levers, field: str, value: object
+    config: Any, lever: StepOptions, field: str, value: object
 ) -> None:
     found = pipeline_config.get_field(step_options.applied(lever, config), field)
     assert (list(found) if isinstance(value, list) else found) == value
 
 
 def test_a_config_that_is_left_alone_stays_as_it_is(config: Any) -> None:
-    assert step_options.applied(Levers(), config) == config
+    assert step_options.applied(StepOptions(), config) == config
 
 
 @pytest.mark.parametrize(
     ("lever", "factor"),
     [
-        (Levers(batch_size=2, accumulate=2), 1),  # the same images a step
-        (Levers(accumulate=3), 3),
-        (Levers(batch_size=2), 0.5),
+        (StepOptions(batch_size=2, accumulate=2), 1),  # the same images a step
+        (StepOptions(accumulate=3), 3),
+        (StepOptions(batch_size=2), 0.5),
     ],
 )
 def test_the_learning_rate_follows_the_images_of_a_step(
-    config: Any, lever: Levers, factor: float
+    config: Any, lever: StepOptions, factor: float
 ) -> None:
     before = pipeline_config.learning_rate(config)
     after = pipeline_config.learning_rate(step_options.applied(lever, config))
@@ -81,10 +81,10 @@ def test_options_become_levers() -> None:
     parser = argparse.ArgumentParser()
     arguments.add_to(parser, StepArguments)
     words = "--accumulate 4 --freeze a --freeze b --ema 0.9 --precision bfloat16 --cache memory"
-    assert options_of(arguments.parsed(StepArguments, parser.parse_args(words.split()))) == Levers(
-        accumulate=4, freeze=("a", "b"), ema=0.9, precision="bfloat16", cache="memory"
-    )
-    assert options_of(arguments.parsed(StepArguments, parser.parse_args([]))) == Levers()
+    assert options_of(
+        arguments.parsed(StepArguments, parser.parse_args(words.split()))
+    ) == StepOptions(accumulate=4, freeze=("a", "b"), ema=0.9, precision="bfloat16", cache="memory")
+    assert options_of(arguments.parsed(StepArguments, parser.parse_args([]))) == StepOptions()
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_batch_size_stays_below_the_largest_that_fitted(fitted: int, taken: in
 
 
 def test_only_an_automatic_batch_size_is_looked_for(run: Path) -> None:
-    given = Levers(batch_size=3)
+    given = StepOptions(batch_size=3)
     assert batch_size.settled(given, run / "pipeline.config") is given
 
 
@@ -141,9 +141,9 @@ def test_pictures_that_do_not_fit_the_memory_are_not_cached(
     pictures = 8 * 3 * 128 * 128
     monkeypatch.setattr(dataset.hardware, "memory", lambda: pictures)
     with pytest.raises(UsageError, match="--cache PATH"):
-        dataset.check_memory(Levers(cache="memory"), config.train_input_reader)
+        dataset.check_memory(StepOptions(cache="memory"), config.train_input_reader)
     monkeypatch.setattr(dataset.hardware, "memory", lambda: 2 * pictures)
-    dataset.check_memory(Levers(cache="memory"), config.train_input_reader)
+    dataset.check_memory(StepOptions(cache="memory"), config.train_input_reader)
 
 
 def test_a_cache_belongs_to_its_records(tmp_path: Path) -> None:

@@ -60,10 +60,10 @@ def test_what_is_no_cluster_for_this_is_told(text: str) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--workers", "a:1,b"), "list of workers is wrong"),
-        (("--workers", "a:1,a:1"), "list of workers is wrong"),
-        (("--workers", "a:1"), "list of workers is wrong"),
-        (("--workers", "a:1,b:1", "--worker_index", 2), "no such worker"),
+        (("--workers", "a:1,b"), "list of workers is invalid"),
+        (("--workers", "a:1,a:1"), "list of workers is invalid"),
+        (("--workers", "a:1"), "list of workers is invalid"),
+        (("--workers", "a:1,b:1", "--worker_index", 2), "no worker with this index"),
         (("--worker_index", 0), "--worker_index needs --workers"),
         (("--local_workers", 1), "needs no --local_workers"),
         (("--local_workers", 2, "--tpu", "x"), "exclude each other"),
