@@ -130,7 +130,9 @@ def test_other_classes_are_refused(run: Path, fork_server: ForkServer, records: 
     assert "label map, id 1: red -> blue" in printed
 
 
-def test_what_may_change_is_told_and_the_rest_goes_on(run: Path, fork_server: ForkServer) -> None:
+def test_allowed_changes_are_reported_and_training_resumes(
+    run: Path, fork_server: ForkServer
+) -> None:
     edit(run, train_config__num_steps=7, **{f"{RATE}__total_steps": 7})
     edit(run, train_config__batch_size=2, **{f"{RATE}__learning_rate_base": 0.0003})
     printed = fork_server.train(run, "--no_evaluate", "--resume", "must")
@@ -146,7 +148,7 @@ def test_what_may_change_is_told_and_the_rest_goes_on(run: Path, fork_server: Fo
     assert [start.step for start in known.starts] == [0, 6]
 
 
-def test_points_after_the_step_resumed_at_are_made_anew(run: Path, fork_server: ForkServer) -> None:
+def test_points_after_the_resumed_step_are_replaced(run: Path, fork_server: ForkServer) -> None:
     index = run / "ckpt-6.index"
     index.write_bytes(index.read_bytes()[:-100])
     printed = fork_server.train(run, "--steps", 4, "--no_evaluate", "--summary_every", 1)
@@ -156,7 +158,7 @@ def test_points_after_the_step_resumed_at_are_made_anew(run: Path, fork_server: 
     assert [point.step for point in known.evals] == [3]
 
 
-def test_resume_must_wants_a_checkpoint(
+def test_resume_must_requires_a_checkpoint(
     configured: Path, tmp_path: Path, fork_server: ForkServer
 ) -> None:
     empty = shutil.copytree(configured, tmp_path / "run")
@@ -172,7 +174,7 @@ def test_resume_never_sets_aside_what_is_there(run: Path, fork_server: ForkServe
     assert not (run / "best").exists()
 
 
-def test_a_training_that_gets_no_better_ends_early(run: Path, fork_server: ForkServer) -> None:
+def test_a_training_without_improvement_stops_early(run: Path, fork_server: ForkServer) -> None:
     """The six steps count: the patience of a resumed run is that of the whole run."""
     options = ("--steps", 90, "--evaluate_every", "0.5epoch", "--patience", 2, "--min_delta", 1)
     printed = fork_server.train(run, *options)
@@ -182,7 +184,7 @@ def test_a_training_that_gets_no_better_ends_early(run: Path, fork_server: ForkS
     assert known.ended == run_folder.STOPPED_EARLY
 
 
-def test_an_unknown_metric_is_told_before_training(run: Path, fork_server: ForkServer) -> None:
+def test_an_unknown_metric_is_refused_before_training(run: Path, fork_server: ForkServer) -> None:
     printed = fork_server.train(run, "--steps", 8, "--best_metric", "map50", code=2)
     assert "Did you mean" in printed
     assert "Resuming" not in printed
@@ -223,7 +225,7 @@ def damaged(tmp_path: Path, configured: Path, records: Path) -> Path:
     return run
 
 
-def test_bad_records_are_named_or_passed_over_and_counted(
+def test_bad_records_are_named_or_skipped_and_counted(
     damaged: Path, fork_server: ForkServer
 ) -> None:
     printed = fork_server.train(damaged, "--no_check", "--no_evaluate", code=2)
@@ -235,7 +237,7 @@ def test_bad_records_are_named_or_passed_over_and_counted(
     )
     assert "record 2: its checksum does not match" in printed
     assert "record 5: its image cannot be decoded" in printed
-    assert "Passed over: 2 bad records" in printed
+    assert "Skipped:     2 bad records" in printed
     assert training_history.read(damaged).train[-1].skipped_records == 2
 
 
@@ -247,7 +249,7 @@ def test_a_file_without_a_good_record_ends_instead_of_hanging(
     assert "No record can be used" in printed
 
 
-def test_a_loss_that_is_no_number_names_its_pictures(
+def test_a_loss_that_is_not_finite_names_its_images(
     configured: Path, tmp_path: Path, fork_server: ForkServer
 ) -> None:
     run = shutil.copytree(configured, tmp_path / "run")
@@ -274,7 +276,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_resumes(
     assert "Finished at step 8: 2 steps" in fork_server.train(run, *options)
 
 
-def test_a_run_killed_at_random_moments_always_goes_on(
+def test_a_run_killed_at_random_moments_always_resumes(
     configured: Path, tmp_path: Path, fork_server: ForkServer
 ) -> None:
     """At most one interval between two checkpoints is lost, and the last step is reached."""
