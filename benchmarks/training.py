@@ -1,6 +1,6 @@
 """Training steps per second and peak memory: `tfod train` beside upstream's model_main_tf2.
 
-    python benchmarks/training.py [--steps 200] [--rounds 1] [--levers]
+    python benchmarks/training.py [--steps 200] [--rounds 1] [--options]
 
 Both train the same config on the demo's data, each in a process of its own, by turns: the small SSD
 MobileNet V2, and Faster R-CNN ResNet50 at 128 px. The rate is that of the steps after the graph was
@@ -8,7 +8,7 @@ built: for upstream the hundreds after the first, as its log states them; for tf
 progress ends with. Whole time counts everything, from the command to its end. Memory is the
 process's largest resident size.
 
-With --levers, the SSD is trained with each lever that is about speed instead, against none.
+With --options, the SSD is trained with each training option that affects speed, and without any.
 """
 
 import argparse
@@ -61,14 +61,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=200, help="a multiple of 100, from 200 on")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--levers", action="store_true", help="what each lever costs or brings")
+    parser.add_argument("--options", action="store_true", help="compare the training options")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as named:
         folder = Path(named)
         run(*TFOD, "demo", "--out", folder / "data", "--images", 200)
         run(*TFOD, "convert", folder / "data", "--out", folder / "records")
-        if args.levers:
-            compare_levers(folder, args.steps // 2)
+        if args.options:
+            compare_options(folder, args.steps // 2)
         else:
             compare_programs(folder, args.steps, args.rounds)
 
@@ -96,7 +96,7 @@ def compare_programs(folder: Path, steps: int, rounds: int) -> None:
             )
 
 
-def compare_levers(folder: Path, steps: int) -> None:
+def compare_options(folder: Path, steps: int) -> None:
     plain = None
     for place, (name, options) in enumerate(LEVERS.items()):
         taken = XLA_STEPS if "--xla" in options else steps

@@ -1,7 +1,7 @@
 """Builds the models of pipeline.configs and trains one step of each with upstream's own parts.
 
-Run as a program; prints {"name": [architecture, {"loss": value}]} in a line for each, named as its
-file; the architecture as it is told from the variables' names.
+Run as a program; prints {"name": [architecture, {"loss": value}]} per line, named like the
+file; the architecture is derived from the names of the variables.
 """
 
 import json
@@ -37,8 +37,8 @@ def first_losses(path: Path) -> tuple[str | None, dict[str, float]]:
         training_step=step,
         clip_gradients_value=training.gradient_clipping_by_norm or None,
     )
-    told = checkpoint_index.architecture(restore.layout(model))
-    return told, {name: float(loss) for name, loss in losses.items()}
+    architecture = checkpoint_index.architecture(restore.layout(model))
+    return architecture, {name: float(loss) for name, loss in losses.items()}
 
 
 compat.activate()

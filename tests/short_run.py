@@ -1,8 +1,8 @@
-"""`tfod ARGUMENTS...` for trainings of a hundred steps, whose models are then to detect something.
+"""`tfod ARGUMENTS...` for trainings of a hundred steps whose models must detect something.
 
-CenterNet and Faster R-CNN fix how fast the means of their batch normalisation follow: a thousand
-steps and more. Without weights to start from, a shorter run is detected with means of its first
-steps. Here they follow within ten steps; nothing else differs.
+The averages of batch normalisation in CenterNet and Faster R-CNN need a thousand steps and more.
+Without pretrained weights, a shorter run would detect with the averages of its first steps. Here
+they need ten steps; nothing else differs.
 """
 
 import sys
@@ -13,7 +13,7 @@ _MOMENTUM = 0.8
 
 
 def follow_quickly() -> None:
-    """Sets the momentum of every batch normalisation that is built from now on."""
+    """Sets the momentum of every batch normalisation that is built afterwards."""
     from tf_keras.src.layers.normalization.batch_normalization import BatchNormalizationBase
 
     build = BatchNormalizationBase.build

@@ -155,16 +155,8 @@ def _circles() -> set[frozenset[str]]:
     }
 
 
-# Circles that wait to be removed. The list only ever shrinks: a circle that is gone leaves it.
-KNOWN_CIRCLES = {
-    frozenset({"tfod_kit.exports.graph", "tfod_kit.exports.job"}),
-}
-
-
 def test_no_modules_import_each_other() -> None:
-    circles = _circles()
-    assert circles - KNOWN_CIRCLES == set(), "modules that import each other"
-    assert KNOWN_CIRCLES - circles == set(), "circles that are gone: remove them from the list"
+    assert _circles() == set()
 
 
 def test_the_root_holds_no_loose_modules() -> None:

@@ -1,4 +1,4 @@
-"""From drawn pictures to detections, with the commands of the README, on a short training."""
+"""From drawn images to detections, with the commands of the README, on a short training."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def test_training_counts_exactly_and_shows_the_first_step(trained: Trained) -> N
 
 
 def test_training_prints_nothing_but_its_own_lines(trained: Trained) -> None:
-    """No TensorFlow log, no deprecation warning: a newcomer would take them for her mistake."""
+    """No TensorFlow log and no deprecation warning: newcomers would think that they caused it."""
     noise = [
         line
         for line in trained.printed["train"].splitlines()
@@ -39,7 +39,7 @@ def test_training_prints_nothing_but_its_own_lines(trained: Trained) -> None:
     assert noise == []
 
 
-def test_resuming_says_from_where_and_trains_the_rest(trained: Trained) -> None:
+def test_resuming_reports_the_checkpoint_and_trains_the_rest(trained: Trained) -> None:
     assert f"Resuming at step {STEPS} from {trained.run}/ckpt-{STEPS}" in trained.printed["resume"]
     assert f"Finished at step {STEPS + 2}: 2 steps" in trained.printed["resume"]
     assert (trained.run / f"ckpt-{STEPS + 2}.index").is_file()
@@ -50,7 +50,7 @@ def test_a_finished_run_has_nothing_to_do(trained: Trained) -> None:
 
 
 @pytest.mark.parametrize("ending", ["index", "data-00000-of-00001"])
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
 ) -> None:
     from tfod_kit.training.train import newest_whole
@@ -60,7 +60,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     file = run / f"ckpt-{STEPS + 2}.{ending}"
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert newest_whole(run) == run / f"ckpt-{STEPS}"
-    assert f"ckpt-{STEPS + 2} is damaged and passed over" in capsys.readouterr().out
+    assert f"ckpt-{STEPS + 2} is damaged and skipped" in capsys.readouterr().out
     file = run / f"ckpt-{STEPS}.{ending}"
     file.write_bytes(b"")
     with pytest.raises(CheckpointError, match="Every checkpoint"):
@@ -86,14 +86,14 @@ def test_evaluation_writes_its_figures(trained: Trained) -> None:
     assert 0.2 < figures["metrics"]["DetectionBoxes_Precision/mAP@.50IOU"] < 1
 
 
-def test_tensorboard_has_curves_and_pictures(trained: Trained) -> None:
+def test_tensorboard_has_curves_and_images(trained: Trained) -> None:
     train, evaluated = tags(trained.run / "train"), tags(trained.run / "eval" / "test")
     assert {"Loss/total_loss", "learning_rate", "training_input/0"} <= train
     assert {"DetectionBoxes_Precision/mAP", "ground_truth_and_detections/0"} <= evaluated
 
 
 def tags(folder: Path) -> set[str]:
-    """The names of the curves and pictures in a TensorBoard folder."""
+    """The names of the curves and images in a TensorBoard folder."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     accumulator = EventAccumulator(str(folder))
@@ -114,9 +114,9 @@ np.savez(sys.argv[3], **{name: value[0].numpy() for name, value in found.items()
 def test_the_export_detects_the_same_without_tfod_kit(trained: Trained, tmp_path: Path) -> None:
     from tfod_kit import detectors
 
-    picture = np.asarray(Image.open(next((trained.data / "unseen").iterdir())).convert("RGB"))
-    np.save(tmp_path / "picture.npy", picture)
-    paths = [trained.export / "saved_model", tmp_path / "picture.npy", tmp_path / "found.npz"]
+    image = np.asarray(Image.open(next((trained.data / "unseen").iterdir())).convert("RGB"))
+    np.save(tmp_path / "image.npy", image)
+    paths = [trained.export / "saved_model", tmp_path / "image.npy", tmp_path / "found.npz"]
     subprocess.run(
         [sys.executable, "-c", PLAIN, *map(str, paths)],
         check=True,
@@ -125,12 +125,12 @@ def test_the_export_detects_the_same_without_tfod_kit(trained: Trained, tmp_path
         timeout=300,
     )
     model = detectors.load(trained.run)
-    (inside,) = model.detect([picture])
+    (inside,) = model.detect([image])
     outside = detectors.as_objects(np.load(tmp_path / "found.npz"), model.label_map)
     assert len(inside) == len(outside) > 0
     scores = [[item.score for item in found] for found in (inside, outside)]
     assert scores[0] == pytest.approx(scores[1], abs=TOLERANCE)
-    # Among equal scores the order, and which of them are the last to be kept, is left open.
+    # The order of equal scores, and which of them are the last to be kept, may differ.
     for one in inside:
         if one.score > scores[0][-1] + TOLERANCE:
             assert any(same(one, other) for other in outside), one
@@ -149,7 +149,7 @@ def same(one: ObjectAnnotation, other: ObjectAnnotation) -> bool:
 
 def test_predict_draws_and_lists_from_the_export(trained: Trained, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
-    bad.write_text("no picture")
+    bad.write_text("not an image")
     out = tmp_path / "out"
     printed = tfod(
         *("predict", trained.export, trained.data / "unseen", bad, "--out", out, "--min_score", 0),
@@ -183,9 +183,9 @@ def test_tensorboard_serves_the_run(trained: Trained) -> None:
 
 
 def wait_for_json(address: str, server: subprocess.Popen[bytes]) -> list[str]:
-    """What a server answers once it is up, with all three runs read."""
+    """The answer of the server once it has read all three runs."""
     for _ in range(120):
-        assert server.poll() is None, "TensorBoard ended by itself"
+        assert server.poll() is None, "TensorBoard has ended"
         try:
             with urllib.request.urlopen(address, timeout=5) as answer:
                 if len(runs := json.load(answer)) >= 3:
@@ -193,29 +193,42 @@ def wait_for_json(address: str, server: subprocess.Popen[bytes]) -> list[str]:
         except OSError:
             pass
         time.sleep(0.5)
-    raise AssertionError("TensorBoard did not come up within a minute")
+    raise AssertionError("TensorBoard did not start within a minute")
 
 
 @pytest.mark.parametrize("input_type", ["float_image_tensor", "encoded_image_string_tensor"])
 def test_other_input_types_load_and_detect(
     trained: Trained, tmp_path: Path, input_type: str
 ) -> None:
+    from tfod_kit import detectors
+
     out = tmp_path / "export"
     tfod("export", trained.run, "--out", out, "--input_type", input_type)
-    printed = tfod("predict", out, trained.data / "unseen", "--out", tmp_path / "drawn")
-    assert "images:" in printed
+    options = ("--out", tmp_path / "drawn", "--min_score", 0.3)
+    tfod("predict", out, trained.data / "unseen", *options)
+    document = json.loads((tmp_path / "drawn" / "detections.json").read_text())
+    predicted = {image["file"]: len(image["detections"]) for image in document["images"]}
+    assert sum(predicted.values()) >= 10, "detections that score 0.3 or more"
+    paths = sorted((trained.data / "unseen").iterdir())[:4]
+    pixels = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+    expected = detectors.load(trained.run).detect(pixels, min_score=0.3)
+    actual = detectors.load(out).detect(pixels, min_score=0.3)
+    assert [len(objects) for objects in actual] == [len(objects) for objects in expected]
+    for theirs, ours in zip(expected, actual, strict=True):
+        for one in theirs:
+            assert any(same(one, other) for other in ours), one
 
 
 def test_a_trained_run_is_a_start_for_another_data_set(trained: Trained, tmp_path: Path) -> None:
-    """Fine-tuning takes the backbone, says so, and starts the heads anew; here with averages of
-    the weights, which upstream's optimiser keeps in copies of its own."""
+    """Fine-tuning restores the backbone, reports it, and initialises the heads; here with averages
+    of the weights, which upstream's optimiser keeps beside them."""
     averages = ("--set", "train_config.optimizer.use_moving_average=true")
     start = ("--steps", 1, "--checkpoint", trained.run, *averages)
     assert "starts from:   " in small_model(trained.records, tmp_path / "run", *start)
     printed = tfod("train", tmp_path / "run", "--no_evaluate")
     assert f"Starting from the weights in {trained.run}/ckpt-{STEPS + 2} (detection)" in printed
     assert "_feature_extractor" in printed
-    assert "start anew" in printed
+    assert "start from initial values" in printed
     import tensorflow as tf
 
     names = [name for name, _ in tf.train.list_variables(str(tmp_path / "run" / "ckpt-1"))]

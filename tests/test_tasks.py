@@ -2,11 +2,10 @@
 
 One CenterNet learns boxes, masks and keypoints at once, in a hundred steps on drawn squares; its
 export finds them in pictures that it never saw. Mask R-CNN, which takes three times as long, is
-trained where TFOD_LONG_TESTS is set.
+a long test (`make test-long`).
 """
 
 import io
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -150,9 +149,7 @@ def test_what_was_found_is_drawn(shown: Shown, tmp_path: Path) -> None:
     assert changed > 0.02, "masks cover more than boxes alone"
 
 
-@pytest.mark.skipif(
-    "TFOD_LONG_TESTS" not in os.environ, reason="minutes; set TFOD_LONG_TESTS to run it"
-)
+@pytest.mark.long
 def test_a_mask_rcnn_learns_boxes_and_masks(tmp_path: Path) -> None:
     head = "model.faster_rcnn.second_stage_box_predictor.mask_rcnn_box_predictor"
     run = trained(

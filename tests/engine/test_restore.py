@@ -99,8 +99,8 @@ def test_fine_tuning_takes_all_but_the_heads_and_tells(own, prefix):
     told = restore.restored(own, prefix, "detection")
     assert told.complete
     assert {name.split("/")[1] for name in told.matched} == {"_feature_extractor"}
-    assert {name.split("/")[1] for name in told.anew} == {"_box_predictor"}
-    assert len(told.matched) + len(told.anew) == 384
+    assert {name.split("/")[1] for name in told.initialised} == {"_box_predictor"}
+    assert len(told.matched) + len(told.initialised) == 384
     # What is said to be restored is: the values are those of the file, and the others' are not.
     reader = runtime.start().train.load_checkpoint(str(prefix))
     for name, variable in named(own).items():
@@ -108,9 +108,9 @@ def test_fine_tuning_takes_all_but_the_heads_and_tells(own, prefix):
             np.testing.assert_array_equal(variable.numpy(), reader.get_tensor(name + VALUE))
         else:
             np.testing.assert_array_equal(variable.numpy(), before[name])
-    assert head in told.anew
+    assert head in told.initialised
     assert str(told).startswith("290 of 384 variables (2.5 M numbers) come from it")
-    assert "94 start anew" in str(told)
+    assert "94 start from initial values" in str(told)
 
 
 def test_only_the_class_head_has_another_shape(own, prefix):
@@ -120,13 +120,13 @@ def test_only_the_class_head_has_another_shape(own, prefix):
     assert len(told.matched) == 382
     assert not told.missing
     assert not told.complete
-    assert "2 have ANOTHER SHAPE there" in str(told)
+    assert "2 have ANOTHER SHAPE in the checkpoint" in str(told)
 
 
 def test_the_same_model_is_restored_whole(coco, prefix):
     told = restore.restored(coco, prefix)
     assert told.complete
-    assert (len(told.matched), len(told.anew)) == (384, 0)
+    assert (len(told.matched), len(told.initialised)) == (384, 0)
 
 
 def test_another_models_checkpoint_is_told_apart(own, tmp_path):
@@ -135,7 +135,7 @@ def test_another_models_checkpoint_is_told_apart(own, tmp_path):
     told = restore.restored(own, Path(other.save(str(tmp_path / "ckpt"))), "detection")
     assert len(told.missing) == 290
     assert not told.matched
-    assert "290 are MISSING from it: model/_feature_extractor/" in str(told)
+    assert "290 are MISSING from the checkpoint: model/_feature_extractor/" in str(told)
 
 
 def named(model):

@@ -22,18 +22,18 @@ def wheel(tmp_path: Path) -> Path:
     return path
 
 
-def test_an_environment_is_made_once_and_is_one_of_its_own(
+def test_an_environment_is_created_once_and_is_separate(
     wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TFOD_CACHE", str(tmp_path / "cache"))
     python = environment.python("answers", [str(wheel)])
     assert python.is_relative_to(tmp_path / "cache" / "environments")
-    assert "Making an environment for answers" in capsys.readouterr().err
+    assert "Creating an environment for answers" in capsys.readouterr().err
     asked = ["-c", "import answer; print(answer.VALUE)"]
     assert environment.run(python, asked, what="Asking") == "42\n"
     asked = ["-c", "import importlib.util as u; print(u.find_spec('numpy'))"]
     assert environment.run(python, asked, what="Asking") == "None\n"
-    # The second time nothing is made, so no network is needed either.
+    # The second time nothing is created, so no network is needed.
     monkeypatch.setenv("TFOD_OFFLINE", "1")
     assert environment.python("answers", [str(wheel)]) == python
     assert capsys.readouterr().err == ""
@@ -41,13 +41,13 @@ def test_an_environment_is_made_once_and_is_one_of_its_own(
         environment.run(python, ["-c", "raise SystemExit('no such thing')"], what="Asking")
 
 
-def test_what_cannot_be_made_says_why_and_leaves_nothing_that_passes_for_one(
+def test_a_failed_installation_reports_why_and_leaves_no_usable_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TFOD_CACHE", str(tmp_path / "cache"))
     absent = str(tmp_path / "absent-1.0-py3-none-any.whl")
     for _ in range(2):
-        with pytest.raises(SetupError, match="cannot be made"):
+        with pytest.raises(SetupError, match="cannot be created"):
             environment.python("answers", [absent])
     monkeypatch.setenv("TFOD_OFFLINE", "1")
     with pytest.raises(SetupError, match="TFOD_OFFLINE forbids"):

@@ -1,4 +1,4 @@
-"""How detections are matched and judged; no model runs here."""
+"""How detections are matched and compared; no model runs here."""
 
 import dataclasses
 
@@ -11,54 +11,60 @@ from tfod_kit.exports import parity
 from tfod_kit.exports.parity import EXACT, QUANTISED, Tolerance
 
 
-def found(label: str, score: float, shift: float = 0.0) -> ObjectAnnotation:
+def seen(label: str, score: float, shift: float = 0.0) -> ObjectAnnotation:
     return ObjectAnnotation(label, Box(0.2, 0.2 + shift, 0.6, 0.6 + shift), score=score)
 
 
 def test_the_same_detections_in_another_order_are_the_same() -> None:
-    there = [found("cat", 0.9), found("dog", 0.8), found("cat", 0.7, 0.3)]
+    there = [seen("cat", 0.9), seen("dog", 0.8), seen("cat", 0.7, 0.3)]
     figures = parity.compare([there], [there[::-1]])
     assert figures.holds
-    assert (figures.pictures, figures.compared, figures.unmatched) == (1, 3, 0)
+    assert (figures.images, figures.compared, figures.unmatched) == (1, 3, 0)
     assert (figures.lowest_iou, figures.largest_score_difference) == (1.0, 0.0)
 
 
 def test_a_score_or_a_box_that_moved_too_far_does_not_hold() -> None:
-    there = [found("cat", 0.9)]
-    assert parity.compare([there], [[found("cat", 0.9005)]]).holds
-    assert not parity.compare([there], [[found("cat", 0.902)]]).holds
-    moved = parity.compare([there], [[found("cat", 0.9, 0.01)]])
+    there = [seen("cat", 0.9)]
+    assert parity.compare([there], [[seen("cat", 0.9005)]]).holds
+    assert not parity.compare([there], [[seen("cat", 0.902)]]).holds
+    moved = parity.compare([there], [[seen("cat", 0.9, 0.01)]])
     assert not moved.holds
     assert 0.9 < moved.lowest_iou < 0.99
 
 
-def test_what_stands_on_one_side_alone_does_not_hold() -> None:
-    there = [found("cat", 0.9)]
-    for here in ([], [found("dog", 0.9)], [found("cat", 0.9, 0.35)], [*there, found("dog", 0.3)]):
+def test_a_detection_on_one_side_only_does_not_hold() -> None:
+    there = [seen("cat", 0.9)]
+    for here in (
+        [],
+        [seen("dog", 0.9)],
+        [seen("cat", 0.9, 0.35)],
+        [*there, seen("dog", 0.3)],
+    ):
         figures = parity.compare([there], [here])
         assert figures.unmatched >= 1
         assert not figures.holds
 
 
-def test_guesses_below_the_floor_and_at_its_edge_count_for_nothing() -> None:
+def test_detections_below_the_floor_or_at_its_edge_are_ignored() -> None:
     edge = parity.FLOOR + EXACT.score / 2
-    figures = parity.compare([[found("cat", edge), found("dog", 0.01)]], [[found("cow", edge)]])
+    figures = parity.compare([[seen("cat", edge), seen("dog", 0.01)]], [[seen("cow", edge)]])
     assert figures.holds
     assert figures.unmatched == 0
 
 
 def test_each_detection_is_matched_once() -> None:
-    twice = parity.compare([[found("cat", 0.9), found("cat", 0.9)]], [[found("cat", 0.9)]])
+    twice = parity.compare([[seen("cat", 0.9), seen("cat", 0.9)]], [[seen("cat", 0.9)]])
     assert twice.unmatched == 1
 
 
-def test_quantised_models_are_judged_by_what_they_lose() -> None:
-    figures = parity.compare([[found("cat", 0.9)]], [[found("cat", 0.7, 0.05)]], QUANTISED)
-    lost = dataclasses.replace(figures, measured=9, checkpoint_map=0.60, artefact_map=0.56)
-    assert lost.holds
-    assert lost.as_dict()["map_drop"] == lost.map_drop
-    assert "mAP 0.5600, the checkpoint's 0.6000 (9 pictures)" in str(lost)
-    assert not dataclasses.replace(lost, artefact_map=0.5).holds
+def test_quantised_models_are_compared_by_loss_of_map() -> None:
+    figures = parity.compare([[seen("cat", 0.9)]], [[seen("cat", 0.7, 0.05)]], QUANTISED)
+    measured = dataclasses.replace(figures, measured=9, checkpoint_map=0.60, artefact_map=0.56)
+    assert measured.holds
+    assert measured.as_dict()["map_drop"] == measured.map_drop
+    assert measured.as_dict()["pictures"] == 1, "the key in parity.json"
+    assert "mAP 0.5600, the checkpoint's 0.6000 (9 images)" in str(measured)
+    assert not dataclasses.replace(measured, artefact_map=0.5).holds
     assert not dataclasses.replace(figures, tolerance=Tolerance()).holds
 
 
@@ -69,7 +75,7 @@ def masked(columns: int) -> Rle:
 
 def with_parts(mask: Rle | None, keypoint: Keypoint | None) -> list[list[ObjectAnnotation]]:
     keypoints = (keypoint,) if keypoint else ()
-    return [[dataclasses.replace(found("cat", 0.9), mask=mask, keypoints=keypoints)]]
+    return [[dataclasses.replace(seen("cat", 0.9), mask=mask, keypoints=keypoints)]]
 
 
 def test_masks_are_compared_by_their_overlap() -> None:
@@ -94,16 +100,16 @@ def test_keypoints_are_compared_where_both_see_them() -> None:
     assert guess.holds
 
 
-def test_what_an_export_does_not_give_is_said_not_to_be_compared() -> None:
-    figures = parity.compare(with_parts(masked(10), Keypoint(0.5, 0.5, 2)), [[found("cat", 0.9)]])
+def test_missing_outputs_are_reported_as_not_compared() -> None:
+    figures = parity.compare(with_parts(masked(10), Keypoint(0.5, 0.5, 2)), [[seen("cat", 0.9)]])
     assert figures.not_given == ("masks", "keypoints")
     assert "masks NOT COMPARED" in str(figures)
     assert figures.holds, "its boxes are the same"
 
 
 def test_a_checkpoint_that_finds_nothing_proves_nothing() -> None:
-    figures = parity.compare([[found("cat", 0.01)]], [[found("cat", 0.02)]])
+    figures = parity.compare([[seen("cat", 0.01)]], [[seen("cat", 0.02)]])
     assert "NOTHING COMPARED" in str(figures)
-    invented = parity.compare([[]], [[found("cat", 0.9)]])
+    invented = parity.compare([[]], [[seen("cat", 0.9)]])
     assert not invented.holds
     assert "1 without a counterpart" in str(invented)

@@ -1,4 +1,4 @@
-"""How the input's data set is made; what comes out of it is looked at by test_levers."""
+"""How the input's data set is made; what comes out of it is looked at by test_step_options."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tfod_kit import pipeline_config
 from tfod_kit.engine import model as models
 from tfod_kit.engine import runtime
 from tfod_kit.training import dataset
-from tfod_kit.training.step_options import Levers
+from tfod_kit.training.step_options import StepOptions
 
 pytestmark = pytest.mark.slow
 
@@ -25,8 +25,8 @@ def test_autograph_is_left_out_but_where_it_is_needed():
     tf = runtime.start()
     numbers = tf.data.Dataset.range(4)
     with pytest.raises(TypeError, match="Python `bool`"):
-        runtime.as_written(lambda: numbers.map(halved_if_odd))()
-    made = dataset.quickly(lambda: numbers.map(halved_if_odd))
+        runtime.without_autograph(lambda: numbers.map(halved_if_odd))()
+    made = dataset.without_autograph_if_possible(lambda: numbers.map(halved_if_odd))
     assert list(made.as_numpy_iterator()) == [0, 0, 2, 1]
 
 
@@ -35,12 +35,14 @@ def test_what_fails_with_autograph_too_is_raised():
         raise TypeError("no such augmentation")
 
     with pytest.raises(TypeError, match="no such augmentation"):
-        dataset.quickly(make)
+        dataset.without_autograph_if_possible(make)
 
 
-@pytest.mark.parametrize(("levers", "threads"), [(Levers(), None), (Levers(input_workers=3), 3)])
-def test_no_thread_tunes_the_input_which_its_end_would_wait_for(levers, threads):
-    options = dataset._options(levers)
+@pytest.mark.parametrize(
+    ("options", "threads"), [(StepOptions(), None), (StepOptions(input_workers=3), 3)]
+)
+def test_no_thread_tunes_the_input_which_its_end_would_wait_for(options, threads):
+    options = dataset._dataset_options(options)
     assert options.autotune.enabled is False
     assert options.threading.private_threadpool_size == threads
 
@@ -49,7 +51,9 @@ def first_pictures(config, seed):
     tf = runtime.start()
     tf.keras.utils.set_random_seed(seed)
     model = models.build(config, is_training=True, where=Path("x.config"))
-    features, _ = next(iter(dataset.build(config, model, Levers(seed=seed, deterministic=True))))
+    features, _ = next(
+        iter(dataset.build(config, model, StepOptions(seed=seed, deterministic=True)))
+    )
     return features["image"].numpy()
 
 

@@ -1,7 +1,7 @@
 """What a training does between its steps: resuming, measuring, recording, surviving.
 
-The trainings are real, and run without a graph (tests/nursery.py): their numbers are the same, and
-a start takes seconds.
+The trainings are real, and run without a graph (tests/fork_server.py): their numbers are the same,
+and a start takes seconds.
 """
 
 import csv
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nursery import Nursery
+from fork_server import ForkServer
 from small_records import write_records
 from tfod import small_model
 
@@ -37,8 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def nursery(folder: Path) -> Iterator[Nursery]:
-    with Nursery(folder) as made:
+def fork_server(folder: Path) -> Iterator[ForkServer]:
+    with ForkServer(folder) as made:
         yield made
 
 
@@ -54,11 +54,11 @@ def configured(folder: Path, records: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained_run(configured: Path, nursery: Nursery, folder: Path) -> tuple[Path, str]:
+def trained_run(configured: Path, fork_server: ForkServer, folder: Path) -> tuple[Path, str]:
     """A run of 6 steps, saved every 4 and measured every 3; what it printed."""
     run = shutil.copytree(configured, folder / "run")
     options = ("--checkpoint_every", 4, "--evaluate_every", 3, "--summary_every", 2)
-    return run, nursery.train(run, *options, "--best_metric", "mAP@.50IOU", "--seed", 1)
+    return run, fork_server.train(run, *options, "--best_metric", "mAP@.50IOU", "--seed", 1)
 
 
 @pytest.fixture
@@ -114,26 +114,28 @@ def test_the_run_knows_what_it_was_trained_with(trained_run: tuple[Path, str]) -
     assert run_folder.fingerprint(pipeline_config.load(run / run_folder.CONFIG)) == start.config
 
 
-def test_another_model_is_refused_with_the_difference(run: Path, nursery: Nursery) -> None:
+def test_another_model_is_refused_with_the_difference(run: Path, fork_server: ForkServer) -> None:
     edit(run, model__ssd__feature_extractor__depth_multiplier=0.5)
     before = (run / "checkpoint").read_text()
-    printed = nursery.train(run, "--steps", 8, code=2)
+    printed = fork_server.train(run, "--steps", 8, code=2)
     assert "model.ssd.feature_extractor.depth_multiplier: 0.35 -> 0.5" in printed
     assert "--allow_changed" in printed
     assert (run / "checkpoint").read_text() == before
 
 
-def test_other_classes_are_refused(run: Path, nursery: Nursery, records: Path) -> None:
+def test_other_classes_are_refused(run: Path, fork_server: ForkServer, records: Path) -> None:
     labels.save(labels.from_names(("blue", "red")), run / "label_map.pbtxt")
     edit(run, train_input_reader__label_map_path=run / "label_map.pbtxt")
-    printed = nursery.train(run, "--no_check", "--steps", 8, code=2)
+    printed = fork_server.train(run, "--no_check", "--steps", 8, code=2)
     assert "label map, id 1: red -> blue" in printed
 
 
-def test_what_may_change_is_told_and_the_rest_goes_on(run: Path, nursery: Nursery) -> None:
+def test_allowed_changes_are_reported_and_training_resumes(
+    run: Path, fork_server: ForkServer
+) -> None:
     edit(run, train_config__num_steps=7, **{f"{RATE}__total_steps": 7})
     edit(run, train_config__batch_size=2, **{f"{RATE}__learning_rate_base": 0.0003})
-    printed = nursery.train(run, "--no_evaluate", "--resume", "must")
+    printed = fork_server.train(run, "--no_evaluate", "--resume", "must")
     changed = re.findall(r"^Changed since .*: train_config\.([\w.]+): .* -> (.*)", printed, re.M)
     assert changed == [
         ("batch_size", "2"),
@@ -146,52 +148,54 @@ def test_what_may_change_is_told_and_the_rest_goes_on(run: Path, nursery: Nurser
     assert [start.step for start in known.starts] == [0, 6]
 
 
-def test_points_after_the_step_resumed_at_are_made_anew(run: Path, nursery: Nursery) -> None:
+def test_points_after_the_resumed_step_are_replaced(run: Path, fork_server: ForkServer) -> None:
     index = run / "ckpt-6.index"
     index.write_bytes(index.read_bytes()[:-100])
-    printed = nursery.train(run, "--steps", 4, "--no_evaluate", "--summary_every", 1)
-    assert "ckpt-6 is damaged and passed over" in printed
+    printed = fork_server.train(run, "--steps", 4, "--no_evaluate", "--summary_every", 1)
+    assert "ckpt-6 is damaged and skipped" in printed
     known = training_history.read(run)
     assert [point.step for point in known.train] == [2, 4]
     assert [point.step for point in known.evals] == [3]
 
 
-def test_resume_must_wants_a_checkpoint(configured: Path, tmp_path: Path, nursery: Nursery) -> None:
+def test_resume_must_requires_a_checkpoint(
+    configured: Path, tmp_path: Path, fork_server: ForkServer
+) -> None:
     empty = shutil.copytree(configured, tmp_path / "run")
-    assert "nothing to resume" in nursery.train(empty, "--resume", "must", code=2)
+    assert "nothing to resume" in fork_server.train(empty, "--resume", "must", code=2)
 
 
-def test_resume_never_sets_aside_what_is_there(run: Path, nursery: Nursery) -> None:
+def test_resume_never_sets_aside_what_is_there(run: Path, fork_server: ForkServer) -> None:
     left = {path.name for path in run.iterdir()} - {"pipeline.config"}
-    printed = nursery.train(run, "--resume", "never", "--steps", 1, "--no_evaluate")
+    printed = fork_server.train(run, "--resume", "never", "--steps", 1, "--no_evaluate")
     assert "Starting from scratch" in printed
     assert {path.name for path in (run / "earlier-1").iterdir()} == left
     assert [prefix.name for prefix in checkpoints.available(run)] == ["ckpt-1"]
     assert not (run / "best").exists()
 
 
-def test_a_training_that_gets_no_better_ends_early(run: Path, nursery: Nursery) -> None:
+def test_a_training_without_improvement_stops_early(run: Path, fork_server: ForkServer) -> None:
     """The six steps count: the patience of a resumed run is that of the whole run."""
     options = ("--steps", 90, "--evaluate_every", "0.5epoch", "--patience", 2, "--min_delta", 1)
-    printed = nursery.train(run, *options)
+    printed = fork_server.train(run, *options)
     assert "Stopped early at step 7" in printed
     known = run_folder.read(run)
     assert known is not None
     assert known.ended == run_folder.STOPPED_EARLY
 
 
-def test_an_unknown_metric_is_told_before_training(run: Path, nursery: Nursery) -> None:
-    printed = nursery.train(run, "--steps", 8, "--best_metric", "map50", code=2)
+def test_an_unknown_metric_is_refused_before_training(run: Path, fork_server: ForkServer) -> None:
+    printed = fork_server.train(run, "--steps", 8, "--best_metric", "map50", code=2)
     assert "Did you mean" in printed
     assert "Resuming" not in printed
 
 
 def test_each_new_checkpoint_is_measured_until_the_training_is_over(
-    run: Path, nursery: Nursery
+    run: Path, fork_server: ForkServer
 ) -> None:
     shutil.rmtree(run / "best")
     (run / training_history.FILE_NAME).unlink()
-    printed = nursery.train(run, "--continuous", "--timeout", 60, verb="evaluate")
+    printed = fork_server.train(run, "--continuous", "--timeout", 60, verb="evaluate")
     assert "Step 6: mAP" in printed
     assert "the best so far" in printed
     assert [point.step for point in training_history.read(run).evals] == [6]
@@ -221,33 +225,37 @@ def damaged(tmp_path: Path, configured: Path, records: Path) -> Path:
     return run
 
 
-def test_bad_records_are_named_or_passed_over_and_counted(damaged: Path, nursery: Nursery) -> None:
-    printed = nursery.train(damaged, "--no_check", "--no_evaluate", code=2)
+def test_bad_records_are_named_or_skipped_and_counted(
+    damaged: Path, fork_server: ForkServer
+) -> None:
+    printed = fork_server.train(damaged, "--no_check", "--no_evaluate", code=2)
     assert f"{shard(damaged.parent / 'records')}, record 2" in printed
     assert "checksum" in printed
     assert "--skip_bad_records" in printed
-    printed = nursery.train(damaged, "--no_evaluate", "--skip_bad_records", "--summary_every", 1)
+    printed = fork_server.train(
+        damaged, "--no_evaluate", "--skip_bad_records", "--summary_every", 1
+    )
     assert "record 2: its checksum does not match" in printed
-    assert "record 5: its picture does not decode" in printed
-    assert "Passed over: 2 bad records" in printed
+    assert "record 5: its image cannot be decoded" in printed
+    assert "Skipped:     2 bad records" in printed
     assert training_history.read(damaged).train[-1].skipped_records == 2
 
 
 def test_a_file_without_a_good_record_ends_instead_of_hanging(
-    damaged: Path, nursery: Nursery
+    damaged: Path, fork_server: ForkServer
 ) -> None:
     shards.write(shard(damaged.parent / "records"), [b"no example", b"nor this"])
-    printed = nursery.train(damaged, "--no_evaluate", "--skip_bad_records", code=2)
+    printed = fork_server.train(damaged, "--no_evaluate", "--skip_bad_records", code=2)
     assert "No record can be used" in printed
 
 
-def test_a_loss_that_is_no_number_names_its_pictures(
-    configured: Path, tmp_path: Path, nursery: Nursery
+def test_a_loss_that_is_not_finite_names_its_images(
+    configured: Path, tmp_path: Path, fork_server: ForkServer
 ) -> None:
     run = shutil.copytree(configured, tmp_path / "run")
     edit(run, **{f"{RATE}__learning_rate_base": 1e38, f"{RATE}__warmup_learning_rate": 1e38})
-    printed = nursery.train(run, "--no_check", "--no_evaluate", "--summary_every", 100, code=2)
-    assert re.search(r"stopped being a number at step [2-5]\.", printed)
+    printed = fork_server.train(run, "--no_check", "--no_evaluate", "--summary_every", 100, code=2)
+    assert re.search(r"is not a finite number at step [2-5]\.", printed)
     assert re.search(r"learning rate [\d.]+e\+3\d", printed)
     named = re.findall(r"train(\d) \(train-00000-of-00001\.tfrecord, record (\d)\)", printed)
     assert 1 <= len(named) <= 4  # one picture may be in a batch twice
@@ -255,19 +263,21 @@ def test_a_loss_that_is_no_number_names_its_pictures(
     assert "divide it by 10" in printed
 
 
-def test_a_full_disk_leaves_the_old_checkpoint_and_resumes(run: Path, nursery: Nursery) -> None:
+def test_a_full_disk_leaves_the_old_checkpoint_and_resumes(
+    run: Path, fork_server: ForkServer
+) -> None:
     """No file can grow over a megabyte: the checkpoint's data do not fit."""
     options = ("--steps", 8, "--no_evaluate")
-    printed = nursery.train(run, *options, code=2, largest_file=2**20)
+    printed = fork_server.train(run, *options, code=2, largest_file=2**20)
     assert "The checkpoint cannot be saved" in printed
     assert "free space" in printed
     assert [path.name for path in checkpoints.available(run)] == ["ckpt-3", "ckpt-6"]
     assert not list(run.glob("ckpt-8*"))
-    assert "Finished at step 8: 2 steps" in nursery.train(run, *options)
+    assert "Finished at step 8: 2 steps" in fork_server.train(run, *options)
 
 
-def test_a_run_killed_at_random_moments_always_goes_on(
-    configured: Path, tmp_path: Path, nursery: Nursery
+def test_a_run_killed_at_random_moments_always_resumes(
+    configured: Path, tmp_path: Path, fork_server: ForkServer
 ) -> None:
     """At most one interval between two checkpoints is lost, and the last step is reached."""
     run = shutil.copytree(configured, tmp_path / "run")
@@ -276,7 +286,7 @@ def test_a_run_killed_at_random_moments_always_goes_on(
     dice = random.Random(os.environ.get("TFOD_KIT_SEED", "kill"))
     reached = 0
     for attempt in range(KILLS):
-        training = nursery.start(run, "--steps", 10_000, *options)
+        training = fork_server.start(run, "--steps", 10_000, *options)
         if attempt % 4:  # every fourth is killed somewhere in its start
             assert training.wait_for("Building the graph"), training.printed
         time.sleep(dice.uniform(0, 2.5))
@@ -287,7 +297,7 @@ def test_a_run_killed_at_random_moments_always_goes_on(
             assert reached - int(resumed[1]) <= every, training.printed
             reached = int(resumed[1])
         reached = max([reached, *(point.step for point in training_history.read(run).train)])
-    printed = nursery.train(run, "--steps", reached + 1, *options)
+    printed = fork_server.train(run, "--steps", reached + 1, *options)
     assert f"Finished at step {reached + 1}:" in printed
     steps = [point.step for point in training_history.read(run).train]
     assert steps == list(range(1, reached + 2))

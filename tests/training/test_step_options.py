@@ -19,7 +19,7 @@ from tfod_kit.errors import UsageError
 from tfod_kit.io import hardware
 from tfod_kit.training import batch_size, dataset, lr_finder, step_options
 from tfod_kit.training.lr_finder import Sweep
-from tfod_kit.training.step_options import Levers
+from tfod_kit.training.step_options import StepOptions
 
 PROGRAM = Path(__file__).resolve().parents[1] / "pulled_levers.py"
 FROZEN = "_feature_extractor/classification_backbone/layer_with_weights-1/"
@@ -39,52 +39,52 @@ def config(run: Path) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("lever", "field", "value"),
+    ("options", "field", "value"),
     [
-        (Levers(ema=0.99), "train_config.optimizer.use_moving_average", True),
-        (Levers(ema=0.5), "train_config.optimizer.moving_average_decay", 0.5),
-        (Levers(freeze=("a", "b", "a")), "train_config.freeze_variables", ["a", "b"]),
-        (Levers(clip_norm=3.0), "train_config.gradient_clipping_by_norm", 3.0),
-        (Levers(batch_size=2), "train_config.batch_size", 2),
-        (Levers(xla=True), "train_config.unpad_groundtruth_tensors", False),
-        (Levers(input_workers=3), "train_input_reader.num_readers", 3),
+        (StepOptions(ema=0.99), "train_config.optimizer.use_moving_average", True),
+        (StepOptions(ema=0.5), "train_config.optimizer.moving_average_decay", 0.5),
+        (StepOptions(freeze=("a", "b", "a")), "train_config.freeze_variables", ["a", "b"]),
+        (StepOptions(clip_norm=3.0), "train_config.gradient_clipping_by_norm", 3.0),
+        (StepOptions(batch_size=2), "train_config.batch_size", 2),
+        (StepOptions(xla=True), "train_config.unpad_groundtruth_tensors", False),
+        (StepOptions(input_workers=3), "train_input_reader.num_readers", 3),
     ],
 )
-def test_levers_that_a_config_has_a_field_for(
-    config: Any, lever: Levers, field: str, value: object
+def test_options_for_which_the_config_has_a_field(
+    config: Any, options: StepOptions, field: str, value: object
 ) -> None:
-    found = pipeline_config.get_field(step_options.applied(lever, config), field)
+    found = pipeline_config.get_field(step_options.applied(options, config), field)
     assert (list(found) if isinstance(value, list) else found) == value
 
 
 def test_a_config_that_is_left_alone_stays_as_it_is(config: Any) -> None:
-    assert step_options.applied(Levers(), config) == config
+    assert step_options.applied(StepOptions(), config) == config
 
 
 @pytest.mark.parametrize(
-    ("lever", "factor"),
+    ("options", "factor"),
     [
-        (Levers(batch_size=2, accumulate=2), 1),  # the same images a step
-        (Levers(accumulate=3), 3),
-        (Levers(batch_size=2), 0.5),
+        (StepOptions(batch_size=2, accumulate=2), 1),  # the same images a step
+        (StepOptions(accumulate=3), 3),
+        (StepOptions(batch_size=2), 0.5),
     ],
 )
 def test_the_learning_rate_follows_the_images_of_a_step(
-    config: Any, lever: Levers, factor: float
+    config: Any, options: StepOptions, factor: float
 ) -> None:
     before = pipeline_config.learning_rate(config)
-    after = pipeline_config.learning_rate(step_options.applied(lever, config))
+    after = pipeline_config.learning_rate(step_options.applied(options, config))
     assert after == pytest.approx(factor * before)
 
 
-def test_options_become_levers() -> None:
+def test_arguments_become_step_options() -> None:
     parser = argparse.ArgumentParser()
     arguments.add_to(parser, StepArguments)
     words = "--accumulate 4 --freeze a --freeze b --ema 0.9 --precision bfloat16 --cache memory"
-    assert options_of(arguments.parsed(StepArguments, parser.parse_args(words.split()))) == Levers(
-        accumulate=4, freeze=("a", "b"), ema=0.9, precision="bfloat16", cache="memory"
-    )
-    assert options_of(arguments.parsed(StepArguments, parser.parse_args([]))) == Levers()
+    assert options_of(
+        arguments.parsed(StepArguments, parser.parse_args(words.split()))
+    ) == StepOptions(accumulate=4, freeze=("a", "b"), ema=0.9, precision="bfloat16", cache="memory")
+    assert options_of(arguments.parsed(StepArguments, parser.parse_args([]))) == StepOptions()
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_a_batch_size_stays_below_the_largest_that_fitted(fitted: int, taken: in
 
 
 def test_only_an_automatic_batch_size_is_looked_for(run: Path) -> None:
-    given = Levers(batch_size=3)
+    given = StepOptions(batch_size=3)
     assert batch_size.settled(given, run / "pipeline.config") is given
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("--ema 1", "not between 0 and 1"),
         ("--freeze [", "not a regular expression"),
@@ -109,8 +109,8 @@ def test_only_an_automatic_batch_size_is_looked_for(run: Path) -> None:
         ("--accumulate 0", "below 1"),
     ],
 )
-def test_options_that_mean_nothing(run: Path, words: str, told: str) -> None:
-    assert told in tfod("train", run, *words.split(), code=2)
+def test_options_that_mean_nothing(run: Path, words: str, message: str) -> None:
+    assert message in tfod("train", run, *words.split(), code=2)
 
 
 def sweep(*losses: float) -> Sweep:
@@ -135,15 +135,15 @@ def test_no_suggestion_where_no_rate_helped(losses: list[float]) -> None:
     assert sweep(*losses).suggestion is None
 
 
-def test_pictures_that_do_not_fit_the_memory_are_not_cached(
+def test_images_that_do_not_fit_into_memory_are_not_cached(
     config: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures = 8 * 3 * 128 * 128
     monkeypatch.setattr(dataset.hardware, "memory", lambda: pictures)
     with pytest.raises(UsageError, match="--cache PATH"):
-        dataset.check_memory(Levers(cache="memory"), config.train_input_reader)
+        dataset.check_memory(StepOptions(cache="memory"), config.train_input_reader)
     monkeypatch.setattr(dataset.hardware, "memory", lambda: 2 * pictures)
-    dataset.check_memory(Levers(cache="memory"), config.train_input_reader)
+    dataset.check_memory(StepOptions(cache="memory"), config.train_input_reader)
 
 
 def test_a_cache_belongs_to_its_records(tmp_path: Path) -> None:
@@ -160,11 +160,11 @@ def test_a_cache_belongs_to_its_records(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(hardware.gpu_memory() is not None, reason="for machines without a GPU")
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [("--batch_size auto", "TensorFlow sees none"), ("--precision float16", "is for GPUs")],
 )
-def test_what_needs_a_gpu_is_refused_without_one(run: Path, words: str, told: str) -> None:
-    assert told in tfod("train", run, *words.split(), code=2)
+def test_what_needs_a_gpu_is_refused_without_one(run: Path, words: str, message: str) -> None:
+    assert message in tfod("train", run, *words.split(), code=2)
 
 
 @pytest.fixture(scope="module")

@@ -52,31 +52,31 @@ def test_one_alone_is_no_cluster(text: str) -> None:
         '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "evaluator", "index": 0}}',
     ],
 )
-def test_what_is_no_cluster_for_this_is_told(text: str) -> None:
+def test_an_unsupported_cluster_is_reported(text: str) -> None:
     with pytest.raises(UsageError, match="TF_CONFIG"):
         from_environment({"TF_CONFIG": text})
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
-        (("--workers", "a:1,b"), "list of workers is wrong"),
-        (("--workers", "a:1,a:1"), "list of workers is wrong"),
-        (("--workers", "a:1"), "list of workers is wrong"),
-        (("--workers", "a:1,b:1", "--worker_index", 2), "no such worker"),
+        (("--workers", "a:1,b"), "list of workers is invalid"),
+        (("--workers", "a:1,a:1"), "list of workers is invalid"),
+        (("--workers", "a:1"), "list of workers is invalid"),
+        (("--workers", "a:1,b:1", "--worker_index", 2), "no worker with this index"),
         (("--worker_index", 0), "--worker_index needs --workers"),
         (("--local_workers", 1), "needs no --local_workers"),
         (("--local_workers", 2, "--tpu", "x"), "exclude each other"),
         (("--local_workers", 2), "fewer record files than workers"),
     ],
 )
-def test_mistakes_are_told_before_anything_starts(
-    tmp_path: Path, options: tuple[object, ...], told: str
+def test_mistakes_are_reported_before_anything_starts(
+    tmp_path: Path, options: tuple[object, ...], message: str
 ) -> None:
     records = write_records(tmp_path / "records")
     small_model(records, tmp_path / "run")
     index = ("--worker_index", 0) if options[0] == "--workers" and len(options) == 2 else ()
-    assert told in tfod("train", tmp_path / "run", *options, *index, code=2)
+    assert message in tfod("train", tmp_path / "run", *options, *index, code=2)
 
 
 def test_each_worker_needs_a_record_file(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def _report(restored: "Restored", prefix: str, findings: CheckFindings) -> None:
             count=len(restored.other_shape),
         )
     if restored.complete:
-        fresh = f", {len(restored.anew)} start from random values" if restored.anew else ""
+        count = len(restored.initialised)
+        fresh = f", {count} start from random values" if count else ""
         findings.note(
             "variables_fit",
             "The checkpoint fits the model.",

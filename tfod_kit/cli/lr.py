@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         first=options.lowest,
         last=options.highest,
         steps=options.steps,
-        how=steps.step_options(options),
+        options=steps.step_options(options),
     )
     files.write_bytes(out, plots.png(_picture(found)))
     print(_verdict(found, options.run))

@@ -1,17 +1,14 @@
-"""One way to detect, whatever the model lies in: `load(path).detect(images)`.
+"""One way to detect, whatever the format of the model: `load(path).detect(images)`.
 
 detector = load(Path("work/ssd_mobilenet/export"))
 for objects in detector.detect([pixels]):
     ...
 """
 
+from importlib import import_module
 from pathlib import Path
+from typing import cast
 
-from tfod_kit.detectors import checkpoint as _checkpoint
-from tfod_kit.detectors import onnx as _onnx
-from tfod_kit.detectors import openvino as _openvino
-from tfod_kit.detectors import saved_model as _saved_model
-from tfod_kit.detectors import tflite as _tflite
 from tfod_kit.detectors.base import BatchDetector, Detector, Runtime
 from tfod_kit.detectors.checkpoint import LiveDetector
 from tfod_kit.detectors.objects import as_objects
@@ -27,68 +24,73 @@ __all__ = [
     "runtime_of",
 ]
 
-# A kind of model, and the module that finds and loads it; the first that finds one wins. An export
-# holds a SavedModel and the checkpoint it was made from: the SavedModel is meant.
+# A runtime is one module of this package that fulfils the protocol `Runtime`, and its name here.
+# The first one that finds a model wins: an export contains a SavedModel and the checkpoint that it
+# was built from, and the SavedModel is meant.
+_NAMES = (
+    "saved_model",
+    "tflite",
+    "onnx",
+    "openvino",
+    "checkpoint",
+)
 RUNTIMES: dict[str, Runtime] = {
-    "saved_model": _saved_model,
-    "tflite": _tflite,
-    "onnx": _onnx,
-    "openvino": _openvino,
-    "checkpoint": _checkpoint,
+    name: cast(Runtime, import_module(f"{__name__}.{name}")) for name in _NAMES
 }
 
-_FROZEN = "frozen_inference_graph.pb"  # what TensorFlow 1's exporter wrote
+_FROZEN = "frozen_inference_graph.pb"  # written by TensorFlow 1's exporter
 
 
 def load(
     path: Path | str, *, label_map: Path | None = None, checkpoint: Path | str | None = None
 ) -> Detector:
-    """Loads a run folder, a checkpoint of one, or an exported model.
+    """Loads a run folder, one of its checkpoints, or an exported model.
 
     Args:
-      path: a folder with pipeline.config and checkpoints, or one that `tfod export` wrote, or a
-        model in it.
-      label_map: the names of the classes, where none lies beside the model.
-      checkpoint: a prefix to take instead of the folder's newest; "latest" or "best".
+      path: a folder with pipeline.config and checkpoints, a folder that `tfod export` wrote, or a
+        model file.
+      label_map: the names of the classes, for a model without a label map of its own.
+      checkpoint: a prefix to load instead of the newest checkpoint; "latest" or "best".
 
     Raises:
-      UsageError: the path holds no model.
-      CheckpointError: the checkpoint is absent or another model's.
-      ConfigError: the label map is another model's.
+      UsageError: there is no model at the path.
+      CheckpointError: the checkpoint is missing or does not fit the model.
+      ConfigError: the label map does not fit the model.
     """
-    kind, found = runtime_of(Path(path))
-    return RUNTIMES[kind].load(found, label_map=label_map, checkpoint=checkpoint)
+    name, location = runtime_of(Path(path))
+    return RUNTIMES[name].load(location, label_map=label_map, checkpoint=checkpoint)
 
 
 def runtime_of(path: Path) -> tuple[str, Path]:
-    """Which of the RUNTIMES a path is for, and the file or folder in it that holds the model.
+    """The name in RUNTIMES of the runtime for a path, and the file or folder of the model.
 
     Raises:
-      UsageError: the path holds no model.
+      UsageError: there is no model at the path.
     """
-    for kind, runtime in RUNTIMES.items():
-        found = runtime.find(path)
-        if found is not None:
-            return kind, found
+    for name, runtime in RUNTIMES.items():
+        location = runtime.find(path)
+        if location is not None:
+            return name, location
     if path.name == _FROZEN or (path / _FROZEN).is_file():
         raise UsageError(
             "This is a frozen graph of TensorFlow 1.",
             where=path,
             expected="; or ".join(runtime.EXPECTED for runtime in RUNTIMES.values()),
             found=_FROZEN,
-            fix="The saved_model folder that the same export wrote beside it runs as it is: name "
-            "that. Otherwise train a model of `tfod models` anew; records and label map stay.",
+            fix="Name the saved_model folder that the same export wrote beside it: it runs "
+            "unchanged. Otherwise train a model of `tfod models`; records and label map can be "
+            "reused.",
         )
     raise UsageError(
         "There is no model here.",
         where=path,
         expected="; or ".join(runtime.EXPECTED for runtime in RUNTIMES.values()),
-        found=_there(path),
+        found=_content(path),
         fix="Name the folder that `tfod train` or `tfod export` wrote.",
     )
 
 
-def _there(path: Path) -> str:
+def _content(path: Path) -> str:
     if path.is_dir():
         return ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "an empty folder"
-    return "a file of another kind" if path.exists() else "no such folder"
+    return "another kind of file" if path.exists() else "no such folder"

@@ -1,23 +1,30 @@
-"""What every detector can do, and what those of every runtime share: batches and names."""
+"""The interface of every detector, and what the runtimes share: batching and class names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from tfod_kit.core.annotations import ObjectAnnotation
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.detectors.objects import as_objects
 from tfod_kit.errors import UsageError
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Image: TypeAlias = NDArray[np.uint8]
+    Array: TypeAlias = NDArray[Any]
+
 
 class Detector(Protocol):
-    """What every loaded model can do.
+    """A loaded model.
 
     Attributes:
       source: what was loaded: a checkpoint prefix, a SavedModel folder, a model file.
-      step: the training step the weights are from; None when that is not known.
-      label_map: the classes; None when no label map came with the model.
+      step: the training step of the weights; None if unknown.
+      label_map: the classes; None if the model came without a label map.
     """
 
     source: Path
@@ -25,19 +32,22 @@ class Detector(Protocol):
     label_map: LabelMap | None
 
     def detect(
-        self, images: Sequence[Any], *, min_score: float = 0.0
+        self, images: Sequence["Image"], *, min_score: float = 0.0
     ) -> list[tuple[ObjectAnnotation, ...]]:
-        """The objects in each image, highest score first, every score above the model's own limit.
+        """Detects the objects in each image.
 
         Args:
           images: uint8 arrays [height, width, 3], RGB, of any sizes.
-          min_score: objects below it are left out; saves drawing their masks.
+          min_score: objects with a lower score are left out; their masks are never drawn.
+
+        Returns:
+          For each image its objects, highest score first.
         """
         ...
 
 
 class Runtime(Protocol):
-    """A module of this package: one kind of model, and what runs it.
+    """A module of this package: it loads one kind of model.
 
     Attributes:
       EXPECTED: what it loads, for messages: "a folder with ...".
@@ -46,20 +56,20 @@ class Runtime(Protocol):
     EXPECTED: str
 
     def find(self, path: Path) -> Path | None:
-        """What is meant by a path: itself, a file in it; None where it holds no such model.
+        """The model that a path means: the path itself or a file in it; None if not found.
 
-        Looks at names alone, so that no package need be there.
+        Looks at file names only, so that the runtime's packages need not be installed.
         """
         ...
 
     def load(
-        self, found: Path, *, label_map: Path | None, checkpoint: Path | str | None
+        self, location: Path, *, label_map: Path | None, checkpoint: Path | str | None
     ) -> Detector:
-        """The detector.
+        """Loads the model.
 
         Args:
-          found: what `find` gave.
-          label_map: the user's own; what lies beside the model otherwise.
+          location: the path that `find` returned.
+          label_map: the user's label map; by default the one beside the model.
           checkpoint: a prefix, "latest" or "best"; None means the newest. Exports have only one.
         """
         ...
@@ -70,24 +80,24 @@ class Prepared:
     """An image that is ready for the model.
 
     Attributes:
-      pixels: [H, W, C], as the model wants it.
-      true_shape: the height, width and channels of it that are not padding.
-      size: the image's own height and width, px.
+      pixels: [H, W, C], as the model's input.
+      true_shape: height, width and channels without padding.
+      size: height and width of the original image, px.
     """
 
-    pixels: Any
+    pixels: "Array"
     true_shape: tuple[int, int, int]
     size: tuple[int, int]
 
 
 class BatchDetector:
-    """Images that are of one size once they are prepared go through the model together.
+    """Runs images in batches: those that have one size once they are prepared.
 
-    A runtime's detector sets the attributes and defines `_run`; and `prepare`, where images are
-    resized outside of the model. `prepare` may be called from any thread, ahead of time.
+    A subclass sets the attributes and defines `_run`; it overrides `prepare` if images are resized
+    outside of the model. `prepare` may be called from any thread, ahead of time.
 
     Attributes:
-      largest_batch: how many images the model takes at once; None when any number.
+      largest_batch: how many images the model takes at once; None if any number.
     """
 
     source: Path
@@ -96,75 +106,75 @@ class BatchDetector:
     largest_batch: int | None = None
 
     def detect(
-        self, images: Sequence[Any], *, min_score: float = 0.0
+        self, images: Sequence["Image"], *, min_score: float = 0.0
     ) -> list[tuple[ObjectAnnotation, ...]]:
-        """See `Detector.detect`.
+        """Detects the objects in each image, as `Detector.detect` describes.
 
         Raises:
-          UsageError: an image is no uint8 array [height, width, 3].
+          UsageError: an image is not a uint8 array [height, width, 3].
         """
-        for place, image in enumerate(images):
-            _check(image, place)
+        for index, image in enumerate(images):
+            _check(image, index)
         return self.detect_prepared([self.prepare(image) for image in images], min_score=min_score)
 
-    def prepare(self, image: Any) -> Prepared:
-        """One uint8 image [height, width, 3], resized if that is not done by the model itself."""
+    def prepare(self, image: "Image") -> Prepared:
+        """Prepares one uint8 image [height, width, 3]; resizes it unless the model does."""
         height, width = image.shape[:2]
         return Prepared(image, (height, width, 3), (height, width))
 
     def detect_prepared(
         self, images: Sequence[Prepared], *, min_score: float = 0.0
     ) -> list[tuple[ObjectAnnotation, ...]]:
-        """As `detect`, on images that went through `prepare`."""
+        """Detects like `detect`, in images that `prepare` returned."""
         import numpy as np
 
-        found: dict[int, tuple[ObjectAnnotation, ...]] = {}
-        for places in self._batches(images):
-            batch = [images[place] for place in places]
+        objects: dict[int, tuple[ObjectAnnotation, ...]] = {}
+        for indices in self._batches(images):
+            batch = [images[index] for index in indices]
             outputs = self._run(
                 np.stack([image.pixels for image in batch]),
                 np.array([image.true_shape for image in batch], np.int32),
             )
-            for row, place in enumerate(places):
-                found[place] = as_objects(
+            for row, index in enumerate(indices):
+                objects[index] = as_objects(
                     {name: values[row] for name, values in outputs.items()},
                     self.label_map,
-                    size=images[place].size,
+                    size=images[index].size,
                     min_score=min_score,
                 )
-        return [found[place] for place in range(len(images))]
+        return [objects[index] for index in range(len(images))]
 
-    def _run(self, pixels: Any, true_shapes: Any) -> Mapping[str, Any]:
-        """The model on one batch.
+    def _run(self, pixels: "Array", true_shapes: "Array") -> Mapping[str, "Array"]:
+        """Runs the model on one batch.
 
         Args:
           pixels: [batch, H, W, C].
           true_shapes: int32 [batch, 3].
 
         Returns:
-          those of `objects.OUTPUTS` that the model has, as numpy arrays [batch, ...].
+          The model's outputs that `objects.OUTPUTS` names, as arrays [batch, ...].
         """
         raise NotImplementedError
 
     def _batches(self, images: Sequence[Prepared]) -> list[list[int]]:
-        """The places of images that go together."""
-        alike: dict[tuple[int, ...], list[int]] = {}
-        for place, image in enumerate(images):
-            alike.setdefault(tuple(image.pixels.shape), []).append(place)
+        """The indices of the images of each batch."""
+        by_shape: dict[tuple[int, ...], list[int]] = {}
+        for index, image in enumerate(images):
+            by_shape.setdefault(tuple(image.pixels.shape), []).append(index)
         return [
-            places[start : start + (self.largest_batch or len(places))]
-            for places in alike.values()
-            for start in range(0, len(places), self.largest_batch or len(places))
+            indices[start : start + (self.largest_batch or len(indices))]
+            for indices in by_shape.values()
+            for start in range(0, len(indices), self.largest_batch or len(indices))
         ]
 
 
-def _check(image: Any, place: int) -> None:
-    shape, kind = getattr(image, "shape", None), str(getattr(image, "dtype", type(image).__name__))
-    if shape is None or len(shape) != 3 or shape[2] != 3 or kind != "uint8" or 0 in shape:
+def _check(image: object, index: int) -> None:
+    shape, dtype = getattr(image, "shape", None), str(getattr(image, "dtype", type(image).__name__))
+    if shape is None or len(shape) != 3 or shape[2] != 3 or dtype != "uint8" or 0 in shape:
         raise UsageError(
             "A detector cannot take this image.",
-            where=f"image {place} of those given",
+            where=f"image {index} of the list",
             expected="a uint8 array [height, width, 3], RGB",
-            found=f"{kind} {list(shape) if shape is not None else ''}".strip(),
+            found=f"{dtype} {list(shape) if shape is not None else ''}".strip(),
             fix='Read it as np.asarray(Image.open(path).convert("RGB")).',
         )

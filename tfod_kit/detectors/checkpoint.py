@@ -1,8 +1,8 @@
-"""A run folder's model, with the weights of one of its checkpoints or of a training that runs."""
+"""The model of a run folder, with the weights of a checkpoint or of a training in progress."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tfod_kit import pipeline_config
 from tfod_kit.detectors import classes
@@ -11,8 +11,13 @@ from tfod_kit.detectors.objects import OUTPUTS
 from tfod_kit.engine import model as models
 from tfod_kit.engine import runtime
 from tfod_kit.engine.restore import matched
+from tfod_kit.engine.upstream import DetectionModel, Tensor
 from tfod_kit.errors import CheckpointError
+from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.runs import checkpoint_index, checkpoints
+
+if TYPE_CHECKING:
+    from tfod_kit.detectors.base import Array, Image
 
 EXPECTED = f"a folder with {pipeline_config.FILE_NAME} and checkpoints"
 
@@ -21,35 +26,35 @@ _STEP = "step/.ATTRIBUTES/VARIABLE_VALUE"
 
 def find(path: Path) -> Path | None:
     """A run folder, the zoo's checkpoint/ beside its pipeline.config, or a prefix in either."""
-    known = path.is_dir() or path.with_name(path.name + ".index").is_file()
-    return path if known and _config_of(path) is not None else None
+    exists = path.is_dir() or path.with_name(path.name + ".index").is_file()
+    return path if exists and _config_of(path) is not None else None
 
 
 def load(
-    found: Path, *, label_map: Path | None = None, checkpoint: Path | str | None = None
+    location: Path, *, label_map: Path | None = None, checkpoint: Path | str | None = None
 ) -> "CheckpointDetector":
     """Builds the model and restores it.
 
     Raises:
-      CheckpointError: the checkpoint is absent, TensorFlow 1's or another model's.
-      ConfigError: the config is none, or of a model that TensorFlow 2 has not.
+      CheckpointError: the checkpoint is missing, was written by TensorFlow 1, or does not fit.
+      ConfigError: the config is invalid, or TensorFlow 2 has no such model.
     """
-    config = _config_of(found) or found / pipeline_config.FILE_NAME
-    prefix = checkpoints.choose(found, checkpoint)
+    config = _config_of(location) or location / pipeline_config.FILE_NAME
+    prefix = checkpoints.choose(location, checkpoint)
     if checkpoint_index.OBJECT_GRAPH not in checkpoint_index.read(prefix):
         raise CheckpointError(
             "This is a checkpoint of TensorFlow 1.",
             where=prefix,
-            expected="one that model_main_tf2 or `tfod train` wrote",
+            expected="a checkpoint that model_main_tf2 or `tfod train` wrote",
             found="variables stored by name",
-            fix="Its exported SavedModel, if there is one, runs as it is: name that. Otherwise "
-            "train a model of `tfod models` anew; records and label map stay as they are.",
+            fix="Name its exported SavedModel, if there is one: it runs unchanged. Otherwise train "
+            "a model of `tfod models`; records and label map can be reused.",
         )
     return CheckpointDetector(config, prefix, label_map)
 
 
 def _config_of(path: Path) -> Path | None:
-    """The pipeline.config of a folder or a prefix: in it or, of a checkpoint, a folder above."""
+    """The pipeline.config of a folder or prefix: in it or, for a checkpoint, one folder above."""
     if not path.is_dir():
         folders = [path.parent, path.parent.parent]
     else:
@@ -59,103 +64,114 @@ def _config_of(path: Path) -> Path | None:
 
 
 class LiveDetector(BatchDetector):
-    """A model in training, or one just built: detects with the weights it has at the moment.
+    """A model in training, or one just built: detects with its current weights.
 
-    Images are resized one by one, as the config's image_resizer has it, and then batched: pictures
-    of mixed sizes share a batch, and one graph of one shape serves them all. The resizing and the
-    model are upstream's own operations, so the detections are its own too.
+    Images are resized one by one with the config's image_resizer and then batched, so that images
+    of mixed sizes share a batch and one graph of one shape serves all of them. Resizing and model
+    are upstream's own operations, so the detections equal upstream's.
+
+    Args:
+      model: upstream's DetectionModel.
+      config: its pipeline config.
+      folder: the run folder.
+      label_map: the user's label map; by default the config's.
     """
 
     def __init__(
-        self, model: Any, config: Any, folder: Path, label_map: Path | None = None
+        self,
+        model: DetectionModel,
+        config: PipelineConfig,
+        folder: Path,
+        label_map: Path | None = None,
     ) -> None:
         self.label_map = classes.of_config(label_map, config, folder)
         self.source = folder
-        self.largest_batch = 1 if _wants_known_batch(model) else None
+        self.largest_batch = 1 if _needs_static_batch(model) else None
         self._resize, self._detect = _graphs(model, self.largest_batch)
 
-    def prepare(self, image: Any) -> Prepared:
+    def prepare(self, image: "Image") -> Prepared:
         pixels, shape = self._resize(image)
         rows, columns, channels = shape.numpy().tolist()
-        return Prepared(pixels.numpy(), (rows, columns, channels), image.shape[:2])
+        height, width = image.shape[:2]
+        return Prepared(pixels.numpy(), (rows, columns, channels), (height, width))
 
-    def _run(self, pixels: Any, true_shapes: Any) -> Mapping[str, Any]:
-        found = self._detect(pixels, true_shapes)
-        return {name: value.numpy() for name, value in found.items()}
+    def _run(self, pixels: "Array", true_shapes: "Array") -> Mapping[str, "Array"]:
+        outputs = self._detect(pixels, true_shapes)
+        return {name: value.numpy() for name, value in outputs.items()}
 
 
 class CheckpointDetector(LiveDetector):
-    """A run folder's model with the weights of one of its checkpoints."""
+    """The model of a run folder with the weights of one of its checkpoints."""
 
     def __init__(self, config_path: Path, prefix: Path, label_map: Path | None) -> None:
         config, _ = pipeline_config.load_foreign(config_path)
         self._model = models.build(config, is_training=False, where=config_path)
         with matched(self._model, prefix):
             super().__init__(self._model, config, config_path.parent, label_map)
-        self._is_from(prefix)
+        self._set_source(prefix)
 
-    def take(self, prefix: Path) -> None:
-        """Takes the weights of another checkpoint of the run; the graph, which costs, stays.
+    def restore(self, prefix: Path) -> None:
+        """Restores another checkpoint of the run; the graph, which is slow to build, is kept.
 
         Raises:
-          CheckpointError: the checkpoint is absent, damaged or another model's.
+          CheckpointError: the checkpoint is missing, damaged or does not fit the model.
         """
         with matched(self._model, checkpoints.resolve(prefix)):
             pass
-        self._is_from(prefix)
+        self._set_source(prefix)
 
-    def _is_from(self, prefix: Path) -> None:
+    def _set_source(self, prefix: Path) -> None:
         self.source = prefix
         reader = runtime.start().train.load_checkpoint(str(prefix))
         self.step = int(reader.get_tensor(_STEP)) if reader.has_tensor(_STEP) else None
 
 
-def _wants_known_batch(model: Any) -> bool:
-    """Whether upstream can only detect with a batch size that the graph states.
+def _needs_static_batch(model: DetectionModel) -> bool:
+    """Whether upstream can only detect if the graph states the batch size.
 
-    CenterNet's keypoints of one class among several (_get_instance_indices) are found so.
+    True for CenterNet with keypoints of one class among several (_get_instance_indices).
     """
     tasks = getattr(model, "_kp_params_dict", None) or {}
     return len(tasks) > 1 or (len(tasks) == 1 and model.num_classes > 1)
 
 
-def _graphs(model: Any, batch: int | None) -> tuple[Any, Any]:
-    """Upstream's detection in two parts: the resizing of one image, and the rest for a batch.
+def _graphs(
+    model: DetectionModel, batch_size: int | None
+) -> tuple[Callable[..., tuple[Tensor, Tensor]], Callable[..., dict[str, Tensor]]]:
+    """Upstream's detection in two parts: resizing one image, and the rest for a batch.
 
-    Building them makes the model's variables, so a restore that waits for them takes place.
+    Building them creates the model's variables, so a deferred restore takes place.
 
     Args:
-      model: upstream's.
-      batch: its size, where it is always the same.
+      model: upstream's DetectionModel.
+      batch_size: the batch size, if it is always the same.
 
     Returns:
-      uint8 [height, width, 3] -> float32 [H, W, C] and int32 [3], its shape without padding; and
-      float32 [batch, H, W, C] and int32 [batch, 3] -> the outputs that are read.
+      A function uint8 [height, width, 3] -> float32 [H, W, C] and int32 [3], its shape without
+      padding; and a function float32 [batch, H, W, C], int32 [batch, 3] -> OUTPUTS.
     """
     tf = runtime.start()
     from object_detection import exporter_lib_v2
 
-    # Upstream's train step turns both on while it is traced, and leaves them so.
+    # Upstream's train step turns both on while it is traced, and leaves them on.
     model._is_training = False
     tf.keras.backend.set_learning_phase(False)
     module = exporter_lib_v2.DetectionInferenceModule(model)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
-    def resize(image: Any) -> Any:
+    def resize(image: Tensor) -> tuple[Tensor, Tensor]:
         pixels = tf.cast(image, tf.float32)[tf.newaxis]
-        images, shapes = runtime.as_written(model.preprocess)(pixels)
+        images, shapes = runtime.without_autograph(model.preprocess)(pixels)
         return images[0], shapes[0]
 
-    resized = resize.get_concrete_function()
+    image_spec = tf.TensorSpec([None, None, 3], tf.uint8)
+    resized = tf.function(resize, input_signature=[image_spec]).get_concrete_function()
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([batch, *resized.structured_outputs[0].shape], tf.float32),
-            tf.TensorSpec([batch, 3], tf.int32),
-        ]
-    )
-    def detect(images: Any, true_shapes: Any) -> Any:
-        found = runtime.as_written(module._run_inference_on_images)(images, true_shapes)
-        return {name: value for name, value in found.items() if name in OUTPUTS}
+    def detect(images: Tensor, true_shapes: Tensor) -> dict[str, Tensor]:
+        outputs = runtime.without_autograph(module._run_inference_on_images)(images, true_shapes)
+        return {name: value for name, value in outputs.items() if name in OUTPUTS}
 
-    return resized, detect.get_concrete_function()
+    specs = [
+        tf.TensorSpec([batch_size, *resized.structured_outputs[0].shape], tf.float32),
+        tf.TensorSpec([batch_size, 3], tf.int32),
+    ]
+    return resized, tf.function(detect, input_signature=specs).get_concrete_function()

@@ -1,60 +1,65 @@
-"""A model's output arrays -> the project's own objects, with their masks and keypoints."""
+"""Converts a model's output arrays to annotations, with masks and keypoints."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tfod_kit.core.annotations import Keypoint, ObjectAnnotation, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.core.labels import LabelMap
 
-# What is read of a model's outputs, under upstream's names (core/standard_fields.py).
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+# The outputs that are read, under upstream's names (core/standard_fields.py).
 COUNT = "num_detections"
 BOXES, SCORES, CLASSES = "detection_boxes", "detection_scores", "detection_classes"
 MASKS = "detection_masks"
 KEYPOINTS, KEYPOINT_SCORES = "detection_keypoints", "detection_keypoint_scores"
 OUTPUTS = frozenset({COUNT, BOXES, SCORES, CLASSES, MASKS, KEYPOINTS, KEYPOINT_SCORES})
 
-# A mask's pixels are those above it, as upstream's evaluation has it (eval_util.py).
+# A mask consists of the pixels above this value, as in upstream's evaluation (eval_util.py).
 _INSIDE = 0.5
 _STRIPE = 64  # px
-# CenterNet gives a keypoint without a candidate of its own a score of 0.1
-# (center_net.proto, unmatched_keypoint_score): a guess, so it counts as hidden.
-_SEEN = 0.15
+# CenterNet gives a keypoint without a candidate a score of 0.1 (center_net.proto,
+# unmatched_keypoint_score): it is a guess and counts as hidden.
+_VISIBLE = 0.15
 
 
 def as_objects(
-    outputs: Mapping[str, Any],
+    outputs: "Mapping[str, NDArray[np.generic]]",
     label_map: LabelMap | None,
     *,
     size: tuple[int, int] | None = None,
     min_score: float = 0.0,
 ) -> tuple[ObjectAnnotation, ...]:
-    """The detections of one image, highest score first, from the model's output arrays.
+    """Converts the detections of one image, highest score first.
 
     Args:
       outputs: detection_boxes [N, 4] in [0, 1] as (ymin, xmin, ymax, xmax), detection_scores [N],
-        detection_classes [N] from 1, num_detections: a scalar; where the model has them,
-        detection_masks [N, h, w] in [0, 1], each stretched over its box, detection_keypoints
-        [N, K, 2] as (y, x) in [0, 1], and detection_keypoint_scores [N, K].
-      label_map: gives the names; a class it lacks, or any without it, is named by its id.
-      size: the image's height and width in px; masks are left out without it.
-      min_score: rows below are left out before their masks are drawn, which takes longest.
+        detection_classes [N] from 1, num_detections: a scalar; optionally detection_masks
+        [N, h, w] in [0, 1], each stretched over its box, detection_keypoints [N, K, 2] as (y, x)
+        in [0, 1], and detection_keypoint_scores [N, K].
+      label_map: the class names; a class that is not in it is named by its id.
+      size: the image's height and width, px; without it masks are left out.
+      min_score: rows with a lower score are left out before their masks are drawn, which is the
+        slowest part.
     """
     import numpy as np
 
     names = label_map.names if label_map is not None else {}
     count = int(outputs[COUNT])
     scores = np.asarray(outputs[SCORES][:count])
-    # Rows without a score only pad the output.
+    # Rows with a score of 0 only pad the output.
     rows = np.flatnonzero((scores > 0) & (scores >= min_score))
     rows = rows[np.argsort(-scores[rows], kind="stable")]
-    found = []
+    objects = []
     for row in rows.tolist():
-        number = int(outputs[CLASSES][row])
+        class_id = int(outputs[CLASSES][row])
         box = Box(*np.asarray(outputs[BOXES][row]).tolist())
-        found.append(
+        objects.append(
             ObjectAnnotation(
-                names.get(number, str(number)),
+                names.get(class_id, str(class_id)),
                 box,
                 mask=in_image(outputs[MASKS][row], box, *size)
                 if size is not None and MASKS in outputs
@@ -63,40 +68,40 @@ def as_objects(
                 score=float(scores[row]),
             )
         )
-    return tuple(found)
+    return tuple(objects)
 
 
-def in_image(mask: Any, box: Box, height: int, width: int) -> Rle:
-    """A mask that is stretched over its box, as run lengths in the image.
+def in_image(mask: "ArrayLike", box: Box, height: int, width: int) -> Rle:
+    """Stretches a mask over its box; returns run lengths of the whole image.
 
-    The same pixels as upstream's reframe_box_masks_to_image_masks gives above 0.5, but only those
-    of the box are looked at.
+    The pixels are those for which upstream's reframe_box_masks_to_image_masks is above 0.5, but
+    only pixels in the box are computed.
 
     Args:
       mask: [h, w], in [0, 1].
-      box: where it lies.
-      height, width: the image's, px.
+      box: its position in the image.
+      height, width: the size of the image, px.
     """
     import numpy as np
 
-    mask = np.asarray(mask, dtype=np.float32)
-    top, down = _places(box.ymin, box.ymax, height, mask.shape[0])
-    left, across = _places(box.xmin, box.xmax, width, mask.shape[1])
-    stretched = _between(mask, down).T  # [w, rows]
+    values = np.asarray(mask, dtype=np.float32)
+    top, down = _positions(box.ymin, box.ymax, height, values.shape[0])
+    left, across = _positions(box.xmin, box.xmax, width, values.shape[1])
+    stretched = _interpolated(values, down).T  # [w, rows]
     inside = np.empty((len(across), len(down)), bool)
-    for start in range(0, len(across), _STRIPE):  # pieces that a processor's cache holds
+    for start in range(0, len(across), _STRIPE):  # stripes that fit a processor's cache
         piece = slice(start, start + _STRIPE)
-        inside[piece] = _between(stretched, across[piece]) > _INSIDE
+        inside[piece] = _interpolated(stretched, across[piece]) > _INSIDE
     return run_lengths(inside, top, left, height, width)
 
 
-def run_lengths(inside: Any, top: int, left: int, height: int, width: int) -> Rle:
-    """Pixels of a part of the image as run lengths of it all.
+def run_lengths(inside: "NDArray[np.bool_]", top: int, left: int, height: int, width: int) -> Rle:
+    """Encodes the pixels of a part of the image as run lengths of the whole image.
 
     Args:
-      inside: bool [w, h], by columns, as COCO's runs go.
-      top, left: where in the image the part begins, px.
-      height, width: the image's, px.
+      inside: bool [w, h], by columns, which is the order of COCO's runs.
+      top, left: the corner of the part in the image, px.
+      height, width: the size of the image, px.
     """
     import numpy as np
     from pycocotools import mask as coco_mask
@@ -106,49 +111,53 @@ def run_lengths(inside: Any, top: int, left: int, height: int, width: int) -> Rl
     fenced[:, 1:-1] = inside
     column, row = np.divmod(np.flatnonzero(fenced[:, 1:] != fenced[:, :-1]), rows + 1)
     edges = (left + column) * height + top + row
-    # Where one column ends inside and the next begins so, the run goes on.
+    # If one column ends inside and the next one begins inside, the run continues.
     same = np.flatnonzero(edges[1:] == edges[:-1])
     edges = np.delete(edges, np.concatenate((same, same + 1)))
     if edges.size and edges[-1] == height * width:
-        edges = edges[:-1]  # a mask that ends with the image has no run of nothing after it
+        edges = edges[:-1]  # no empty run follows a mask that ends with the image
     counts = np.diff(edges, prepend=0, append=height * width)
     size = [height, width]
-    whole = coco_mask.frPyObjects({"counts": counts.tolist(), "size": size}, height, width)
-    return Rle(whole["counts"], height, width)
+    encoded = coco_mask.frPyObjects({"counts": counts.tolist(), "size": size}, height, width)
+    return Rle(encoded["counts"], height, width)
 
 
-def _places(start: float, end: float, pixels: int, cells: int) -> tuple[int, Any]:
-    """Where the image's pixels lie on a mask, along one side.
+def _positions(
+    start: float, end: float, pixels: int, cells: int
+) -> "tuple[int, NDArray[np.floating]]":
+    """Maps the image's pixels to positions on a mask, along one side.
 
     Returns:
-      the first pixel between the two ends, and for each of those between them its place among the
-      cells, from 0 to cells - 1: the outer cells' middles lie on the ends.
+      The first pixel between `start` and `end`; and for each pixel between them its position among
+      the cells, from 0 to cells - 1: the centres of the outer cells are at `start` and `end`.
     """
     import numpy as np
 
     if not end > start:
         return 0, np.zeros(0)
     last = max(pixels - 1, 1)
-    places = (np.arange(pixels) / last - start) / (end - start) * (cells - 1)
-    within = np.flatnonzero((places >= 0) & (places <= cells - 1))
-    return int(within[0]) if within.size else 0, places[within]
+    positions = (np.arange(pixels) / last - start) / (end - start) * (cells - 1)
+    within = np.flatnonzero((positions >= 0) & (positions <= cells - 1))
+    return int(within[0]) if within.size else 0, positions[within]
 
 
-def _between(rows: Any, places: Any) -> Any:
-    """Linear interpolation: float32 [len(places), ...] from float32 [cells, ...]."""
+def _interpolated(
+    rows: "NDArray[np.float32]", positions: "NDArray[np.floating]"
+) -> "NDArray[np.float32]":
+    """Interpolates linearly: float32 [len(positions), ...] from float32 [cells, ...]."""
     import numpy as np
 
-    below = places.astype(np.intp)
-    share = (places - below).astype(np.float32)[:, None]
-    mixed = rows[np.minimum(below + 1, len(rows) - 1)]
+    below = positions.astype(np.intp)
+    share = (positions - below).astype(np.float32)[:, None]
+    mixed: NDArray[np.float32] = rows[np.minimum(below + 1, len(rows) - 1)]
     mixed -= (lower := rows[below])
     mixed *= share
     mixed += lower
     return mixed
 
 
-def _keypoints(outputs: Mapping[str, Any], row: int) -> tuple[Keypoint, ...]:
-    """All keypoints that the model knows; another class's have no score and no visibility."""
+def _keypoints(outputs: "Mapping[str, NDArray[np.generic]]", row: int) -> tuple[Keypoint, ...]:
+    """All keypoints of the model; those of other classes have no score and no visibility."""
     if KEYPOINTS not in outputs:
         return ()
     points = outputs[KEYPOINTS][row].tolist()
@@ -156,6 +165,6 @@ def _keypoints(outputs: Mapping[str, Any], row: int) -> tuple[Keypoint, ...]:
         return tuple(Keypoint(y, x, 2) for y, x in points)
     scores = outputs[KEYPOINT_SCORES][row].tolist()
     return tuple(
-        Keypoint(y, x, 2 if score >= _SEEN else int(score > 0))
+        Keypoint(y, x, 2 if score >= _VISIBLE else int(score > 0))
         for (y, x), score in zip(points, scores, strict=True)
     )

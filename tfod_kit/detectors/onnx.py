@@ -1,18 +1,21 @@
-"""An ONNX model, run by ONNX Runtime: tfod_kit's, or another conversion of upstream's export."""
+"""Runs ONNX models with ONNX Runtime: tfod_kit's, or other conversions of upstream's export."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tfod_kit.detectors import classes
 from tfod_kit.detectors.base import BatchDetector
 from tfod_kit.detectors.objects import BOXES, CLASSES, COUNT, OUTPUTS, SCORES
 from tfod_kit.errors import CheckpointError, SetupError, first_line
 
+if TYPE_CHECKING:
+    from tfod_kit.detectors.base import Array
+
 EXPECTED = "an .onnx file"
 
 FILE = "model.onnx"
-# The entry of the file's metadata that holds the label map: JSON, class name -> id.
+# The entry of the file's metadata that contains the label map: JSON, class name -> id.
 LABELS = "tfod_kit.classes"
 
 
@@ -24,19 +27,19 @@ def find(path: Path) -> Path | None:
 
 
 def load(
-    found: Path, *, label_map: Path | None = None, checkpoint: Path | str | None = None
+    location: Path, *, label_map: Path | None = None, checkpoint: Path | str | None = None
 ) -> "OnnxDetector":
-    """Loads it. The label map that lies beside it comes before the classes in it.
+    """Loads the model. A label map beside it takes precedence over the classes in it.
 
     Raises:
       SetupError: ONNX Runtime is not installed.
-      CheckpointError: the model is damaged, or no detector.
+      CheckpointError: the model is damaged, or is not a detector.
     """
-    return OnnxDetector(found, label_map)
+    return OnnxDetector(location, label_map)
 
 
 class OnnxDetector(BatchDetector):
-    """Runs the model on as many pictures of one size as it takes; it resizes by itself."""
+    """Runs the model, which resizes by itself, on batches of images of one size."""
 
     def __init__(self, path: Path, label_map: Path | None) -> None:
         try:
@@ -51,25 +54,27 @@ class OnnxDetector(BatchDetector):
         self.source = path
         try:
             options = onnxruntime.SessionOptions()
-            options.log_severity_level = 3  # errors; it warns of how tf2onnx writes resizing
+            options.log_severity_level = (
+                3  # errors only: it warns about the way tf2onnx writes resizing
+            )
             self._session = onnxruntime.InferenceSession(
                 path, options, providers=onnxruntime.get_available_providers()
             )
-        except Exception as error:  # the runtime raises kinds of its own, below Exception
+        except Exception as error:  # the runtime raises its own exceptions, direct subclasses
             raise CheckpointError(
                 "The ONNX model cannot be loaded.",
                 where=path,
                 found=first_line(error),
                 fix="Export it again: `tfod export RUN --target onnx`.",
             ) from error
-        told = self._session.get_modelmeta().custom_metadata_map.get(LABELS)
-        self.label_map = classes.of_folder(label_map, path.parent) or classes.told(told)
+        embedded = self._session.get_modelmeta().custom_metadata_map.get(LABELS)
+        self.label_map = classes.of_folder(label_map, path.parent) or classes.from_json(embedded)
         (self._input, *more) = self._session.get_inputs()
         names = [output.name.split(":")[0] for output in self._session.get_outputs()]
-        self._outputs = {name: place for place, name in enumerate(names) if name in OUTPUTS}
+        self._outputs = {name: index for index, name in enumerate(names) if name in OUTPUTS}
         if more or not {BOXES, CLASSES, SCORES, COUNT} <= set(self._outputs):
             raise CheckpointError(
-                "This ONNX model is no detector.",
+                "This ONNX model is not a detector.",
                 where=path,
                 expected=f"one input, and the outputs {BOXES}, {CLASSES}, {SCORES}, {COUNT}",
                 found=f"{1 + len(more)} inputs; {', '.join(names)}",
@@ -78,8 +83,8 @@ class OnnxDetector(BatchDetector):
         batch = self._input.shape[0]
         self.largest_batch = batch if isinstance(batch, int) else None
 
-    def _run(self, pixels: Any, true_shapes: Any) -> Mapping[str, Any]:
+    def _run(self, pixels: "Array", true_shapes: "Array") -> Mapping[str, "Array"]:
         if "float" in self._input.type:
             pixels = pixels.astype("float32")
-        found = self._session.run(None, {self._input.name: pixels})
-        return {name: found[place] for name, place in self._outputs.items()}
+        outputs = self._session.run(None, {self._input.name: pixels})
+        return {name: outputs[index] for name, index in self._outputs.items()}

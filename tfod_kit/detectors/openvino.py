@@ -1,21 +1,24 @@
-"""An OpenVINO model: tfod_kit's, or another conversion of upstream's export."""
+"""Runs OpenVINO models: tfod_kit's, or other conversions of upstream's export."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tfod_kit.detectors import classes
 from tfod_kit.detectors.base import BatchDetector
 from tfod_kit.detectors.objects import BOXES, CLASSES, COUNT, OUTPUTS, SCORES
 from tfod_kit.errors import CheckpointError, SetupError
 
+if TYPE_CHECKING:
+    from tfod_kit.detectors.base import Array
+
 EXPECTED = "an OpenVINO .xml file with its .bin beside it"
 
 FILE = "model.xml"
-# Where the model's information holds the label map: JSON, class name -> id.
+# The path of the label map in the model's runtime information: JSON, class name -> id.
 LABELS = ["tfod_kit", "classes"]
 
-# Left to itself OpenVINO computes in bfloat16 on processors that can, with 8 bits of precision:
+# By default OpenVINO computes in bfloat16, with 8 bits of precision, on processors that support it:
 # scores then differ from the checkpoint's by some thousandths.
 PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 
@@ -29,19 +32,19 @@ def find(path: Path) -> Path | None:
 
 
 def load(
-    found: Path, *, label_map: Path | None = None, checkpoint: Path | str | None = None
+    location: Path, *, label_map: Path | None = None, checkpoint: Path | str | None = None
 ) -> "OpenvinoDetector":
-    """Loads it for the CPU. The label map that lies beside it comes before the classes in it.
+    """Loads the model for the CPU. A label map beside it takes precedence over the classes in it.
 
     Raises:
       SetupError: OpenVINO is not installed.
-      CheckpointError: the model is damaged, or no detector.
+      CheckpointError: the model is damaged, or is not a detector.
     """
-    return OpenvinoDetector(found, label_map)
+    return OpenvinoDetector(location, label_map)
 
 
 class OpenvinoDetector(BatchDetector):
-    """Runs the model on as many pictures of one size as it takes; it resizes by itself."""
+    """Runs the model, which resizes by itself, on batches of images of one size."""
 
     def __init__(self, path: Path, label_map: Path | None) -> None:
         try:
@@ -56,7 +59,7 @@ class OpenvinoDetector(BatchDetector):
         self.source = path
         try:
             model = openvino.Core().read_model(path)
-            told = model.get_rt_info(LABELS).astype(str) if model.has_rt_info(LABELS) else None
+            embedded = model.get_rt_info(LABELS).astype(str) if model.has_rt_info(LABELS) else None
             names = {name for output in model.outputs for name in output.get_names()}
             batch = model.inputs[0].get_partial_shape()[0]
             self.largest_batch = batch.get_length() if batch.is_static else None
@@ -68,18 +71,18 @@ class OpenvinoDetector(BatchDetector):
                 found=str(error).strip().splitlines()[-1],
                 fix="Export it again: `tfod export RUN --target openvino`.",
             ) from error
-        self.label_map = classes.of_folder(label_map, path.parent) or classes.told(told)
+        self.label_map = classes.of_folder(label_map, path.parent) or classes.from_json(embedded)
         self._outputs = sorted(OUTPUTS & names)
         if not {BOXES, CLASSES, SCORES, COUNT} <= names:
             raise CheckpointError(
-                "This OpenVINO model is no detector.",
+                "This OpenVINO model is not a detector.",
                 where=path,
                 expected=f"the outputs {BOXES}, {CLASSES}, {SCORES}, {COUNT}",
                 found=", ".join(sorted(names)),
                 fix="Export it with `tfod export RUN --target openvino`.",
             )
-        self._kind = self._model.inputs[0].get_element_type().to_dtype()
+        self._dtype = self._model.inputs[0].get_element_type().to_dtype()
 
-    def _run(self, pixels: Any, true_shapes: Any) -> Mapping[str, Any]:
-        found = self._model(pixels.astype(self._kind))
-        return {name: found[name] for name in self._outputs}
+    def _run(self, pixels: "Array", true_shapes: "Array") -> Mapping[str, "Array"]:
+        outputs = self._model(pixels.astype(self._dtype))
+        return {name: outputs[name] for name in self._outputs}

@@ -1,16 +1,23 @@
-"""An exported SavedModel: tfod_kit's, upstream's exporter's, or the zoo's."""
+"""Runs SavedModels: those of tfod_kit, of upstream's exporter and of the zoo."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tfod_kit.core.labels import LabelMap
 from tfod_kit.detectors import classes
 from tfod_kit.detectors.base import BatchDetector
 from tfod_kit.detectors.objects import OUTPUTS
 from tfod_kit.engine import runtime
+from tfod_kit.engine.upstream import Tensor
 from tfod_kit.errors import CheckpointError, UsageError, first_line
 from tfod_kit.io.capture_output import capture_output
 from tfod_kit.records import feature_keys
+
+if TYPE_CHECKING:
+    from tfod_kit.detectors.base import Array
+
+Feed: TypeAlias = "Callable[[Array], Tensor]"
 
 EXPECTED = "a folder with a SavedModel"
 
@@ -19,7 +26,7 @@ _SIGNATURE = "serving_default"
 
 
 def find(path: Path) -> Path | None:
-    """The folder that holds saved_model.pb; of TensorFlow Serving's versions the highest."""
+    """The folder that contains saved_model.pb; the highest of TensorFlow Serving's versions."""
     versions = sorted(path.glob("[0-9]*"), key=lambda folder: (len(folder.name), folder.name))
     for folder in (path, path / FOLDER, *reversed(versions)):
         if (folder / "saved_model.pb").is_file():
@@ -28,22 +35,25 @@ def find(path: Path) -> Path | None:
 
 
 def load(
-    found: Path, *, label_map: Path | None = None, checkpoint: Path | str | None = None
+    location: Path, *, label_map: Path | None = None, checkpoint: Path | str | None = None
 ) -> "SavedModelDetector":
-    """Loads it. Its label map lies beside the folder.
+    """Loads the model. Its label map is beside the folder.
 
     Raises:
-      CheckpointError: it is damaged or no SavedModel of TensorFlow 2.
-      UsageError: it takes no images.
+      CheckpointError: it is damaged, or has no serving signature.
+      UsageError: its input is not an image.
     """
-    return SavedModelDetector(found, classes.of_folder(label_map, found.parent))
+    return SavedModelDetector(location, classes.of_folder(label_map, location.parent))
 
 
 class SavedModelDetector(BatchDetector):
-    """Runs the SavedModel's serving signature. It resizes by itself, so only images of one size
-    go through together; upstream's uint8 exports take them one by one."""
+    """Runs the serving signature of a SavedModel.
 
-    def __init__(self, folder: Path, label_map: Any) -> None:
+    The model resizes by itself, so a batch holds images of one size. Upstream's uint8 exports take
+    one image at a time.
+    """
+
+    def __init__(self, folder: Path, label_map: LabelMap | None) -> None:
         self.source = folder
         self.label_map = label_map
         tf = runtime.start()
@@ -66,7 +76,7 @@ class SavedModelDetector(BatchDetector):
             feed = _as_records
         if feed is None:
             raise UsageError(
-                "This SavedModel takes no images.",
+                "The input of this SavedModel is not an image.",
                 where=folder,
                 expected="an export with input type image_tensor, float_image_tensor, "
                 "encoded_image_string_tensor or tf_example",
@@ -76,35 +86,37 @@ class SavedModelDetector(BatchDetector):
         self._feed = feed
         self._call = _frozen(model, signature)
 
-    def _run(self, pixels: Any, true_shapes: Any) -> Mapping[str, Any]:
-        found = self._call(**{self._input: self._feed(pixels)})
-        return {name: value.numpy() for name, value in found.items() if name in OUTPUTS}
+    def _run(self, pixels: "Array", true_shapes: "Array") -> Mapping[str, "Array"]:
+        outputs = self._call(**{self._input: self._feed(pixels)})
+        return {name: value.numpy() for name, value in outputs.items() if name in OUTPUTS}
 
 
-def _frozen(model: Any, signature: Any) -> Callable[..., Mapping[str, Any]]:
-    """The signature with its variables as constants, which TensorFlow then optimises with the
-    graph: a third less time a picture. As it is where that cannot be done (tables, TF1 models).
+def _frozen(model: Any, signature: Any) -> Callable[..., Mapping[str, Tensor]]:
+    """Turns the signature's variables into constants, so that TensorFlow optimises them with the
+    graph: a third less time per image.
 
-    The model's variables are kept no longer than they are needed."""
+    Where that is impossible (tables, TF1 models), the signature is used unchanged. The model's
+    variables are freed as soon as they are not needed.
+    """
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     try:
-        with capture_output():  # it tells how many GPUs it found, at a level that nothing turns off
-            made = convert_variables_to_constants_v2(signature)
+        with capture_output():  # it logs the number of GPUs at a level that cannot be turned off
+            frozen = convert_variables_to_constants_v2(signature)
     except (ValueError, KeyError, NotImplementedError):
-        # The signature holds its variables weakly: the model has to stay.
+        # The signature refers to its variables weakly, so the model must stay alive.
         return lambda _kept=model, **inputs: signature(**inputs)
     names = sorted(signature.structured_outputs)
 
-    def call(**inputs: Any) -> Mapping[str, Any]:
+    def call(**inputs: Any) -> Mapping[str, Tensor]:
         (value,) = inputs.values()
-        return dict(zip(names, made(value), strict=True))
+        return dict(zip(names, frozen(value), strict=True))
 
     return call
 
 
-def _feeds(tf: Any) -> dict[Any, Callable[[Any], Any]]:
-    """(dtype, rank) of an export's input -> how a uint8 batch is given to it."""
+def _feeds(tf: Any) -> dict[tuple[Any, int], Feed]:
+    """(dtype, rank) of an export's input -> a function that converts a uint8 batch to it."""
     return {
         (tf.uint8, 4): tf.constant,
         (tf.float32, 4): lambda images: tf.cast(images, tf.float32),
@@ -115,9 +127,9 @@ def _feeds(tf: Any) -> dict[Any, Callable[[Any], Any]]:
 
 
 def _parses_records(signature: Any) -> bool:
-    """Whether strings that go in are serialised tf.train.Examples, and not pictures.
+    """Whether string inputs are serialised tf.train.Examples rather than encoded images.
 
-    Upstream calls the input the same in both, so that only the graph tells.
+    Upstream gives both inputs the same name, so only the graph shows the difference.
     """
     graph = signature.graph.as_graph_def()
     parts = [graph.node, *(function.node_def for function in graph.library.function)]
@@ -126,8 +138,8 @@ def _parses_records(signature: Any) -> bool:
     )
 
 
-def _as_records(images: Any) -> Any:
-    """A uint8 batch as serialised tf.train.Examples, with pictures that lose nothing."""
+def _as_records(images: "Array") -> Tensor:
+    """Encodes a uint8 batch as serialised tf.train.Examples, losslessly."""
     import tensorflow as tf
 
     records = []

@@ -10,8 +10,9 @@ from tfod_kit.doors import arguments, shared, values
 from tfod_kit.doors.arguments import StrPath, option, positional
 from tfod_kit.drawing import notebook
 from tfod_kit.errors import UsageError
-from tfod_kit.exports import PICTURES, TARGETS, Target, chosen
-from tfod_kit.exports.job import Wishes, open_source
+from tfod_kit.exports import PARITY_IMAGES, TARGETS, Target, chosen
+from tfod_kit.exports.job import ExportOptions
+from tfod_kit.exports.source import open_run
 from tfod_kit.io.progress import announce
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class ExportArguments:
         "the records to prove parity and to calibrate on (default: those of pipeline.config)",
         parse=Path,
     )
-    parity_images: int = option(PICTURES, "images to prove parity on", parse=values.count)
+    parity_images: int = option(PARITY_IMAGES, "images to prove parity on", parse=values.count)
     no_parity: bool = option(False, "do not compare what was exported with the checkpoint")
 
 
@@ -152,7 +153,7 @@ def run(arguments: ExportArguments) -> Exports:
     """Exports as `tfod export` with these arguments does, and reports progress on the way."""
     folder = shared.config_path(arguments.run).parent
     names = tuple(dict.fromkeys(arguments.target))
-    wishes = Wishes(
+    requested = ExportOptions(
         arguments.input_type,
         arguments.quantise,
         arguments.io,
@@ -160,17 +161,17 @@ def run(arguments: ExportArguments) -> Exports:
         arguments.any_batch,
     )
     outs = {name: _out(arguments.out, folder, name, len(names)) for name in names}
-    fitting = {name: _fitting(chosen(name), wishes, names) for name in names}
+    fitting = {name: _fitting(chosen(name), requested, names) for name in names}
     for name, out in outs.items():
         exports.check(out, name, fitting[name])
-    source = open_source(folder, checkpoint=arguments.checkpoint, records=arguments.records)
+    source = open_run(folder, checkpoint=arguments.checkpoint, records=arguments.records)
     for name in names:
         exports.check_source(source, name, fitting[name])
     images = 0 if arguments.no_parity else arguments.parity_images
     models = []
     for name, out in outs.items():
         announce(f"Exporting {source.prefix} ({name})")
-        parity = exports.export(source, out, name, fitting[name], pictures=images)
+        parity = exports.export(source, out, name, fitting[name], parity_images=images)
         models.append(
             Exported(out, name, source.prefix, fitting[name].quantise, parity, _unproved(images))
         )
@@ -183,26 +184,26 @@ def _out(given: Path | None, run: Path, target: str, targets: int) -> Path:
     return run / ("export" if target == DEFAULT else f"export-{target}")
 
 
-def _fitting(target: Target, wishes: Wishes, names: Sequence[str]) -> Wishes:
-    """The wishes as they are for one target; of several, each takes those that it knows.
+def _fitting(target: Target, requested: ExportOptions, names: Sequence[str]) -> ExportOptions:
+    """The options for one of several targets: those values that it supports.
 
     Raises:
-      UsageError: none of them knows one.
+      UsageError: none of the targets supports a value.
     """
     if len(names) == 1:
-        return wishes
+        return requested
     kept = {}
-    for wish, options in (("input_type", "input_types"), ("quantise", "quantise"), ("io", "io")):
-        value = getattr(wishes, wish)
-        if value is not None and not any(value in getattr(chosen(n), options) for n in names):
+    for name, column in (("input_type", "input_types"), ("quantise", "quantise"), ("io", "io")):
+        value = getattr(requested, name)
+        if value is not None and not any(value in getattr(chosen(n), column) for n in names):
             raise UsageError(
                 f"None of the targets has {value!r}.",
-                where=f"--{wish}",
-                expected=_listed(names, options),
+                where=f"--{name}",
+                expected=_listed(names, column),
                 fix="Correct it, or export to one target at a time.",
             )
-        kept[wish] = value if value in getattr(target, options) else None
-    return Wishes(calibration=wishes.calibration, any_batch=wishes.any_batch, **kept)
+        kept[name] = value if value in getattr(target, column) else None
+    return ExportOptions(calibration=requested.calibration, any_batch=requested.any_batch, **kept)
 
 
 def _listed(names: Iterable[str], options: str) -> str:

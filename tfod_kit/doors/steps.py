@@ -7,7 +7,7 @@ from tfod_kit.doors import values
 from tfod_kit.doors.arguments import Group, option
 
 if TYPE_CHECKING:
-    from tfod_kit.training.step_options import Levers
+    from tfod_kit.training.step_options import StepOptions
 
 _STEPS = Group("steps", "how the gradients become a step")
 _SPEED = Group("speed and memory")
@@ -92,11 +92,11 @@ class StepArguments:
     )
 
 
-def step_options(arguments: StepArguments) -> "Levers":
+def step_options(arguments: StepArguments) -> "StepOptions":
     """What the training engine takes for these options."""
-    from tfod_kit.training.step_options import Levers
+    from tfod_kit.training.step_options import StepOptions
 
-    return Levers(
+    return StepOptions(
         batch_size=arguments.batch_size,
         accumulate=arguments.accumulate,
         precision=arguments.precision,

@@ -232,7 +232,7 @@ def run(options: TrainArguments) -> Trained:
             patience=options.patience,
             min_delta=options.min_delta,
             skip_bad_records=options.skip_bad_records,
-            levers=steps.step_options(options),
+            step_options=steps.step_options(options),
             command=tuple(command),
             cluster=cluster,
         ),

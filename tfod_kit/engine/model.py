@@ -1,27 +1,30 @@
-"""Builds upstream's model from a config, with its errors explained."""
+"""Builds upstream's model from a config, and explains its errors."""
 
-from typing import Any
+from typing import cast
 
 from tfod_kit.engine import runtime
+from tfod_kit.engine.upstream import DetectionModel
 from tfod_kit.errors import ConfigError
+from tfod_kit.pipeline_config import PipelineConfig
 
 
-def build(config: Any, *, is_training: bool, where: object = None) -> Any:
-    """Upstream's DetectionModel for a TrainEvalPipelineConfig; its variables come at first use.
+def build(config: PipelineConfig, *, is_training: bool, where: object = None) -> DetectionModel:
+    """Builds upstream's DetectionModel; its variables are created at the first use.
 
     Args:
-      config: the whole pipeline config message.
-      is_training: whether losses will be asked of it.
-      where: the config's file, for the message.
+      config: the pipeline config.
+      is_training: whether losses will be computed.
+      where: the config's file, for messages.
 
     Raises:
-      ConfigError: upstream has no such model for TensorFlow 2, or its settings contradict.
+      ConfigError: upstream has no such model for TensorFlow 2, or its settings are contradictory.
     """
     runtime.start()
     from object_detection.builders import model_builder
 
     try:
-        return model_builder.build(config.model, is_training=is_training)
+        model = model_builder.build(config.model, is_training=is_training)
+        return cast(DetectionModel, model)
     except (ValueError, RuntimeError, KeyError, TypeError) as error:
         raise ConfigError(
             "The model cannot be built from this config.",

@@ -1,7 +1,7 @@
-"""What a checkpoint gives a model, variable by variable.
+"""Restores checkpoints, and reports what they contain for each variable of a model.
 
-Upstream restores by walking the model's objects and the checkpoint's side by side, and says nothing
-of the variables that it was never asked for. The same walk is done here, to tell.
+Upstream restores by walking the objects of the model and of the checkpoint side by side, and does
+not report the variables that it leaves out. The same walk is done here to report them.
 """
 
 import math
@@ -10,75 +10,78 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tfod_kit.engine import averages
+from tfod_kit.engine.upstream import Dataset, DetectionModel, TrainConfig, Variable
 from tfod_kit.errors import CheckpointError, first_line
 from tfod_kit.runs import checkpoint_index, checkpoints
-from tfod_kit.runs.checkpoint_index import VALUE, Variable
+from tfod_kit.runs.checkpoint_index import VALUE
 
 _SHOWN = 3
 
-Shape = tuple[int, ...]
+Shape: TypeAlias = tuple[int, ...]
+Trackable: TypeAlias = Any  # tf.train.Checkpoint, tf.Module, tf.Variable and the like
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The variables of a model, by what a checkpoint has for them; names as in a checkpoint.
+    """The variables of a model, by what happens to them in a restore; names as in a checkpoint.
 
     Attributes:
-      matched: taken from the checkpoint.
-      anew: not asked for: the parts that depend on the classes, in a fine-tuning.
-      missing: asked for, and not in the checkpoint.
-      other_shape: asked for and there, but as name -> (shape here, shape in the checkpoint).
+      matched: restored from the checkpoint.
+      initialised: not to be restored; in fine-tuning, the parts that depend on the classes.
+      missing: to be restored, but not in the checkpoint.
+      other_shape: to be restored, but of another shape in the checkpoint: name -> (shape in the
+        model, shape in the checkpoint).
     """
 
     matched: Mapping[str, Shape]
-    anew: Mapping[str, Shape]
+    initialised: Mapping[str, Shape]
     missing: Mapping[str, Shape]
     other_shape: Mapping[str, tuple[Shape, Shape]]
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was asked for came."""
+        """Whether all variables that were to be restored are restored."""
         return not self.missing and not self.other_shape
 
     def __str__(self) -> str:
-        """Some lines for a person."""
-        here = len(self.matched) + len(self.anew) + len(self.missing) + len(self.other_shape)
+        """A summary of a few lines."""
+        new = self.initialised
+        total = len(self.matched) + len(new) + len(self.missing) + len(self.other_shape)
         lines = [
-            f"{len(self.matched)} of {here} variables ({_numbers(self.matched)}) come from it: "
-            f"{_parts(self.matched) or 'none'}"
+            f"{len(self.matched)} of {total} variables ({_numbers(self.matched)}) are restored: "
+            f"{_parts(self.matched) or 'no part'}"
         ]
-        if self.anew:
-            lines.append(
-                f"{len(self.anew)} start anew ({_numbers(self.anew)}): {_parts(self.anew)}"
-            )
+        if new:
+            lines.append(f"{len(new)} start from initial values ({_numbers(new)}): {_parts(new)}")
         if self.missing:
-            lines.append(f"{len(self.missing)} are MISSING from it: {_names(self.missing)}")
+            names = _names(self.missing)
+            lines.append(f"{len(self.missing)} are MISSING from the checkpoint: {names}")
         if self.other_shape:
             shapes = [
-                f"{name} ({_shape(mine)} here, {_shape(theirs)} there)"
+                f"{name} ({_shape(mine)} in the model, {_shape(theirs)} in the checkpoint)"
                 for name, (mine, theirs) in self.other_shape.items()
             ]
-            lines.append(f"{len(shapes)} have ANOTHER SHAPE there: {_listed(shapes)}")
+            lines.append(f"{len(shapes)} have ANOTHER SHAPE in the checkpoint: {_listed(shapes)}")
         return "\n".join(lines)
 
 
-def layout(model: Any) -> dict[str, Variable]:
+def layout(model: DetectionModel) -> dict[str, checkpoint_index.Variable]:
     """The variables that `tf.train.Checkpoint(model=model)` would save, by their stored names.
 
     Args:
-      model: upstream's DetectionModel, its variables made (by a first call).
+      model: upstream's DetectionModel, whose variables exist (after a first call).
     """
     return {
-        name + VALUE: Variable(tuple(variable.shape), variable.dtype.name)
+        name + VALUE: checkpoint_index.Variable(tuple(variable.shape), variable.dtype.name)
         for name, variable in named_variables(model)
     }
 
 
-def named_variables(model: Any) -> Iterator[tuple[str, Any]]:
-    """Each variable of a model, its variables made, with its name in a checkpoint: model/..."""
+def named_variables(model: DetectionModel) -> Iterator[tuple[str, Variable]]:
+    """Yields each existing variable of a model with its name in a checkpoint: model/..."""
     import tensorflow as tf
 
     for full_name, variable in _variables(tf.train.Checkpoint(model=model)):
@@ -87,44 +90,45 @@ def named_variables(model: Any) -> Iterator[tuple[str, Any]]:
             yield name, variable
 
 
-def restored(model: Any, prefix: Path, kind: str = "full") -> Restored:
-    """What the checkpoint gives the model when upstream restores it.
+def restored(model: DetectionModel, prefix: Path, kind: str = "full") -> Restored:
+    """Reports which variables are restored if upstream restores a checkpoint into a model.
 
     Args:
-      model: upstream's DetectionModel, its variables made.
-      prefix: the checkpoint's.
-      kind: "full" for a resumed training, or a config's fine_tune_checkpoint_type.
+      model: upstream's DetectionModel, whose variables exist.
+      prefix: the prefix of the checkpoint.
+      kind: "full" for resuming, or a config's fine_tune_checkpoint_type.
 
     Raises:
       CheckpointError: the checkpoint is damaged.
-      ValueError: the model has no such kind.
+      ValueError: the model does not support this kind.
     """
     import tensorflow as tf
 
-    there = checkpoint_index.values(checkpoint_index.read(prefix))
+    stored = checkpoint_index.values(checkpoint_index.read(prefix))
     root = tf.train.Checkpoint(**model.restore_from_objects(fine_tune_checkpoint_type=kind))
     keys = dict(_stored_keys(root, prefix))  # id of a variable -> its name in the checkpoint
-    asked = {id(variable) for _, variable in _variables(root)}
-    matched, anew, missing = {}, {}, {}
+    requested = {id(variable) for _, variable in _variables(root)}
+    matched, initialised, missing = {}, {}, {}
     other: dict[str, tuple[Shape, Shape]] = {}
     for name, variable in named_variables(model):
         shape = tuple(variable.shape)
         key = keys.get(id(variable))
-        if id(variable) not in asked:
-            anew[name] = shape
-        elif key is None or key not in there:
+        if id(variable) not in requested:
+            initialised[name] = shape
+        elif key is None or key not in stored:
             missing[name] = shape
-        elif there[key].shape != shape:
-            other[name] = (shape, there[key].shape)
+        elif stored[key].shape != shape:
+            other[name] = (shape, stored[key].shape)
         else:
             matched[name] = shape
-    return Restored(matched, anew, missing, other)
+    return Restored(matched, initialised, missing, other)
 
 
 @contextmanager
-def matched(model: Any, prefix: Path) -> Iterator[None]:
-    """Restores a checkpoint's weights, averages where it has them, into a model. When the block
-    ends, which makes the model's variables, every one of them must have been found.
+def matched(model: DetectionModel, prefix: Path) -> Iterator[None]:
+    """Restores the weights of a checkpoint, or their averages if there are any, into a model.
+
+    The block creates the model's variables; at its end each of them must have been restored.
 
     Raises:
       CheckpointError: the checkpoint lacks variables, or they have other shapes.
@@ -133,7 +137,7 @@ def matched(model: Any, prefix: Path) -> Iterator[None]:
 
     try:
         with averages.deployed(prefix) as weights:
-            # Not `restore`: that asks for a counter too, which only what `save` wrote has.
+            # Not `restore`: it requires a save counter, which only checkpoints of `save` contain.
             status = tf.train.Checkpoint(model=model).read(str(weights)).expect_partial()
             yield
             status.assert_existing_objects_matched()
@@ -142,7 +146,7 @@ def matched(model: Any, prefix: Path) -> Iterator[None]:
 
 
 def does_not_fit(prefix: Path, error: Exception) -> CheckpointError:
-    """The error for a checkpoint of another model, by what TensorFlow says of it."""
+    """The error for a checkpoint of another model; `error` is TensorFlow's."""
     return CheckpointError(
         "The checkpoint does not fit the model of its config.",
         where=prefix,
@@ -152,17 +156,17 @@ def does_not_fit(prefix: Path, error: Exception) -> CheckpointError:
     )
 
 
-def fine_tune(model: Any, settings: Any, data: Any, where: Path) -> Restored:
-    """Loads the checkpoint to start from as upstream does; says what came of it.
+def fine_tune(model: DetectionModel, settings: TrainConfig, data: Dataset, where: Path) -> Restored:
+    """Loads the checkpoint to fine-tune as upstream does; reports what was restored.
 
     Args:
       model: upstream's DetectionModel.
-      settings: the train_config; its fine_tune_checkpoint_type is filled in where it was absent.
-      data: the training input, which makes the model's variables.
+      settings: the train_config; its fine_tune_checkpoint_type is filled in if it is missing.
+      data: the training input, which creates the model's variables.
       where: the config's file, for the message.
 
     Raises:
-      CheckpointError: the checkpoint is absent, or another model's.
+      CheckpointError: the checkpoint is missing or does not fit the model.
     """
     from object_detection import model_lib_v2
     from object_detection.utils import config_util
@@ -190,30 +194,30 @@ def fine_tune(model: Any, settings: Any, data: Any, where: Path) -> Restored:
     return restored(model, prefix, settings.fine_tune_checkpoint_type)
 
 
-def check_whole(model: Any, prefix: Path) -> None:
-    """Sees that the run's own checkpoint held every variable of the model, once they exist.
+def check_complete(model: DetectionModel, prefix: Path) -> None:
+    """Checks that the run's own checkpoint contains every variable of the model.
 
     Raises:
-      CheckpointError: it did not.
+      CheckpointError: variables are missing or have another shape.
     """
-    held = restored(model, prefix)
-    if not held.complete:
+    report = restored(model, prefix)
+    if not report.complete:
         raise CheckpointError(
-            "The checkpoint in the run folder is another model's.",
+            "The checkpoint in the run folder does not fit the model.",
             where=prefix,
-            found=str(held),
+            found=str(report),
             fix="Train in a new folder (`tfod configure --out`), or restore the old config.",
         )
 
 
-def _variables(root: Any) -> Iterator[tuple[str, Any]]:
-    """Every variable below an object, each once, with the name that it is saved under."""
+def _variables(root: Trackable) -> Iterator[tuple[str, Variable]]:
+    """Yields every variable below an object once, with the name under which it is saved."""
     import tensorflow as tf
 
     view = tf.train.TrackableView(root)
     names: dict[int, str] = {id(root): ""}
     queue = deque([root])
-    while queue:  # breadth first: the shortest way to a variable gives its name
+    while queue:  # breadth first: the shortest path to a variable is its name
         current = queue.popleft()
         if isinstance(current, tf.Variable):
             yield names[id(current)] + VALUE, current
@@ -224,8 +228,8 @@ def _variables(root: Any) -> Iterator[tuple[str, Any]]:
                 queue.append(child)
 
 
-def _stored_keys(root: Any, prefix: Path) -> Iterator[tuple[int, str]]:
-    """For each variable below an object that the checkpoint has at the same place: its key."""
+def _stored_keys(root: Trackable, prefix: Path) -> Iterator[tuple[int, str]]:
+    """Yields the id and the key of each variable that the checkpoint has at the same path."""
     import tensorflow as tf
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
@@ -239,20 +243,20 @@ def _stored_keys(root: Any, prefix: Path) -> Iterator[tuple[int, str]]:
         for attribute in node.attributes:
             if isinstance(current, tf.Variable):
                 yield id(current), attribute.checkpoint_key.removesuffix(VALUE)
-        places = {child.local_name: child.node_id for child in node.children}
+        node_ids = {child.local_name: child.node_id for child in node.children}
         for part, child in view.children(current).items():
-            if part in places and id(child) not in seen:
+            if part in node_ids and id(child) not in seen:
                 seen.add(id(child))
-                queue.append((child, nodes[places[part]]))
+                queue.append((child, nodes[node_ids[part]]))
 
 
 def _escaped(part: str) -> str:
-    # As tensorflow/python/checkpoint/trackable_view.py's names are written into keys.
+    # The escaping of names in keys, as in tensorflow/python/checkpoint/trackable_view.py.
     return part.replace(".", "..").replace("/", ".S")
 
 
-def _parts(variables: Mapping[str, Any]) -> str:
-    """The model's parts that the variables belong to, with how many each: _feature_extractor."""
+def _parts(variables: Mapping[str, Shape]) -> str:
+    """The parts of the model with their numbers of variables: "_feature_extractor (192)"."""
     counts: dict[str, int] = {}
     for name in variables:
         part = name.split("/")[1] if "/" in name else name

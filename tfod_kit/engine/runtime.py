@@ -1,19 +1,23 @@
-"""Starts TensorFlow with upstream's package made to run on it, and picks the devices."""
+"""Starts TensorFlow, with upstream's package patched to run on it, and chooses the devices."""
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 from tfod_kit import compat
+from tfod_kit.engine.upstream import Strategy
 from tfod_kit.errors import SetupError, UsageError, first_line
 from tfod_kit.io import hardware
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 def start() -> ModuleType:
     """Activates the compat layer, imports TensorFlow quietly and returns it.
 
-    GPU memory is taken as it is needed, not all at once: a second process, or cuDNN's own
-    workspace, otherwise finds none left ("cuDNN failed to initialise").
+    GPU memory is allocated as it is needed. Otherwise nothing is left for a second process or for
+    cuDNN's workspace ("cuDNN failed to initialise").
 
     Raises:
       SetupError: TensorFlow is not installed or does not import.
@@ -25,26 +29,27 @@ def start() -> ModuleType:
         raise SetupError(
             "TensorFlow cannot be imported.",
             found=str(error),
-            fix="Run `make install`; `tfod doctor` tells more.",
+            fix="Run `make install`; `tfod doctor` reports details.",
         ) from error
     for device in tf.config.list_physical_devices("GPU"):
         try:
             tf.config.experimental.set_memory_growth(device, True)
         except RuntimeError:
-            break  # the devices run already, in a process that set them up its own way
-    # What is left at this level speaks of upstream's code ("Model's `__init__()` arguments contain
-    # non-serializable objects"), which a user cannot mend; what fails is raised.
+            break  # the devices are already initialised, and the process has configured them
+    # The remaining warnings are about upstream's code ("Model's `__init__()` arguments contain
+    # non-serializable objects"), which users cannot change; failures are raised.
     tf.get_logger().setLevel("ERROR")
     tf.config.set_soft_device_placement(True)
-    return tf
+    module: ModuleType = tf
+    return module
 
 
-def strategy(tpu: str | None = None, *, several: bool = False) -> Any:
-    """The tf.distribute strategy for what this machine has.
+def strategy(tpu: str | None = None, *, several: bool = False) -> Strategy:
+    """Chooses the tf.distribute strategy for the devices of this machine.
 
-    One CPU or GPU needs none (the default strategy, which costs nothing); several GPUs get
+    One CPU or GPU gets the default strategy, which has no overhead; several GPUs get
     MirroredStrategy, and several workers MultiWorkerMirroredStrategy, which returns once all of
-    them are there.
+    them have connected.
 
     Args:
       tpu: the name or address of a Cloud TPU, "local" for one attached to this machine.
@@ -63,25 +68,26 @@ def strategy(tpu: str | None = None, *, several: bool = False) -> Any:
     return tf.distribute.get_strategy()
 
 
-def as_written(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, with the graphs that it builds made from upstream's code as it stands.
+def without_autograph(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Wraps a function so that graphs are built from its code without AutoGraph.
 
-    AutoGraph else rewrites every function it meets, so that Python's `if` and `for` may ask
-    tensors: half of the time that a graph takes. Upstream's code is older than AutoGraph and asks
-    none (`tf.cond`, `tf.while_loop`). Code that did would raise a TypeError, never compute
-    something else.
+    AutoGraph rewrites every function that is called, so that Python's `if` and `for` can depend on
+    tensors; this takes half of the time that building a graph takes. Upstream's code is older than
+    AutoGraph and uses `tf.cond` and `tf.while_loop`. Code that needs AutoGraph raises a TypeError
+    without it; it never computes something else.
     """
-    return start().autograph.experimental.do_not_convert(function)
+    wrapped: Callable[_P, _R] = start().autograph.experimental.do_not_convert(function)
+    return wrapped
 
 
 def describe_devices() -> str:
-    """Names what the work will run on, such as "2 x GPU" or "CPU (2 cores)"."""
+    """Describes the devices that TensorFlow uses, such as "2 x GPU" or "CPU (2 cores)"."""
     tf = start()
     gpus = len(tf.config.list_physical_devices("GPU"))
     return f"{gpus} x GPU" if gpus else f"CPU ({hardware.cores()} cores)"
 
 
-def _tpu_strategy(tf: ModuleType, tpu: str) -> Any:
+def _tpu_strategy(tf: ModuleType, tpu: str) -> Strategy:
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu)
         tf.config.experimental_connect_to_cluster(resolver)
@@ -91,6 +97,6 @@ def _tpu_strategy(tf: ModuleType, tpu: str) -> Any:
             f"The TPU {tpu!r} cannot be reached.",
             found=first_line(error),
             fix="Check the name and the zone (`gcloud compute tpus list`), and that this machine "
-            "may reach it; TPU training reads and writes gs:// paths only.",
+            "can reach it; TPU training reads and writes gs:// paths only.",
         ) from error
     return tf.distribute.TPUStrategy(resolver)

@@ -62,7 +62,7 @@ def evaluate(
             if detector is None:
                 detector = load(run, label_map=label_map, checkpoint=prefix)
             else:
-                detector.take(prefix)
+                detector.restore(prefix)
         except CheckpointError:
             if prefix in checkpoints.available(run):
                 raise

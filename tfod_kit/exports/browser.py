@@ -1,8 +1,9 @@
-"""An exported web page in a headless browser, as a detector.
+"""Runs an exported web page in a headless browser, as a detector.
 
-The page is served on loopback and opened with `?driven`: it then asks the server for pictures, and
-posts what it finds in them. The browser takes its screenshot when the page has loaded, and one
-picture of the page is held back until all is done: so it shows the last picture with its boxes.
+The page is served on loopback and opened with `?driven`: it then requests images from the server,
+and posts the objects that it detects. The browser takes its screenshot once the page has loaded.
+One image of the page is withheld until the end, so that the screenshot shows the last image with
+boxes.
 """
 
 import http.server
@@ -18,53 +19,56 @@ from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfod_kit.core.annotations import ObjectAnnotation
 from tfod_kit.core.boxes import Box
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import CheckpointError, SetupError
 
+if TYPE_CHECKING:
+    from tfod_kit.detectors.base import Image
+
 ENVIRONMENT = "CHROME_PATH"
 WINDOW = "1000,900"
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-_PLACES = (
+_PATHS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-_PATIENCE_S = 180.0  # a model's first picture takes longest: a graphics card's programs are built
+_TIMEOUT_S = 180.0  # the first image takes longest, because shaders are compiled
 _POLL_S = 10.0
 _BLANK = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
 
 
 def find() -> str:
-    """The browser's program: $CHROME_PATH, or Chromium or Chrome where they are usually found.
+    """The path of the browser: $CHROME_PATH, or Chromium or Chrome in the usual locations.
 
     Raises:
-      SetupError: there is none.
+      SetupError: no browser is installed.
     """
-    named = os.environ.get(ENVIRONMENT)
-    candidates = [named] if named else [*filter(None, map(shutil.which, _NAMES)), *_PLACES]
+    configured = os.environ.get(ENVIRONMENT)
+    candidates = [configured] if configured else [*filter(None, map(shutil.which, _NAMES)), *_PATHS]
     for path in candidates:
         if Path(path).is_file():
             return path
     raise SetupError(
-        "The web page cannot be proven: there is no browser to run it in.",
+        "The web page cannot be tested: there is no browser to run it in.",
         expected=f"Chromium or Chrome, or its path in the environment variable {ENVIRONMENT}",
-        found=f"{ENVIRONMENT}={named}" if named else "none of " + ", ".join(_NAMES),
+        found=f"{ENVIRONMENT}={configured}" if configured else "none of " + ", ".join(_NAMES),
         fix="Install Chromium, or export with --no_parity.",
     )
 
 
 class Browser:
-    """A page in headless Chromium; what `tfod_kit.detectors.Detector` asks for.
+    """A page in headless Chromium, as a `tfod_kit.detectors.Detector`; use it in a `with` block.
 
     Args:
-      folder: the page's, with index.html.
+      folder: the folder of the page, with index.html.
       label_map: the classes.
-      screenshot: where to leave a picture of the page at the end.
-      backend: what TensorFlow.js shall run on: wasm, webgl or cpu; the page's choice when empty.
+      screenshot: the path of the screenshot that is taken at the end.
+      backend: what TensorFlow.js runs on: wasm, webgl or cpu; empty for the page's choice.
     """
 
     def __init__(
@@ -106,36 +110,38 @@ class Browser:
         self._profile.cleanup()
 
     def detect(
-        self, images: Sequence[Any], *, min_score: float = 0.0
+        self, images: Sequence["Image"], *, min_score: float = 0.0
     ) -> list[tuple[ObjectAnnotation, ...]]:
-        """The objects in each image, highest score first, as the page found them.
+        """The objects that the page detects in each image, highest score first.
 
         Args:
           images: uint8 arrays [height, width, 3], RGB.
-          min_score: objects below it are left out.
+          min_score: objects with a lower score are left out.
 
         Raises:
           CheckpointError: the page failed.
         """
-        found = [self._one(image) for image in images]
-        return [tuple(i for i in row if (i.score or 0.0) >= min_score) for row in found]
+        return [
+            tuple(item for item in self._one(image) if (item.score or 0.0) >= min_score)
+            for image in images
+        ]
 
-    def _one(self, image: Any) -> tuple[ObjectAnnotation, ...]:
+    def _one(self, pixels: "Image") -> tuple[ObjectAnnotation, ...]:
         from PIL import Image
 
         stream = io.BytesIO()
-        Image.fromarray(image).save(stream, "PNG", compress_level=1)
-        self._link.pictures.put(stream.getvalue())
+        Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
+        self._link.images.put(stream.getvalue())
         try:
-            answer = self._link.answers.get(timeout=_PATIENCE_S)
+            answer = self._link.answers.get(timeout=_TIMEOUT_S)
         except queue.Empty:
-            answer = {"error": f"no answer in {_PATIENCE_S:.0f} s"}
+            answer = {"error": f"no answer in {_TIMEOUT_S:.0f} s"}
         if "error" in answer:
             raise CheckpointError(
                 "The web page failed to detect.",
                 where=self.source,
                 found=answer["error"],
-                fix="Open the page in a browser to see more; --no_parity exports without a proof.",
+                fix="Open the page in a browser for details; --no_parity exports without a proof.",
             )
         self.backend = answer["backend"]
         return tuple(
@@ -145,16 +151,16 @@ class Browser:
 
 
 class _Link:
-    """What goes between the detector and the page."""
+    """The queues between the detector and the page."""
 
     def __init__(self) -> None:
-        self.pictures: queue.Queue[bytes] = queue.Queue()
+        self.images: queue.Queue[bytes] = queue.Queue()
         self.answers: queue.Queue[dict[str, Any]] = queue.Queue()
         self.end = threading.Event()
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    """The page's files, and three addresses below driven/ that it knows."""
+    """Serves the page's files, and the three addresses below driven/ that it uses."""
 
     def __init__(self, link: _Link, *arguments: Any, **named: Any) -> None:
         self._link = link
@@ -175,12 +181,12 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         self._answer(HTTPStatus.NO_CONTENT)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
     def _next(self) -> None:
-        """The next picture; none for the moment; or gone, when there will be no more."""
+        """Answers with the next image; "no content" before the next one, "gone" at the end."""
         try:
-            self._answer(HTTPStatus.OK, self._link.pictures.get(timeout=_POLL_S), "image/png")
+            self._answer(HTTPStatus.OK, self._link.images.get(timeout=_POLL_S), "image/png")
         except queue.Empty:
             ended = self._link.end.is_set()
             self._answer(HTTPStatus.GONE if ended else HTTPStatus.NO_CONTENT)

@@ -1,4 +1,4 @@
-"""Whether an exported model detects what its checkpoint detects, and by how much it differs."""
+"""Compares the detections of an exported model with those of its checkpoint."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,27 +11,27 @@ from tfod_kit.core.annotations import ObjectAnnotation, Rle
 
 if TYPE_CHECKING:
     from tfod_kit.detectors import Detector
-    from tfod_kit.exports.job import Source
+    from tfod_kit.exports.source import TrainedModel
 
 FILE = "parity.json"
 MAP = "DetectionBoxes_Precision/mAP"
 
-# Below it lie hundreds of near-equal guesses, of which rounding alone decides which are kept.
+# Below this score there are hundreds of nearly equal guesses; rounding decides which are kept.
 FLOOR = 0.05
-MEASURED = 200
+MAP_IMAGES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far an artefact may be from its checkpoint before the export fails.
+    """How much an exported model may differ from its checkpoint.
 
     Attributes:
-      iou: the least overlap of a detection with the checkpoint's; None: neither boxes nor masks nor
-        keypoints are judged.
-      score: the largest difference of their scores.
-      mask_iou: the least overlap of their masks. A pixel of a small mask's edge is some percent.
-      keypoint: the largest distance of their keypoints, as a part of the picture's sides.
-      map_drop: the largest loss of COCO mAP on labelled pictures; None: it is not measured.
+      iou: the lowest IoU of a detection with the checkpoint's; None if boxes, scores, masks and
+        keypoints are not compared.
+      score: the largest difference of scores.
+      mask_iou: the lowest IoU of masks. One pixel of a small mask is some percent of it.
+      keypoint: the largest distance of keypoints, as a fraction of the image's sides.
+      map_drop: the largest loss of COCO mAP on labelled images; None if it is not measured.
     """
 
     iou: float | None = 0.99
@@ -42,31 +42,31 @@ class Tolerance:
 
 
 EXACT = Tolerance()
-# Weights of 11 bits move scores by hundredths, and then suppression keeps another of two boxes.
+# Weights of 11 bits change scores by hundredths, so that suppression may keep another box.
 HALF = Tolerance(iou=None, map_drop=0.02)
 QUANTISED = Tolerance(iou=None, map_drop=0.05)
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What was found.
+    """The result of a comparison.
 
     Attributes:
-      pictures: looked at.
-      compared: detections of the checkpoint that score FLOOR or more.
-      unmatched: of them and of the artefact's: those without a counterpart of their class that
-        overlaps by half.
+      images: the number of images.
+      compared: the number of detections of the checkpoint that score FLOOR or more.
+      unmatched: the number of detections, of either model, without a counterpart of the same class
+        and an IoU of 0.5 or more.
       lowest_iou, largest_score_difference: over all pairs.
-      tolerance: what was allowed.
-      lowest_mask_iou: over the pairs with masks; None when there are none.
-      largest_keypoint_distance: over the keypoints that both see, as a part of the picture's sides;
-        None when there are none.
-      not_given: "masks" or "keypoints" that the checkpoint gives and the artefact does not.
-      measured: labelled pictures that mAP was measured on; 0 when it was not.
-      checkpoint_map, artefact_map: COCO mAP of both.
+      tolerance: the allowed differences.
+      lowest_mask_iou: over the pairs with masks; None if there are no such pairs.
+      largest_keypoint_distance: over the keypoints that are visible in both, as a fraction of the
+        image's sides; None if there are no such keypoints.
+      not_given: "masks" or "keypoints" that the checkpoint outputs and the export does not.
+      measured: the number of labelled images that mAP was measured on; 0 if it was not.
+      checkpoint_map, artefact_map: COCO mAP of the checkpoint and of the exported model.
     """
 
-    pictures: int
+    images: int
     compared: int
     unmatched: int
     lowest_iou: float
@@ -81,7 +81,7 @@ class Parity:
 
     @property
     def map_drop(self) -> float | None:
-        """How much mAP is lost; below 0 when the artefact does better."""
+        """The loss of mAP; negative if the exported model is better."""
         if self.checkpoint_map is None or self.artefact_map is None:
             return None
         return self.checkpoint_map - self.artefact_map
@@ -98,32 +98,35 @@ class Parity:
             or (self.largest_keypoint_distance or 0.0) > allowed.keypoint
         ):
             return False
-        lost = self.map_drop
-        return lost is None or allowed.map_drop is None or lost <= allowed.map_drop
+        drop = self.map_drop
+        return drop is None or allowed.map_drop is None or drop <= allowed.map_drop
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"map_drop": self.map_drop, "holds": self.holds, "floor": FLOOR}
+        """The content of parity.json."""
+        fields = asdict(self)
+        derived = {"map_drop": self.map_drop, "holds": self.holds, "floor": FLOOR}
+        return {"pictures": fields.pop("images")} | fields | derived
 
     def __str__(self) -> str:
-        """The figures in a line."""
+        """The figures, in one line."""
         if not self.compared and not self.unmatched:
             return (
-                f"NOTHING COMPARED: the checkpoint finds nothing that scores {FLOOR} in "
-                f"{self.pictures} pictures{self._maps}"
+                f"NOTHING COMPARED: the checkpoint detects nothing that scores {FLOOR} in "
+                f"{self.images} images{self._maps}"
             )
-        told = (
-            f"{self.pictures} pictures, {self.compared} detections: lowest IoU "
+        text = (
+            f"{self.images} images, {self.compared} detections: lowest IoU "
             f"{self.lowest_iou:.4f}, largest score difference {self.largest_score_difference:.1e}"
         )
         if self.lowest_mask_iou is not None:
-            told += f", of masks {self.lowest_mask_iou:.4f}"
+            text += f", of masks {self.lowest_mask_iou:.4f}"
         if self.largest_keypoint_distance is not None:
-            told += f", keypoints within {self.largest_keypoint_distance:.1e} of the picture"
+            text += f", keypoints within {self.largest_keypoint_distance:.1e} of the image's sides"
         for name in self.not_given:
-            told += f", {name} NOT COMPARED: this export gives none"
+            text += f", {name} NOT COMPARED: this export does not output them"
         if self.unmatched:
-            told += f", {self.unmatched} without a counterpart"
-        return told + self._maps
+            text += f", {self.unmatched} without a counterpart"
+        return text + self._maps
 
     @property
     def _maps(self) -> str:
@@ -131,45 +134,44 @@ class Parity:
             return ""
         return (
             f"; mAP {self.artefact_map:.4f}, the checkpoint's {self.checkpoint_map:.4f} "
-            f"({self.measured} pictures)"
+            f"({self.measured} images)"
         )
 
 
 def compare(
     reference: Sequence[Sequence[ObjectAnnotation]],
-    found: Sequence[Sequence[ObjectAnnotation]],
+    exported: Sequence[Sequence[ObjectAnnotation]],
     tolerance: Tolerance = EXACT,
 ) -> Parity:
-    """Matches the detections of both, picture by picture, by class and overlap of boxes; compares
-    boxes, scores, masks and keypoints of what matches.
+    """Matches the detections in each image by class and IoU, and compares the pairs.
 
-    A detection at the edge of FLOOR may stand on one side alone, and counts for nothing then.
+    A detection whose score is within the tolerance of FLOOR may be missing on one side.
 
     Args:
-      reference: the checkpoint's detections in each picture.
-      found: the artefact's.
-      tolerance: what is allowed; its score tells how wide the edge is.
+      reference: the checkpoint's detections in each image.
+      exported: the exported model's.
+      tolerance: the allowed differences.
     """
     pairs: list[tuple[ObjectAnnotation, ObjectAnnotation]] = []
     compared = unmatched = 0
-    for there, here in zip(reference, found, strict=True):
-        sure = [item for item in there if (item.score or 0.0) >= FLOOR]
+    for expected, actual in zip(reference, exported, strict=True):
+        sure = [item for item in expected if (item.score or 0.0) >= FLOOR]
         compared += len(sure)
         taken: set[int] = set()
         for item in sure:
-            place = _counterpart(item, here, taken)
-            if place is not None:
-                taken.add(place)
-                pairs.append((item, here[place]))
+            index = _counterpart(item, actual, taken)
+            if index is not None:
+                taken.add(index)
+                pairs.append((item, actual[index]))
             elif (item.score or 0.0) >= FLOOR + tolerance.score:
                 unmatched += 1
         unmatched += sum(
             (item.score or 0.0) >= FLOOR + tolerance.score
-            for place, item in enumerate(here)
-            if place not in taken
+            for index, item in enumerate(actual)
+            if index not in taken
         )
     return Parity(
-        pictures=len(reference),
+        images=len(reference),
         compared=compared,
         unmatched=unmatched,
         lowest_iou=min((boxes.iou(item.box, other.box) for item, other in pairs), default=1.0),
@@ -184,13 +186,13 @@ def compare(
 
 
 def _mask_ious(pairs: Iterable[tuple[ObjectAnnotation, ObjectAnnotation]]) -> Iterator[float]:
-    """The overlap of the masks, for each pair that has both."""
+    """The IoU of the masks of each pair that has two."""
     from pycocotools import mask as coco_mask
 
     for item, other in pairs:
         one, two = item.mask, other.mask
         if isinstance(one, Rle) and isinstance(two, Rle):
-            same = one == two  # two empty masks too, of which nothing overlaps
+            same = one == two  # true for two empty masks, whose IoU is 0
             runs = [{"size": [it.height, it.width], "counts": it.counts} for it in (one, two)]
             yield 1.0 if same else float(coco_mask.iou(runs[:1], runs[1:], [0])[0, 0])
 
@@ -198,7 +200,7 @@ def _mask_ious(pairs: Iterable[tuple[ObjectAnnotation, ObjectAnnotation]]) -> It
 def _keypoint_distances(
     pairs: Iterable[tuple[ObjectAnnotation, ObjectAnnotation]],
 ) -> Iterator[float]:
-    """How far apart the keypoints lie that are seen on both sides."""
+    """The distances of the keypoints that are visible on both sides."""
     for item, other in pairs:
         if item.keypoints and other.keypoints:
             for one, two in zip(item.keypoints, other.keypoints, strict=True):
@@ -207,39 +209,39 @@ def _keypoint_distances(
 
 
 def _not_given(pairs: Sequence[tuple[ObjectAnnotation, ObjectAnnotation]]) -> tuple[str, ...]:
-    """What the first of each pair has and no second one."""
-    kinds = {
+    """The parts that first ones of the pairs have, and no second one has."""
+    parts = {
         "masks": [(item.mask is not None, other.mask is not None) for item, other in pairs],
         "keypoints": [(bool(item.keypoints), bool(other.keypoints)) for item, other in pairs],
     }
     return tuple(
         name
-        for name, had in kinds.items()
-        if any(there for there, _ in had) and not any(here for _, here in had)
+        for name, has in parts.items()
+        if any(first for first, _ in has) and not any(second for _, second in has)
     )
 
 
-def prove(source: "Source", artefact: "Detector", tolerance: Tolerance, pictures: int) -> Parity:
-    """Runs both on the records' pictures and compares; measures mAP where the tolerance asks.
+def prove(source: "TrainedModel", exported: "Detector", tolerance: Tolerance, count: int) -> Parity:
+    """Runs both models on images of the records and compares; measures mAP if the tolerance has it.
 
     Args:
-      source: the checkpoint's model, with records.
-      artefact: the exported model in its own runtime.
-      tolerance: what is allowed.
-      pictures: how many to compare on.
+      source: the trained model, with records.
+      exported: the exported model in its own runtime.
+      tolerance: the allowed differences.
+      count: the number of images to compare on.
     """
     import numpy as np
 
-    images = [np.asarray(labelled.image) for labelled in source.examples(pictures)]
-    parity = compare(source.detector.detect(images), artefact.detect(images), tolerance)
+    images = [np.asarray(labelled.image) for labelled in source.examples(count)]
+    parity = compare(source.detector.detect(images), exported.detect(images), tolerance)
     if tolerance.map_drop is None:
         return parity
-    labelled = list(source.examples(MEASURED))
+    labelled = list(source.examples(MAP_IMAGES))
     figures = asdict(parity) | {
         "tolerance": tolerance,
         "measured": len(labelled),
         "checkpoint_map": _map(source.detector, labelled, source.label_map),
-        "artefact_map": _map(artefact, labelled, source.label_map),
+        "artefact_map": _map(exported, labelled, source.label_map),
     }
     return Parity(**figures)
 
@@ -251,13 +253,13 @@ def _map(
 
 
 def _counterpart(
-    item: ObjectAnnotation, found: Sequence[ObjectAnnotation], taken: set[int]
+    item: ObjectAnnotation, others: Sequence[ObjectAnnotation], taken: set[int]
 ) -> int | None:
-    """The place of the detection of the same class that overlaps most, by half at least."""
+    """The index of the detection of the same class with the highest IoU, if that is 0.5 or more."""
     rows = [
-        (boxes.iou(item.box, other.box), place)
-        for place, other in enumerate(found)
-        if place not in taken and other.label == item.label
+        (boxes.iou(item.box, other.box), index)
+        for index, other in enumerate(others)
+        if index not in taken and other.label == item.label
     ]
     best = max(rows, default=(0.0, -1))
     return best[1] if best[0] >= 0.5 else None

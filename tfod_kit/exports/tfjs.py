@@ -1,8 +1,8 @@
 """The TensorFlow.js target: a graph model, and a web page that detects with it.
 
-The whole model is converted, its preprocessing and its non-maximum suppression included, so that
-the page only hands it a picture: what it finds is what the checkpoint finds. A detector's graph
-has loops, so TensorFlow.js runs it with `executeAsync`.
+The whole model is converted, including preprocessing and non-maximum suppression, so that the page
+passes it plain images and detects what the checkpoint detects. A detector's graph contains loops,
+so TensorFlow.js runs it with `executeAsync`.
 """
 
 import json
@@ -20,10 +20,12 @@ from tfod_kit.core.labels import LabelMap
 from tfod_kit.detectors import Detector
 from tfod_kit.drawing import visualize
 from tfod_kit.engine import runtime
+from tfod_kit.engine.upstream import DetectionModel, Tensor
 from tfod_kit.errors import CheckpointError
 from tfod_kit.exports import tfjs_parts
 from tfod_kit.exports.browser import Browser
 from tfod_kit.exports.job import Job
+from tfod_kit.exports.target import Target
 from tfod_kit.io import files
 
 PAGE = Path(__file__).parent / "web"
@@ -31,7 +33,7 @@ MODEL = "web_model"
 LABELS = "labels.json"
 SCREENSHOT = "screenshot.png"
 
-# In the order of their names, in which tf.function numbers a signature's results.
+# Sorted by name: tf.function numbers the results of a signature in this order.
 OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores")
 
 
@@ -39,8 +41,8 @@ def write(job: Job) -> None:
     """Writes index.html and its scripts, TensorFlow.js, the model and labels.json.
 
     Raises:
-      SetupError: the converter or TensorFlow.js is not there and cannot be fetched.
-      CheckpointError: the checkpoint is not this model's, or TensorFlow.js lacks an operation.
+      SetupError: the converter or TensorFlow.js cannot be downloaded.
+      CheckpointError: the checkpoint does not fit the model, or TensorFlow.js lacks an operation.
     """
     converter, library = tfjs_parts.converter(), tfjs_parts.library()
     with tempfile.TemporaryDirectory() as folder:
@@ -55,60 +57,60 @@ def write(job: Job) -> None:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Detector]:
-    """The page in a headless browser, as a detector; at the end it leaves a screenshot.
+    """Opens the page in a headless browser, as a detector; saves a screenshot at the end.
 
     Raises:
-      SetupError: there is no browser.
+      SetupError: no browser is installed.
     """
     classes = json.loads((folder / LABELS).read_text("utf-8"))["classes"]
-    label_map = LabelMap({entry["name"]: int(number) for number, entry in classes.items()})
+    label_map = LabelMap({entry["name"]: int(class_id) for class_id, entry in classes.items()})
     with Browser(folder, label_map, screenshot=folder / SCREENSHOT) as browser:
         yield browser
 
 
-def _save(model: Any, folder: Path) -> None:
+def _save(model: DetectionModel, folder: Path) -> None:
     """Saves the model as a function from a uint8 image [1, height, width, 3] to OUTPUTS."""
     tf = runtime.start()
     from object_detection import exporter_lib_v2
 
     upstream = exporter_lib_v2.DetectionFromImageModule(model)
 
-    def detect(image: Any) -> dict[str, Any]:
-        found = upstream.__call__.python_function(image)
-        return {name: found[name] for name in OUTPUTS}
+    def detect(image: Tensor) -> dict[str, Tensor]:
+        outputs = upstream.__call__.python_function(image)
+        return {name: outputs[name] for name in OUTPUTS}
 
     module = tf.Module()
     module.model = model
     module.detect = tf.function(
         detect, input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8, "image")]
     )
-    with _casts_that_compare(tf):
+    with _bool_casts_as_comparisons(tf):
         tf.saved_model.save(module, str(folder), signatures=module.detect)
 
 
 @contextmanager
-def _casts_that_compare(tf: Any) -> Iterator[None]:
-    """Has bool(x) traced as x != 0.
+def _bool_casts_as_comparisons(tf: Any) -> Iterator[None]:
+    """Traces bool(x) as x != 0.
 
-    TensorFlow.js 4.22 on WebAssembly cuts the fraction off instead, and 0.3 becomes False: upstream
-    asks in this way whether a box has an area, and would find nothing at all.
+    TensorFlow.js 4.22 on WebAssembly truncates x instead, so that 0.3 becomes False. Upstream casts
+    the area of a box in this way, and would discard all boxes.
     """
-    plain = tf.compat.v1.cast
+    original = tf.compat.v1.cast
 
-    def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
+    def cast(x: Tensor, dtype: Any, name: str | None = None) -> Tensor:
         if dtype == tf.bool and tf.convert_to_tensor(x).dtype != tf.bool:
             return tf.not_equal(x, 0, name=name)
-        return plain(x, dtype, name=name)
+        return original(x, dtype, name=name)
 
     tf.compat.v1.cast = cast
     try:
         yield
     finally:
-        tf.compat.v1.cast = plain
+        tf.compat.v1.cast = original
 
 
 def _convert(saved: Path, out: Path, converter: Path) -> None:
-    """Runs the converter in a process of its own: it changes how TensorFlow behaves."""
+    """Runs the converter in a separate process, because it changes how TensorFlow behaves."""
     search = [str(converter), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-m", "tfod_kit.exports.tfjs_convert", str(saved), str(out)],
@@ -120,20 +122,28 @@ def _convert(saved: Path, out: Path, converter: Path) -> None:
     if done.returncode:
         last = done.stderr.strip().splitlines()[-3:]
         raise CheckpointError(
-            "The TensorFlow.js converter does not take this model.",
+            "The TensorFlow.js converter cannot convert this model.",
             found=" / ".join(last),
-            fix="If it names operations, TensorFlow.js has none such: export another model "
-            "family, SSD for instance.",
+            fix="If the message names operations, TensorFlow.js does not support them: export "
+            "another model family, such as SSD.",
         )
 
 
 def _labels(job: Job) -> str:
-    """What the page calls and colours each class by, and the outputs it asks for."""
+    """The name and colour of each class, for the page."""
     label_map = job.source.label_map
     colours = visualize.palette(label_map)
     classes = {
-        str(number): {"name": name, "colour": list(colours[name])}
-        for name, number in label_map.ids.items()
+        str(class_id): {"name": name, "colour": list(colours[name])}
+        for name, class_id in label_map.ids.items()
     }
     content = {"model": job.source.run.resolve().name, "classes": classes}
     return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+
+
+TARGET = Target(
+    write=write,
+    summary="a web page that detects in images and before the camera, with TensorFlow.js",
+    open=opened,
+    use="python -m http.server --directory {out} 8000   # then http://localhost:8000",
+)

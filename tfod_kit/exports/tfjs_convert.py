@@ -1,8 +1,7 @@
-"""`python -m tfod_kit.exports.tfjs_convert SAVED_MODEL OUT`: the converter, in its own process.
+"""Runs the TensorFlow.js converter: `python -m tfod_kit.exports.tfjs_convert SAVED_MODEL OUT`.
 
-tensorflowjs imports JAX and TensorFlow Decision Forests whatever is converted, and through them
-asks for packages that contradict this stack's. A SavedModel of TensorFlow needs neither, so empty
-modules stand in for them.
+tensorflowjs always imports JAX and TensorFlow Decision Forests, whose requirements contradict this
+stack. Converting a SavedModel uses neither, so empty modules replace them.
 """
 
 import sys
@@ -13,7 +12,7 @@ SIGNATURE = "serving_default"
 
 
 def convert(saved: str, out: str) -> None:
-    """Writes the SavedModel's serving_default as a TensorFlow.js graph model."""
+    """Writes the signature serving_default of a SavedModel as a TensorFlow.js graph model."""
     for name in UNUSED:
         sys.modules[name] = ModuleType(name)
     sys.modules["jax.experimental"].jax2tf = (  # type: ignore[attr-defined]
@@ -21,7 +20,7 @@ def convert(saved: str, out: str) -> None:
     )
     from tensorflowjs.converters import tf_saved_model_conversion_v2 as converter
 
-    # Assert is a debug operation, and TensorFlow.js has none.
+    # Removes Assert, a debug operation that TensorFlow.js does not have.
     converter.convert_tf_saved_model(
         saved, out, signature_def=SIGNATURE, saved_model_tags="serve", strip_debug_ops=True
     )

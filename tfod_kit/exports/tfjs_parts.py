@@ -1,6 +1,6 @@
-"""What a TensorFlow.js export needs from elsewhere: the converter and the library for the page.
+"""Downloads what a TensorFlow.js export needs: the converter, and the library for the page.
 
-Both are fetched once, into the cache that holds the zoo's archives too.
+Both are downloaded once, into the cache that also contains the zoo's archives.
 """
 
 import base64
@@ -26,11 +26,11 @@ _LIMITS = http.Limits(max_bytes=2**30)
 
 @dataclass(frozen=True, slots=True)
 class _Package:
-    """A package of npm: its name, the SHA-512 that the registry states, and the files wanted."""
+    """A package of npm: its name, the SHA-512 that the registry states, and the files to unpack."""
 
     name: str
     sha512: str
-    wanted: tuple[str, ...]
+    members: tuple[str, ...]
 
     @property
     def file(self) -> str:
@@ -66,12 +66,12 @@ from the npm packages {" and ".join(package.name for package in _PACKAGES)}
 
 
 def converter() -> Path:
-    """A folder to import tensorflowjs from, filled by pip or uv if need be.
+    """The folder to import tensorflowjs from; it is installed with pip or uv if necessary.
 
-    Its dependencies are left out: see `tfjs_convert`.
+    Its dependencies are not installed: see `tfjs_convert`.
 
     Raises:
-      SetupError: it is not there and cannot be fetched.
+      SetupError: it cannot be installed.
     """
     installed = importlib.util.find_spec("tensorflowjs")
     if installed is not None and installed.origin:
@@ -80,20 +80,20 @@ def converter() -> Path:
     with cache.lock(_cache() / f"converter-{VERSION}.lock"):
         if not folder.is_dir():
             if cache.is_offline():
-                raise _no_converter("the network is off limits")
-            print(f"Fetching the TensorFlow.js converter {VERSION}", flush=True)
+                raise _no_converter("offline mode is on")
+            print(f"Downloading the TensorFlow.js converter {VERSION}", flush=True)
             with files.atomic_folder(folder) as fresh:
                 _pip(fresh)
     return folder
 
 
 def library() -> Path:
-    """A folder with TensorFlow.js for the page, fetched from npm's registry if need be.
+    """The folder with TensorFlow.js for the page; it is downloaded from npm if necessary.
 
-    $TFOD_TFJS names a folder with the packages' archives where there is no network.
+    Without a network, $TFOD_TFJS names a folder with the archives of the packages.
 
     Raises:
-      SetupError: it is not there and cannot be fetched, or is not what it should be.
+      SetupError: it cannot be downloaded, or its checksum is wrong.
     """
     folder = _cache() / f"library-{VERSION}"
     with cache.lock(_cache() / f"library-{VERSION}.lock"):
@@ -110,19 +110,19 @@ def _cache() -> Path:
 
 
 def _pip(folder: Path) -> None:
-    """Installs the converter into a folder, with whichever installer there is."""
-    wanted = ["--quiet", "--no-deps", "--target", str(folder), f"tensorflowjs=={VERSION}"]
-    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *wanted]
+    """Installs the converter into a folder with pip, or with uv if pip is not installed."""
+    arguments = ["--quiet", "--no-deps", "--target", str(folder), f"tensorflowjs=={VERSION}"]
+    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *arguments]
     if importlib.util.find_spec("pip") is None:
-        # Environments that uv made have no pip.
-        command = ["uv", "pip", "install", "--python", sys.executable, *wanted]
+        # uv creates environments without pip.
+        command = ["uv", "pip", "install", "--python", sys.executable, *arguments]
     try:
         done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        said, failed = done.stdout, done.returncode != 0
+        output, failed = done.stdout, done.returncode != 0
     except FileNotFoundError:
-        said, failed = "neither pip nor uv is installed", True
+        output, failed = "neither pip nor uv is installed", True
     if failed:
-        lines = said.strip().splitlines() or ["the installer failed"]
+        lines = output.strip().splitlines() or ["the installer failed"]
         raise _no_converter(lines[-1])
 
 
@@ -130,50 +130,50 @@ def _no_converter(reason: str) -> SetupError:
     return SetupError(
         "The TensorFlow.js converter cannot be installed.",
         found=reason,
-        fix=f"Install it where there is a network: pip install --no-deps tensorflowjs=={VERSION}",
+        fix=f"Install it while there is a network: pip install --no-deps tensorflowjs=={VERSION}",
     )
 
 
 def _archive(package: _Package) -> Path:
-    """The package's archive, from the folder at hand or the registry, its checksum checked."""
-    at_hand = os.environ.get(ARCHIVES)
-    path = Path(at_hand).expanduser() / package.file if at_hand else _cache() / package.file
-    if at_hand or cache.is_offline():
+    """The archive of a package, from the user's folder or the registry; its checksum is checked."""
+    local = os.environ.get(ARCHIVES)
+    path = Path(local).expanduser() / package.file if local else _cache() / package.file
+    if local or cache.is_offline():
         if not path.is_file():
-            raise _absent(package, "no such file" if at_hand else "the network is off limits")
+            raise _missing(package, "no such file" if local else "offline mode is on")
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             http.download(package.url, path, package.file, _LIMITS)
         except http.Unavailable as error:
-            raise _absent(package, str(error)) from error
+            raise _missing(package, str(error)) from error
     digest = base64.b64encode(hashlib.sha512(path.read_bytes()).digest()).decode()
     if digest != package.sha512:
-        if not at_hand:
+        if not local:
             http.discard(path)
         raise SetupError(
-            "The TensorFlow.js archive is not the one it should be.",
+            "The TensorFlow.js archive has a wrong checksum.",
             where=path,
             expected=f"SHA-512 {package.sha512}",
             found=digest,
-            fix="Fetch it again.",
+            fix="Download it again.",
         )
     return path
 
 
-def _absent(package: _Package, reason: str) -> SetupError:
+def _missing(package: _Package, reason: str) -> SetupError:
     return SetupError(
-        "TensorFlow.js for the web page cannot be had.",
+        "TensorFlow.js for the web page cannot be downloaded.",
         where=package.url,
         found=reason,
-        fix=f"Get {' and '.join(each.file for each in _PACKAGES)} (npm pack) where there is a "
-        f"network, and name their folder in the environment variable {ARCHIVES}.",
+        fix=f"Download {' and '.join(each.file for each in _PACKAGES)} (npm pack) where there is "
+        f"a network, and name their folder in the environment variable {ARCHIVES}.",
     )
 
 
 def _unpack(archive: Path, package: _Package, folder: Path) -> None:
     with tarfile.open(archive) as packed:
-        for name in package.wanted:
+        for name in package.members:
             stream = packed.extractfile(f"package/{name}")
             if stream is None:
                 raise SetupError("The archive lacks a file.", where=archive, expected=name)

@@ -1,8 +1,8 @@
-"""The batches to train on: upstream's reading, decoding and augmentation, put together here.
+"""The batches to train on, from upstream's reading, decoding and augmentation.
 
 Upstream's own `dataset_builder.build` decodes eight batches at a time, whatever the cores and the
-memory, and maps by functions of TensorFlow 1 that follow no seed. This one works on as many
-pictures as there are threads, follows the seed, and can keep the decoded pictures.
+memory, with functions of TensorFlow 1 that ignore the seed. This one processes as many images as
+there are threads, follows the seed, and can cache the decoded images.
 """
 
 import hashlib
@@ -11,30 +11,45 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from tfod_kit import pipeline_config
 from tfod_kit.engine import runtime
+from tfod_kit.engine.upstream import (
+    Dataset,
+    DetectionModel,
+    InputContext,
+    InputReader,
+    Tensor,
+)
 from tfod_kit.errors import UsageError
 from tfod_kit.io import hardware
-from tfod_kit.pipeline_config import record_files
+from tfod_kit.pipeline_config import PipelineConfig, record_files
 from tfod_kit.records import example_proto, feature_keys, shards
-from tfod_kit.training.step_options import Levers
+from tfod_kit.training.step_options import StepOptions
 
 MEMORY = "memory"
 _READ_BUFFER = 8_000_000  # bytes, as upstream's
-_SHARE = 0.6  # of the machine's memory, for pictures
+_SHARE = 0.6  # of the machine's memory, for decoded images
 _SAMPLE = 32  # records of a file
-_SHUFFLED = 512  # decoded pictures, where they lie in files
+_SHUFFLED = 512  # decoded images, if they are cached in files
+
+Transform: TypeAlias = Callable[[Tensor], Tensor]
+_D = TypeVar("_D")
 
 
-def build(config: Any, model: Any, levers: Levers, context: Any = None) -> Any:
-    """Endless (features, labels) batches, as upstream's `inputs.train_input` yields them.
+def build(
+    config: PipelineConfig,
+    model: DetectionModel,
+    options: StepOptions,
+    context: InputContext | None = None,
+) -> Dataset:
+    """Builds endless (features, labels) batches like upstream's `inputs.train_input`.
 
     Args:
-      config: the pipeline config, as the levers have it.
-      model: upstream's DetectionModel, which scales the pictures.
-      levers: their cache, input_workers and deterministic are for here.
+      config: the pipeline config, with the step options applied.
+      model: upstream's DetectionModel, which scales the images.
+      options: the step options; cache, input_workers, seed and deterministic are used here.
       context: the tf.distribute.InputContext of the process.
 
     Raises:
@@ -43,7 +58,7 @@ def build(config: Any, model: Any, levers: Levers, context: Any = None) -> Any:
     runtime.start()
     from object_detection import inputs
 
-    make = partial(
+    build_upstream = partial(
         inputs.train_input,
         train_config=config.train_config,
         train_input_config=config.train_input_reader,
@@ -51,63 +66,63 @@ def build(config: Any, model: Any, levers: Levers, context: Any = None) -> Any:
         model=model,
         input_context=context,
     )
-    with _built_here(levers), _crops_seeded(levers):
-        data = quickly(make).repeat()
-    return data.with_options(_options(levers))
+    with _replaced_builder(options), _seeded_crops(options):
+        data = without_autograph_if_possible(build_upstream).repeat()
+    return data.with_options(_dataset_options(options))
 
 
-def quickly(make: Callable[[], Any]) -> Any:
-    """The data set that `make` makes, without AutoGraph where no augmentation needs it."""
+def without_autograph_if_possible(build: Callable[[], _D]) -> _D:
+    """Calls `build` without AutoGraph, which is faster, unless an augmentation needs it."""
     try:
-        return runtime.as_written(make)()
-    except TypeError:  # such as upstream's random_square_crop_by_scale; another error comes again
-        return make()
+        return runtime.without_autograph(build)()
+    except TypeError:  # such as upstream's random_square_crop_by_scale; others recur
+        return build()
 
 
-def _options(levers: Levers) -> Any:
-    options = runtime.start().data.Options()
-    # The thread that tunes can miss that the iterator ends, and then sleeps on for up to a minute,
-    # which the end of the training waits for. (tf.data's Model::OptimizeLoop is woken before
-    # CancellationManager says that it is cancelled.) Untuned, as many pictures are worked on at a
-    # time as there are threads, 16 at most.
-    options.autotune.enabled = False
-    if levers.input_workers is not None:
-        options.threading.private_threadpool_size = levers.input_workers
-    if levers.deterministic:
-        options.deterministic = True
-    return options
+def _dataset_options(options: StepOptions) -> Any:  # tf.data.Options
+    chosen = runtime.start().data.Options()
+    # The autotuning thread can miss that the iterator ended and then sleeps for up to a minute,
+    # for which the end of the training would wait. (tf.data's Model::OptimizeLoop is woken before
+    # CancellationManager reports the cancellation.) Without autotuning, as many images are
+    # processed at a time as there are threads, at most 16.
+    chosen.autotune.enabled = False
+    if options.input_workers is not None:
+        chosen.threading.private_threadpool_size = options.input_workers
+    if options.deterministic:
+        chosen.deterministic = True
+    return chosen
 
 
 @contextmanager
-def _crops_seeded(levers: Levers) -> Iterator[None]:
-    """Has upstream's random crops follow the seed, within the block.
+def _seeded_crops(options: StepOptions) -> Iterator[None]:
+    """Makes upstream's random crops follow the seed within the block.
 
-    It draws them by an operation that follows only a seed of its own, and that TensorFlow refuses
-    without one where everything shall be determined.
+    They use an operation that only follows its own seed argument, and that TensorFlow refuses
+    without one when determinism is enabled.
     """
-    if levers.seed is None and not levers.deterministic:
+    if options.seed is None and not options.deterministic:
         yield
         return
     runtime.start()
     from object_detection.core import preprocessor
 
     image = preprocessor.tf.image
-    unseeded = image.sample_distorted_bounding_box
-    image.sample_distorted_bounding_box = partial(unseeded, seed=(levers.seed or 0) + 1)
+    original = image.sample_distorted_bounding_box
+    image.sample_distorted_bounding_box = partial(original, seed=(options.seed or 0) + 1)
     try:
         yield
     finally:
-        image.sample_distorted_bounding_box = unseeded
+        image.sample_distorted_bounding_box = original
 
 
 @contextmanager
-def _built_here(levers: Levers) -> Iterator[None]:
-    """Has upstream's input build its data set by `_build`, within the block."""
+def _replaced_builder(options: StepOptions) -> Iterator[None]:
+    """Makes upstream's input build its data set with `_build` within the block."""
     from object_detection import inputs
 
     table = inputs.INPUT_BUILDER_UTIL_MAP
     upstream = table["dataset_build"]
-    table["dataset_build"] = partial(_build, levers)
+    table["dataset_build"] = partial(_build, options)
     try:
         yield
     finally:
@@ -115,29 +130,24 @@ def _built_here(levers: Levers) -> Iterator[None]:
 
 
 def _build(
-    levers: Levers,
-    reader: Any,
+    options: StepOptions,
+    reader: InputReader,
     *,
-    transform_input_data_fn: Callable[[Any], Any],
+    transform_input_data_fn: Transform,
     batch_size: int,
-    input_context: Any,
-    reduce_to_frame_fn: Callable[..., Any],
-) -> Any:
-    """What upstream's `dataset_builder.build` does, in its place."""
+    input_context: InputContext | None,
+    reduce_to_frame_fn: Callable[..., Dataset],
+) -> Dataset:
+    """Replaces upstream's `dataset_builder.build`."""
     from object_detection.builders import decoder_builder
 
     decode = decoder_builder.build(reader).decode
-    if levers.cache is not None:
-        decoded = _kept(_mapped(_records(reader, input_context, once=True), decode), levers, reader,
-                        input_context)  # fmt: skip
-    elif levers.deterministic:
-        # Upstream's own shuffling of files is not the same twice.
-        decoded = _mapped(
-            _shuffled(
-                _records(reader, input_context, once=True), reader, reader.shuffle_buffer_size
-            ),
-            decode,
-        )
+    read_once = partial(_records, reader, input_context, once=True)
+    if options.cache is not None:
+        decoded = _cached(_mapped(read_once(), decode), options, reader, input_context)
+    elif options.deterministic:
+        # Upstream's own shuffling of files differs between runs.
+        decoded = _mapped(_shuffled(read_once(), reader, reader.shuffle_buffer_size), decode)
     else:
         decoded = _mapped(_records(reader, input_context, once=False), decode)
     if input_context is not None:
@@ -150,8 +160,8 @@ def _build(
     )
 
 
-def _records(reader: Any, context: Any, *, once: bool) -> Any:
-    """The encoded records: shuffled and again and again, or once in the order of their files."""
+def _records(reader: InputReader, context: InputContext | None, *, once: bool) -> Dataset:
+    """The encoded records: endless and shuffled, or once in the order of their files."""
     tf = runtime.start()
     from object_detection.builders import dataset_builder
 
@@ -160,7 +170,7 @@ def _records(reader: Any, context: Any, *, once: bool) -> Any:
         reader.shuffle, reader.num_epochs = False, 1
         if reader.sample_from_datasets_weights:
             raise UsageError(
-                "These records cannot be cached, nor be read in one order: they are drawn by "
+                "These records cannot be cached or read in a fixed order: they are sampled by "
                 "weights.",
                 where="train_input_reader.sample_from_datasets_weights",
                 fix="Train without --cache and --deterministic.",
@@ -175,57 +185,59 @@ def _records(reader: Any, context: Any, *, once: bool) -> Any:
     return records.shard(every, 0) if every > 1 else records
 
 
-def _kept(decoded: Any, levers: Levers, reader: Any, context: Any) -> Any:
-    if levers.cache == MEMORY:  # where shuffling takes no room of its own
+def _cached(
+    decoded: Dataset, options: StepOptions, reader: InputReader, context: InputContext | None
+) -> Dataset:
+    if options.cache == MEMORY:  # shuffling needs no memory of its own here
         return _shuffled(decoded.cache(), reader, reader.shuffle_buffer_size)
     worker = context.input_pipeline_id if context is not None else 0
-    name = _cache_file(Path(str(levers.cache)), record_files(reader), worker)
+    name = _cache_file(Path(str(options.cache)), record_files(reader), worker)
     return _shuffled(decoded.cache(name), reader, min(reader.shuffle_buffer_size, _SHUFFLED))
 
 
-def _shuffled(data: Any, reader: Any, buffer: int) -> Any:
-    """In another order in each epoch, again and again."""
+def _shuffled(data: Dataset, reader: InputReader, buffer: int) -> Dataset:
+    """Repeats the data, in another order in each epoch."""
     return (data.shuffle(buffer) if reader.shuffle else data).repeat(reader.num_epochs or None)
 
 
-def _mapped(data: Any, function: Callable[[Any], Any], *_: Any) -> Any:
+def _mapped(data: Dataset, function: Transform, *_: object) -> Dataset:
     return data.map(function, runtime.start().data.AUTOTUNE)
 
 
-def check_memory(levers: Levers, reader: Any) -> None:
-    """Sees that the decoded pictures of an input reader fit the memory, if they shall lie there.
+def check_memory(options: StepOptions, reader: InputReader) -> None:
+    """Checks that the decoded images fit into memory, if they are to be cached there.
 
     Raises:
-      UsageError: they do not.
+      UsageError: they do not fit.
     """
     limit = hardware.memory()
-    if levers.cache != MEMORY or limit is None:
+    if options.cache != MEMORY or limit is None:
         return
     needed = sum(shards.count(path) * _bytes_each(path) for path in record_files(reader))
     if needed > _SHARE * limit:
         raise UsageError(
-            "The decoded pictures do not fit the memory.",
+            "The decoded images do not fit into memory.",
             expected=f"{_SHARE * limit / 2**30:.1f} GiB at most, of {limit / 2**30:.1f}",
             found=f"about {needed / 2**30:.1f} GiB",
-            fix="Keep them in files (--cache PATH), or convert them smaller.",
+            fix="Cache them in files (--cache PATH), or convert them to a smaller size.",
         )
 
 
 def _bytes_each(path: Path) -> int:
-    """What a picture of a record file takes when it is decoded, from the first of them."""
-    sizes = []
+    """The mean size of the decoded images of a record file, from its first records."""
+    sizes: list[int] = []
     for record in itertools.islice(shards.read(path), _SAMPLE):
         features = example_proto.read_features(record)
         sizes.append(3 * features[feature_keys.HEIGHT][1][0] * features[feature_keys.WIDTH][1][0])
     return sum(sizes) // max(len(sizes), 1)
 
 
-def _cache_file(beginning: Path, records: list[Path], worker: int) -> str:
-    """Where the pictures of these records lie: other records, or changed ones, have other files."""
-    beginning.parent.mkdir(parents=True, exist_ok=True)
-    told = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in records]
-    name = f"{beginning.name}-{hashlib.sha256(repr(told).encode()).hexdigest()[:12]}-{worker}"
-    for left in beginning.parent.glob(f"{name}*.lockfile"):
-        # A training that ended in its first epoch leaves a part, on which TensorFlow then fails.
-        left.unlink()
-    return str(beginning.with_name(name))
+def _cache_file(prefix: Path, records: list[Path], worker: int) -> str:
+    """The path of the cache file of these records; other or changed records have other files."""
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    versions = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in records]
+    name = f"{prefix.name}-{hashlib.sha256(repr(versions).encode()).hexdigest()[:12]}-{worker}"
+    for lock in prefix.parent.glob(f"{name}*.lockfile"):
+        # A training that ended in its first epoch leaves a partial file, and TensorFlow would fail.
+        lock.unlink()
+    return str(prefix.with_name(name))

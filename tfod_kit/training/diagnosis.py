@@ -1,4 +1,4 @@
-"""Why a training failed: TensorFlow's errors and losses that are no numbers, traced to a cause."""
+"""Explains why a training failed: traces TensorFlow's errors and NaN losses to their causes."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit.engine import runtime
+from tfod_kit.engine.upstream import InputReader
 from tfod_kit.errors import ConfigError, DataError, SetupError, TfodKitError, first_line
-from tfod_kit.pipeline_config import record_files
+from tfod_kit.pipeline_config import PipelineConfig, record_files
 from tfod_kit.records import example_proto, feature_keys
 from tfod_kit.records.salvage import Damage, salvage
 from tfod_kit.training.inputs import Skipped, faults
@@ -18,14 +19,13 @@ _SHOWN = 4
 # object_detection.inputs.HASH_BINS: a batch carries this hash of each image's source id.
 _HASH_BINS = 1 << 31
 _HASHED_AT_ONCE = 1000
-_SMALLEST_SIDE = (
-    1.0  # px; a box below it makes upstream's box coder take the logarithm of next to 0
-)
+# px; for a smaller box upstream's box coder takes the logarithm of almost 0.
+_SMALLEST_SIDE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """An image of a batch: where it lies, and its boxes' shortest side in pixels (inf = none)."""
+class BatchImage:
+    """An image of a batch: its record, and the shortest side of its boxes in px (inf: no boxes)."""
 
     source_id: str
     path: Path
@@ -37,13 +37,13 @@ class Source:
 
 
 @contextmanager
-def explained(config: Any, config_path: Path, skipped: Skipped | None) -> Iterator[None]:
-    """Turns what TensorFlow says of damaged records and spent memory into its cause.
+def explained(config: PipelineConfig, config_path: Path, skipped: Skipped | None) -> Iterator[None]:
+    """Replaces TensorFlow's errors within the block by errors that name the cause.
 
     Raises:
-      DataError: a record cannot be used; it is named.
+      DataError: a record cannot be used; names it.
       ConfigError: the device or the machine has too little memory, or XLA lacks an operation.
-      SetupError: another worker of the training is gone.
+      SetupError: another worker of the training has ended.
     """
     errors = runtime.start().errors
     try:
@@ -52,9 +52,9 @@ def explained(config: Any, config_path: Path, skipped: Skipped | None) -> Iterat
         raise out_of_memory(config, config_path, first_line(error)) from error
     except (errors.UnavailableError, errors.AbortedError) as error:
         raise SetupError(
-            "Another worker is gone, or cannot be reached any more.",
+            "Another worker is gone, or can no longer be reached.",
             found=first_line(error),
-            fix="What that worker printed last tells why. Start all workers again with the same "
+            fix="The last output of that worker shows why. Start all workers again with the same "
             "command: training resumes from the last checkpoint.",
         ) from error
     except errors.OpError as error:
@@ -71,12 +71,12 @@ def explained(config: Any, config_path: Path, skipped: Skipped | None) -> Iterat
         raise cause from error
 
 
-def out_of_memory(config: Any, config_path: Path, found: str) -> ConfigError:
-    """What to try next, the least harmful first."""
+def out_of_memory(config: PipelineConfig, config_path: Path, found: str) -> ConfigError:
+    """The error for too little memory; its advice starts with the least harmful."""
     batch = config.train_config.batch_size
     half = max(1, batch // 2)
     smaller = (
-        f"Take fewer pictures at a time, and as many a step: `tfod train --batch_size {half} "
+        f"Take fewer images at a time, but as many per step: `tfod train --batch_size {half} "
         "--accumulate 2`. Then: "
         if batch > 1
         else "The batch is 1 already. Try "
@@ -86,8 +86,8 @@ def out_of_memory(config: Any, config_path: Path, found: str) -> ConfigError:
         where=config_path,
         found=found,
         fix=f"{smaller}mixed precision on a GPU (`--precision float16`), a smaller input "
-        "(`tfod configure --input_size`), a smaller model (`tfod models`). On a GPU, see with "
-        "nvidia-smi that no other process holds its memory. Training resumes from the last "
+        "(`tfod configure --input_size`), a smaller model (`tfod models`). On a GPU, check "
+        "with nvidia-smi that no other process uses its memory. Training resumes from the last "
         "checkpoint.",
     )
 
@@ -98,78 +98,80 @@ def loss_error(
     *,
     step: int,
     learning_rate: float,
-    config: Any,
+    config: PipelineConfig,
     config_path: Path,
 ) -> TfodKitError:
-    """The error for a loss that is no number: which losses, which images, and the likely cause.
+    """The error for a loss that is not finite: names losses, images and the likely cause.
 
     Args:
-      losses: name -> value; those that are not finite are named.
+      losses: name -> value; the error names those that are not finite.
       hashes: upstream's hashes of the batch's source ids.
-      step: where it happened.
+      step: the number of the step.
       learning_rate: the rate of that step.
+      config: the pipeline config.
+      config_path: its file.
     """
     wrong = ", ".join(
         f"{name} = {value}" for name, value in losses.items() if not math.isfinite(value)
     )
-    sources = find_sources(config.train_input_reader, hashes)
-    thin = [source for source in sources if source.shortest_side < _SMALLEST_SIDE]
-    what = f"The loss stopped being a number at step {step:,}."
-    found = f"{wrong}; learning rate {learning_rate:.3g}; the batch: {_listed(sources)}"
+    images = find_images(config.train_input_reader, hashes)
+    thin = [image for image in images if image.shortest_side < _SMALLEST_SIDE]
+    problem = f"The loss is not a finite number at step {step:,}."
+    found = f"{wrong}; learning rate {learning_rate:.3g}; the batch: {_listed(images)}"
     if thin:
         return DataError(
-            what,
+            problem,
             where=f"{thin[0].path}, record {thin[0].index} ({thin[0].source_id})",
             expected=f"boxes of {_SMALLEST_SIDE:g} px or more",
             found=f"one of {thin[0].shortest_side:.2g} px; {found}",
-            fix="Such boxes are the likely cause: `tfod check` lists them all; leave them out when "
-            "converting. The checkpoints saved before are in the folder.",
+            fix="Such boxes are the likely cause: `tfod check` lists all of them; leave them out "
+            "when converting. The checkpoints that were saved before are in the folder.",
         )
     clipped = config.train_config.gradient_clipping_by_norm
     clipping = "" if clipped else ", or clip gradients: `tfod train --clip_norm 10`"
     return ConfigError(
-        what,
+        problem,
         where=config_path,
         found=found,
         fix="The likely cause is a learning rate too high for this model and batch: divide it by "
-        f"10 (`tfod configure --learning_rate`){clipping}. If it happens on the same pictures "
-        "again, look at their boxes with `tfod inspect`. The checkpoints saved before are in the "
-        "folder.",
+        f"10 (`tfod configure --learning_rate`){clipping}. If it happens on the same images "
+        "again, inspect their boxes with `tfod inspect`. The checkpoints that were saved before "
+        "are in the folder.",
     )
 
 
-def find_sources(reader: Any, hashes: Iterable[int]) -> list[Source]:
-    """The images whose source ids have these hashes, found by reading the records.
+def find_images(reader: InputReader, hashes: Iterable[int]) -> list[BatchImage]:
+    """Finds the images whose source ids have these hashes, by reading the records.
 
-    Images without a source id are not found: upstream gives them a new random one each time.
+    Images without a source id are not found: upstream gives them a random one each time.
     """
-    wanted = set(map(int, hashes))
-    found: list[Source] = []
+    numbers = set(map(int, hashes))
+    images: list[BatchImage] = []
     for path in record_files(reader):
-        rows: list[Source] = []
+        rows: list[BatchImage] = []
         for index, record in enumerate(salvage(path)):
-            if not isinstance(record, Damage) and (row := _source(path, index, record)) is not None:
+            if not isinstance(record, Damage) and (row := _image(path, index, record)) is not None:
                 rows.append(row)
             if len(rows) == _HASHED_AT_ONCE:
-                found += _wanted(rows, wanted)
+                images += _matching(rows, numbers)
                 rows = []
-        found += _wanted(rows, wanted)
-        if len(found) >= len(wanted):
+        images += _matching(rows, numbers)
+        if len(images) >= len(numbers):
             break
-    return found
+    return images
 
 
-def _wanted(rows: list[Source], wanted: set[int]) -> list[Source]:
+def _matching(rows: list[BatchImage], hashes: set[int]) -> list[BatchImage]:
     if not rows:
         return []
     tf = runtime.start()
     hashed = tf.strings.to_hash_bucket_fast([row.source_id for row in rows], _HASH_BINS)
     return [
-        row for row, number in zip(rows, hashed.numpy().tolist(), strict=True) if number in wanted
+        row for row, number in zip(rows, hashed.numpy().tolist(), strict=True) if number in hashes
     ]
 
 
-def _source(path: Path, index: int, record: bytes) -> Source | None:
+def _image(path: Path, index: int, record: bytes) -> BatchImage | None:
     try:
         features = example_proto.read_features(record)
     except DataError:
@@ -190,36 +192,40 @@ def _source(path: Path, index: int, record: bytes) -> Source | None:
         for low, high in zip(values(lows), values(highs), strict=False)
         if size
     ]
-    return Source(name, path, index, min(sides, default=math.inf)) if name else None
+    return BatchImage(name, path, index, min(sides, default=math.inf)) if name else None
 
 
-def _bad_input(config: Any, skipped: Skipped | None, error: Any) -> TfodKitError | None:
-    """The record that made TensorFlow fail, if it is one; None for any other cause."""
+def _bad_input(
+    config: PipelineConfig, skipped: Skipped | None, error: Exception
+) -> TfodKitError | None:
+    """The error for the record that made TensorFlow fail; None if the cause is another one."""
     errors = runtime.start().errors
-    lost = isinstance(error, errors.DataLossError)
-    if not lost and not isinstance(error, errors.InvalidArgumentError | errors.UnknownError):
+    is_data_loss = isinstance(error, errors.DataLossError)
+    if not is_data_loss and not isinstance(
+        error, errors.InvalidArgumentError | errors.UnknownError
+    ):
         return None
     if skipped is not None and skipped.hopeless:
         return DataError(
             "No record can be used.",
             where=skipped.errors[0].where,
             found=f"{skipped.errors[0].found}; {len(skipped.errors)} such records and no other",
-            fix="Convert the data set anew.",
+            fix="Convert the data set again.",
         )
-    print("Looking for the record at fault ...", flush=True)
+    print("Searching for the damaged record ...", flush=True)
     found = next(faults(config.train_input_reader), None)
-    if found is None and lost:
+    if found is None and is_data_loss:
         return DataError(
             "A record cannot be read.",
             where=", ".join(config.train_input_reader.tf_record_input_reader.input_path),
             found=first_line(error),
-            fix="Convert the data set anew.",
+            fix="Convert the data set again.",
         )
     return found
 
 
-def _listed(sources: list[Source]) -> str:
-    if not sources:
+def _listed(images: list[BatchImage]) -> str:
+    if not images:
         return "unknown (its records have no image/source_id)"
-    more = f" and {len(sources) - _SHOWN} more" if len(sources) > _SHOWN else ""
-    return ", ".join(map(str, sources[:_SHOWN])) + more
+    more = f" and {len(images) - _SHOWN} more" if len(images) > _SHOWN else ""
+    return ", ".join(map(str, images[:_SHOWN])) + more

@@ -1,8 +1,8 @@
-"""Variables that shall not change: which the patterns mean, and the layers they stop.
+"""Freezes variables: chooses them by patterns, and stops the layers that they belong to.
 
-Upstream's TensorFlow 2 loop reads neither `freeze_variables` nor `update_trainable_variables`. What
-they mean is its TensorFlow 1 loop's: regular expressions of names; here anywhere in the name, and
-the name that Keras gives a variable serves as well as the one that it is saved under.
+Upstream's TensorFlow 2 loop reads neither `freeze_variables` nor `update_trainable_variables`. As
+in its TensorFlow 1 loop they are regular expressions of names. Here they match anywhere in the
+name, either the name in a checkpoint or the one that Keras gives a variable.
 """
 
 import difflib
@@ -11,9 +11,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tfod_kit.engine import restore
+from tfod_kit.engine.upstream import DetectionModel, Variable
 from tfod_kit.errors import ConfigError
 
 _NEAR = 5  # names in a message
@@ -21,28 +21,28 @@ _NEAR = 5  # names in a message
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What was chosen.
+    """The frozen variables.
 
     Attributes:
-      ids: `id` of every variable that shall stay.
-      names: those that a training would else have changed, as in a checkpoint.
-      numbers: how many numbers these hold.
-      of: how many numbers are trained without freezing.
-      stopped: batch normalisations whose averages stay too.
+      ids: `id` of every variable that must not change.
+      names: those of them that would otherwise be trained, as in a checkpoint.
+      numbers: how many numbers these contain.
+      total: how many numbers are trained without freezing.
+      stopped: how many batch normalisations keep their averages too.
     """
 
     ids: frozenset[int]
     names: tuple[str, ...]
     numbers: int
-    of: int
+    total: int
     stopped: int
 
     def __str__(self) -> str:
-        share = 100 * self.numbers / self.of
+        share = 100 * self.numbers / self.total
         counts = Counter(name.split("/")[0] for name in self.names)
         parts = ", ".join(f"{part} ({count})" for part, count in counts.items())
         text = (
-            f"Frozen: {len(self.names)} variables, {self.numbers:,} of {self.of:,} numbers "
+            f"Frozen: {len(self.names)} variables, {self.numbers:,} of {self.total:,} numbers "
             f"({share:.0f}%): {parts}"
         )
         if self.stopped:
@@ -50,18 +50,20 @@ class Frozen:
         return text
 
 
-def freeze(model: Any, excluded: Sequence[str], included: Sequence[str], where: object) -> Frozen:
-    """Chooses the variables that stay, and stops the batch normalisations that lie among them.
+def freeze(
+    model: DetectionModel, excluded: Sequence[str], included: Sequence[str], where: object
+) -> Frozen:
+    """Chooses the frozen variables, and stops batch normalisations that are frozen completely.
 
     Args:
-      model: upstream's DetectionModel, its variables made.
-      excluded: patterns of variables that stay: freeze_variables.
-      included: patterns of the only ones that change, where there are any:
+      model: upstream's DetectionModel, whose variables exist.
+      excluded: patterns of frozen variables: freeze_variables.
+      included: if there are any, all variables that match none of these patterns are frozen too:
         update_trainable_variables.
-      where: the config's file, for the message.
+      where: the config's file, for messages.
 
     Raises:
-      ConfigError: a pattern means no variable, or nothing is left to train.
+      ConfigError: a pattern matches no variable, or nothing is left to train.
     """
     names = _names(model)
     trainable = {id(variable): variable for variable in model.trainable_variables}
@@ -70,7 +72,7 @@ def freeze(model: Any, excluded: Sequence[str], included: Sequence[str], where: 
     ids = frozenset(
         key
         for key, both in names.items()
-        if _means(excluded, both) or (included and not _means(included, both))
+        if _match(excluded, both) or (included and not _match(included, both))
     )
     chosen = [key for key in names if key in ids and key in trainable]
     if len(chosen) == len(trainable):
@@ -87,63 +89,63 @@ def freeze(model: Any, excluded: Sequence[str], included: Sequence[str], where: 
         and all(id(variable) in ids for variable in layer.variables)
     ]
     for layer in stopped:
-        layer.trainable = False  # which alone stops the averages of TensorFlow 2's own layer
-        layer._training = False  # and this, those of upstream's FreezableBatchNorm
+        layer.trainable = False  # stops the averages of TensorFlow 2's own layer
+        layer._training = False  # stops those of upstream's FreezableBatchNorm
     return Frozen(
         ids=ids,
         names=tuple(names[key][0] for key in chosen),
         numbers=sum(_size(trainable[key]) for key in chosen),
-        of=sum(map(_size, trainable.values())),
+        total=sum(map(_size, trainable.values())),
         stopped=len(stopped),
     )
 
 
-def _names(model: Any) -> dict[int, tuple[str, str]]:
-    """id of a variable -> its name in a checkpoint, without "model/", and in Keras."""
+def _names(model: DetectionModel) -> dict[int, tuple[str, str]]:
+    """id of a variable -> its name in a checkpoint, without "model/", and its name in Keras."""
     return {
         id(variable): (name.removeprefix("model/"), variable.name.removesuffix(":0"))
         for name, variable in restore.named_variables(model)
     }
 
 
-def _means(patterns: Iterable[str], names: Iterable[str]) -> bool:
+def _match(patterns: Iterable[str], names: Iterable[str]) -> bool:
     return any(re.search(pattern, name) for pattern in patterns for name in names)
 
 
 def _check(pattern: str, known: list[tuple[str, str]], where: object) -> None:
-    """Raises ConfigError for a pattern that no variable's name has."""
+    """Raises ConfigError if a pattern matches no variable."""
     try:
-        if any(_means([pattern], both) for both in known):
+        if any(_match([pattern], both) for both in known):
             return
     except re.error as error:
         raise ConfigError(
-            f"A pattern of variables to freeze is no regular expression: {error}.",
+            f"A pattern of variables to freeze is not a regular expression: {error}.",
             where=where,
             found=repr(pattern),
         ) from None
     raise ConfigError(
-        "A pattern of variables to freeze means none of this model's.",
+        "A pattern of variables to freeze matches no variable of this model.",
         where=where,
         found=repr(pattern),
         expected=f"a part of a name, such as {', '.join(_near(pattern, known))}",
         fix="Name a part (--freeze _feature_extractor), a layer or a variable; names of "
-        "TensorFlow 1 ('FeatureExtractor/MobilenetV2') are others on TensorFlow 2.",
+        "TensorFlow 1 ('FeatureExtractor/MobilenetV2') differ from those of TensorFlow 2.",
     )
 
 
 def _near(pattern: str, known: list[tuple[str, str]]) -> list[str]:
-    """The names nearest to a pattern; the model's parts where none is near."""
-    letters = {name.lower(): name for both in known for name in (*both, *_layers(both))}
-    near = difflib.get_close_matches(pattern.lower(), letters, n=_NEAR, cutoff=0.5)
+    """The names that are most similar to a pattern; the parts of the model if none is similar."""
+    originals = {name.lower(): name for both in known for name in (*both, *_layers(both))}
+    near = difflib.get_close_matches(pattern.lower(), originals, n=_NEAR, cutoff=0.5)
     if near:
-        return [letters[name] for name in near]
+        return [originals[name] for name in near]
     return sorted({both[0].split("/")[0] for both in known})
 
 
 def _layers(names: Iterable[str]) -> Iterable[str]:
-    """The parts of names that one would give to mean a layer: Conv1 of Conv1/kernel."""
+    """The parts of names that may name a layer: Conv1 of Conv1/kernel."""
     return {part for name in names for part in name.split("/")}
 
 
-def _size(variable: Any) -> int:
+def _size(variable: Variable) -> int:
     return math.prod(variable.shape)

@@ -1,41 +1,49 @@
-"""Losses and gradients of a step's batches, as upstream's `eager_train_step` has them.
+"""Losses and gradients of a step's batches, like upstream's `eager_train_step`.
 
-Upstream's function takes one batch and every variable. This one composes the same parts, for
-several batches to a step and for the variables that are not frozen.
+Upstream's function uses one batch and trains every variable. This one composes the same parts, and
+supports several batches per step and frozen variables.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 from tfod_kit.engine import runtime
+from tfod_kit.engine.upstream import (
+    DetectionModel,
+    LossScaleOptimizer,
+    Tensor,
+    TrainConfig,
+    Variable,
+)
 
 TOTAL_LOSS = "Loss/total_loss"
 
 
 class Gradients:
-    """What a replica computes for a step, before its optimiser uses it.
+    """Computes the gradients of one replica for a step.
 
     Args:
       model: upstream's DetectionModel.
       settings: the train_config.
-      replicas: how many take part, each with its share of the batch.
-      trainable: gives the variables to train, once they exist.
+      replicas: the number of replicas that share a batch.
+      trainable: returns the variables to train, once they exist.
       step: the variable that counts the steps.
-      clip_value: the largest size of one number of a gradient; None for any.
-      scaler: a LossScaleOptimizer, where gradients would be too small for float16; or None.
+      clip_value: the largest absolute value in a gradient; None for no limit.
+      scaler: scales the loss where gradients would be too small for float16; or None.
     """
 
     def __init__(
         self,
-        model: Any,
-        settings: Any,
+        model: DetectionModel,
+        settings: TrainConfig,
         replicas: int,
-        trainable: Callable[[], list[Any]],
-        step: Any,
+        trainable: Callable[[], list[Variable]],
+        step: Variable,
         *,
         clip_value: float | None = None,
-        scaler: Any = None,
+        scaler: LossScaleOptimizer | None = None,
     ) -> None:
         self._tf = runtime.start()
         self._model = model
@@ -46,14 +54,16 @@ class Gradients:
         self._clip_value = clip_value
         self._scaler = scaler
 
-    def of(self, batches: Sequence[Any]) -> tuple[dict[str, Any], list[tuple[Any, Any]]]:
-        """The mean losses of the batches, and (gradient, variable) of what shall change.
+    def of(
+        self, batches: Sequence[Tensor]
+    ) -> tuple[dict[str, Tensor], list[tuple[Tensor, Variable]]]:
+        """The mean losses of the batches, and (gradient, variable) of each trained variable.
 
-        Batches count by the objects that their losses were divided by, so that several are what
-        one large batch of the same images is; batch normalisation alone tells them apart.
+        Batches are weighted by the number that their losses were divided by, so that several equal
+        one large batch of the same images, except for batch normalisation.
 
         Args:
-          batches: (features, labels) each, all of one shape.
+          batches: (features, labels) each, all of the same shape.
         """
         self._model._is_training = True
         self._tf.keras.backend.set_learning_phase(True)
@@ -65,14 +75,16 @@ class Gradients:
             gradients = self._scaler.get_unscaled_gradients(gradients)
         return losses, list(zip(self._clipped(gradients), self._trainable(), strict=True))
 
-    def _of_batch(self, features: Any, labels: Any) -> tuple[Any, dict[str, Any], list[Any]]:
+    def _of_batch(
+        self, features: Tensor, labels: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor], list[Tensor | None]]:
         """The weight of a batch, its losses, and a gradient or None for each variable."""
         from object_detection import model_lib, model_lib_v2
 
         labels = model_lib.unstack_batch(
             labels, unpad_groundtruth_tensors=self._settings.unpad_groundtruth_tensors
         )
-        with self._tf.GradientTape() as tape, _weighed(self._tf, self._model) as weights:
+        with self._tf.GradientTape() as tape, _batch_weights(self._tf, self._model) as weights:
             losses, _ = model_lib_v2._compute_losses_and_predictions_dicts(
                 self._model,
                 features,
@@ -86,45 +98,49 @@ class Gradients:
                 total = self._scaler.get_scaled_loss(total)
         return weights[-1], losses, tape.gradient(total, self._trainable())
 
-    def _of_several(self, batches: Sequence[Any]) -> tuple[dict[str, Any], list[Any]]:
-        """One batch after the other goes through one graph, so that only one takes memory."""
+    def _of_several(
+        self, batches: Sequence[Tensor]
+    ) -> tuple[dict[str, Tensor], list[Tensor | None]]:
+        """Runs one batch after the other through one graph, with the memory of a single batch."""
         tf = self._tf
         stacked = tf.nest.map_structure(lambda *parts: tf.stack(parts), *batches)
         variables = self._trainable()
         names: list[str] = []
         unused: set[int] = set()
 
-        def body(place: Any, rows: Any, sums: list[Any]) -> tuple[Any, Any, list[Any]]:
-            batch = tf.nest.map_structure(lambda value: value[place], stacked)
+        def body(
+            index: Tensor, rows: Tensor, sums: list[Tensor]
+        ) -> tuple[Tensor, Tensor, list[Tensor]]:
+            batch = tf.nest.map_structure(lambda value: value[index], stacked)
             weight, losses, gradients = self._of_batch(*batch)
             names[:] = losses
-            unused.update(index for index, each in enumerate(gradients) if each is None)
+            unused.update(number for number, each in enumerate(gradients) if each is None)
             more = [
                 total if each is None else total + weight * tf.convert_to_tensor(each)
                 for total, each in zip(sums, gradients, strict=True)
             ]
-            return place + 1, rows.write(place, tf.stack([weight, *losses.values()])), more
+            return index + 1, rows.write(index, tf.stack([weight, *losses.values()])), more
 
         _, rows, sums = tf.while_loop(
-            lambda place, *_: place < len(batches),
+            lambda index, *_: index < len(batches),
             body,
             (
                 tf.constant(0),
                 tf.TensorArray(tf.float32, len(batches), infer_shape=False),
                 [tf.zeros_like(variable) for variable in variables],
             ),
-            parallel_iterations=1,  # the next one's memory is this one's
+            parallel_iterations=1,  # the next batch reuses the memory of this one
         )
         table = tf.ensure_shape(rows.stack(), [len(batches), 1 + len(names)])
         weights, values = table[:, :1], table[:, 1:]
-        of_all = tf.reduce_sum(weights)
-        means = tf.unstack(tf.reduce_sum(weights * values, axis=0) / of_all)
+        total_weight = tf.reduce_sum(weights)
+        means = tf.unstack(tf.reduce_sum(weights * values, axis=0) / total_weight)
         gradients = [
-            None if index in unused else total / of_all for index, total in enumerate(sums)
+            None if index in unused else total / total_weight for index, total in enumerate(sums)
         ]
         return dict(zip(names, means, strict=True)), gradients
 
-    def _clipped(self, gradients: list[Any]) -> list[Any]:
+    def _clipped(self, gradients: list[Tensor | None]) -> list[Tensor | None]:
         limit = self._clip_value
         if limit:
             gradients = [
@@ -141,26 +157,27 @@ class Gradients:
 
 
 @contextmanager
-def _weighed(tf: Any, model: Any) -> Iterator[list[Any]]:
-    """Tells what a batch's losses are divided by; the last of the list, after the losses.
+def _batch_weights(tf: ModuleType, model: DetectionModel) -> Iterator[list[Tensor]]:
+    """Yields a list whose last item, after the block, is the number that losses are divided by.
 
-    SSD divides by the anchors that match an object, CenterNet by the objects, and Faster R-CNN by
-    numbers that are the same for each batch.
+    SSD divides by the number of anchors that match an object, CenterNet by the number of objects,
+    and Faster R-CNN by numbers that are the same for each batch.
     """
-    weights: list[Any] = [tf.constant(1.0)]
+    weights: list[Tensor] = [tf.constant(1.0)]
     if getattr(model, "_normalize_loss_by_num_matches", False):
-        assign = model._assign_targets
+        ssd: Any = model
+        assign = ssd._assign_targets
 
-        def assign_and_count(*args: Any, **kwargs: Any) -> Any:
-            targets = assign(*args, **kwargs)
+        def assign_and_count(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
+            targets: tuple[Tensor, ...] = assign(*args, **kwargs)
             weights.append(tf.maximum(tf.reduce_sum(targets[3]), 1.0))
             return targets
 
-        model._assign_targets = assign_and_count
+        ssd._assign_targets = assign_and_count
         try:
             yield weights
         finally:
-            del model._assign_targets
+            del ssd._assign_targets
     elif hasattr(model, "_center_params"):
         from object_detection.meta_architectures import center_net_meta_arch
 

@@ -1,7 +1,7 @@
-"""Records of an input reader: looked at before TensorFlow reads them, once it failed, or instead.
+"""Checks the records of an input reader: before TensorFlow reads them, after it failed, or instead.
 
-Upstream waits for ever on an empty file, names no file or record when one is damaged, and ends the
-training at the first of them.
+Upstream waits forever on an empty file, names neither file nor record if one is damaged, and stops
+the training at the first damaged record.
 """
 
 import threading
@@ -11,24 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit.engine import runtime
+from tfod_kit.engine.upstream import Dataset, InputReader, Tensor
 from tfod_kit.errors import DataError, first_line
 from tfod_kit.pipeline_config import record_files
 from tfod_kit.records import example_proto, feature_keys, shards
 from tfod_kit.records.salvage import Damage, salvage
 
 
-def check_records(reader: Any) -> int:
-    """How many records an input reader has, each file seen to be whole as far as its sizes tell.
+def check_records(reader: InputReader) -> int:
+    """The number of records of an input reader; checks that the size of each file is plausible.
 
     Raises:
       DataError: a file is empty or cut short.
-      UsageError: there is none.
+      UsageError: a pattern matches nothing.
     """
     return sum(map(shards.count, record_files(reader)))
 
 
-def count_readable(reader: Any) -> int:
-    """About how many records there are, where damaged files are to be passed over."""
+def count_readable(reader: InputReader) -> int:
+    """The approximate number of records that can be read, in files that may be damaged."""
     total = 0
     for path in record_files(reader):
         try:
@@ -39,7 +40,7 @@ def count_readable(reader: Any) -> int:
 
 
 def fault(record: bytes) -> str | None:
-    """Why upstream's input pipeline would fail on a record; None where it would not."""
+    """The reason why upstream's input pipeline fails on a record; None if it does not."""
     tf = runtime.start()
     try:
         features = example_proto.read_features(record)
@@ -47,16 +48,16 @@ def fault(record: bytes) -> str | None:
         return error.problem
     encoded = [bytes(value) for value in features.get(feature_keys.ENCODED, ("", ()))[1]]
     if not encoded:
-        return "it holds no picture"
+        return "it contains no image"
     try:
         tf.io.decode_image(encoded[0], channels=3, expand_animations=False)
     except (tf.errors.OpError, ValueError) as error:
-        return f"its picture does not decode: {first_line(error)}"
+        return f"its image cannot be decoded: {first_line(error)}"
     edges = [features.get(key, ("", ()))[1] for key in _EDGES]
     if len({len(values) for values in edges}) > 1:
-        return "its boxes have not four edges each"
+        return "its boxes do not have four edges each"
     for ymin, xmin, ymax, xmax in zip(*edges, strict=True):
-        if not (ymax >= ymin and xmax >= xmin):  # said so that NaN is found too
+        if not (ymax >= ymin and xmax >= xmin):  # this form is true for NaN too
             return f"a box ends before it begins: {ymin:g}, {xmin:g}, {ymax:g}, {xmax:g}"
     return None
 
@@ -64,80 +65,80 @@ def fault(record: bytes) -> str | None:
 _EDGES = (feature_keys.YMIN, feature_keys.XMIN, feature_keys.YMAX, feature_keys.XMAX)
 
 
-def faults(reader: Any) -> Iterator[DataError]:
-    """Reads every record; yields an error for each that training would fail on."""
+def faults(reader: InputReader) -> Iterator[DataError]:
+    """Reads every record; yields an error for each one that training would fail on."""
     for path in record_files(reader):
         for index, item in enumerate(salvage(path)):
-            found = item.found if isinstance(item, Damage) else fault(item)
-            if found is not None:
-                yield _bad_record(path, index, found)
+            problem = item.found if isinstance(item, Damage) else fault(item)
+            if problem is not None:
+                yield _bad_record(path, index, problem)
 
 
 class Skipped:
-    """The damaged records that a training passed over; filled by the threads that read.
+    """The damaged records that a training skips; the reading threads fill it.
 
     Attributes:
-      errors: one for each bad record, in the order they were met, each once.
-      hopeless: whether every file was read and none held a good record.
+      errors: one error for each damaged record, in the order in which they were read.
+      hopeless: whether every file was read and none contains a good record.
     """
 
     def __init__(self) -> None:
         self.errors: list[DataError] = []
         self.hopeless = False
         self._lock = threading.Lock()
-        self._given = 0
+        self._good = 0
         self._bad: set[tuple[Path, int]] = set()
-        self._looked_at: dict[Path, int] = {}
-        self._barren: set[Path] = set()
+        self._checked: dict[Path, int] = {}
+        self._without_good: set[Path] = set()
 
     def good_records(self, path: Path, files: int) -> Iterator[bytes]:
-        """The records of a file that training can use; what a record is like is looked at once.
+        """Yields the records of a file that training can use; each record is checked once.
 
         Args:
           path: the file.
-          files: how many files there are in all.
+          files: the number of all files.
 
         Raises:
-          DataError: no file holds a good record; TensorFlow would look for one for ever.
+          DataError: no file contains a good record; TensorFlow would search forever.
         """
-        before = self._given
+        before = self._good
         for index, item in enumerate(salvage(path)):
             if isinstance(item, Damage):
                 self._note(path, index, item.found)
             elif self._is_good(path, index, item):
-                self._given += 1
+                self._good += 1
                 yield item
-        if self._given == before:
-            self._barren.add(path)
-            if not self._given and len(self._barren) == files:
+        if self._good == before:
+            self._without_good.add(path)
+            if not self._good and len(self._without_good) == files:
                 self.hopeless = True
                 raise self.errors[0]
 
     def _is_good(self, path: Path, index: int, record: bytes) -> bool:
-        """The verdict on a record, found at its first reading and remembered for later epochs."""
-        # A file is read from its beginning on, so how far that has come tells what was looked at.
-        if index >= self._looked_at.get(path, 0):
-            found = fault(record)
-            if found is not None:
-                self._note(path, index, found)
-            self._looked_at[path] = max(index + 1, self._looked_at.get(path, 0))
+        """Whether a record is good; checked when it is first read, remembered for later epochs."""
+        # A file is read from its start, so one index states which records were checked.
+        if index >= self._checked.get(path, 0):
+            problem = fault(record)
+            if problem is not None:
+                self._note(path, index, problem)
+            self._checked[path] = max(index + 1, self._checked.get(path, 0))
         return (path, index) not in self._bad
 
-    def _note(self, path: Path, index: int, found: str) -> None:
+    def _note(self, path: Path, index: int, problem: str) -> None:
         with self._lock:
             if (path, index) not in self._bad:
                 self._bad.add((path, index))
-                self.errors.append(_bad_record(path, index, found))
+                self.errors.append(_bad_record(path, index, problem))
 
 
 @contextmanager
 def skipping(skipped: Skipped | None) -> Iterator[None]:
-    """Within the block upstream builds data sets that pass over damaged records.
+    """Makes upstream build data sets that skip damaged records within the block.
 
-    They are read by Python instead of TensorFlow, which costs little beside decoding a picture.
+    Python reads the records instead of TensorFlow, which costs little compared with decoding.
 
     Args:
-      skipped: counts them; with None nothing is changed.
+      skipped: counts the damaged records; None changes nothing.
     """
     if skipped is None:
         yield
@@ -153,18 +154,18 @@ def skipping(skipped: Skipped | None) -> Iterator[None]:
         dataset_builder.read_dataset = upstream
 
 
-def _tolerant(upstream: Callable[..., Any], skipped: Skipped) -> Callable[..., Any]:
+def _tolerant(upstream: Callable[..., Dataset], skipped: Skipped) -> Callable[..., Dataset]:
     tf = runtime.start()
 
     def read_dataset(
         file_read_func: Any, input_files: Any, config: Any, filename_shard_fn: Any = None
-    ) -> Any:
+    ) -> Dataset:
         files = len([path for pattern in input_files for path in tf.io.gfile.glob(pattern)])
 
-        def good_records(name: Any) -> Iterator[bytes]:
+        def good_records(name: bytes) -> Iterator[bytes]:
             return skipped.good_records(Path(name.decode()), files)
 
-        def read(name: Any) -> Any:
+        def read(name: Tensor) -> Dataset:
             text = tf.TensorSpec((), tf.string)
             return tf.data.Dataset.from_generator(good_records, args=(name,), output_signature=text)
 
@@ -173,10 +174,10 @@ def _tolerant(upstream: Callable[..., Any], skipped: Skipped) -> Callable[..., A
     return read_dataset
 
 
-def _bad_record(path: Path, index: int, found: str) -> DataError:
+def _bad_record(path: Path, index: int, problem: str) -> DataError:
     return DataError(
         "A record cannot be used.",
         where=f"{path}, record {index}",
-        found=found,
-        fix="Convert the data set anew, or pass over such records: tfod train --skip_bad_records",
+        found=problem,
+        fix="Convert the data set again, or skip such records: tfod train --skip_bad_records",
     )

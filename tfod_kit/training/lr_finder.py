@@ -1,7 +1,7 @@
-"""The learning-rate finder: trains with a rate that rises at every step, and looks at the loss.
+"""The learning rate finder: trains with a rate that rises at every step, and records the loss.
 
 The method is Leslie Smith's (Cyclical Learning Rates for Training Neural Networks, 2017,
-arXiv:1506.01186). Nothing of it is saved but what it found.
+arXiv:1506.01186). The trained weights are discarded.
 """
 
 import math
@@ -17,25 +17,25 @@ from tfod_kit.io.progress import progress
 from tfod_kit.training import batch_size, diagnosis, step_options
 from tfod_kit.training.inputs import check_records
 from tfod_kit.training.step import TOTAL_LOSS, TrainingStep
-from tfod_kit.training.step_options import Levers
+from tfod_kit.training.step_options import StepOptions
 
-_AS_CONFIGURED = Levers()
-_MEMORY = 0.9  # of the smoothed loss, at each step
-_LOST = 4.0  # times the lowest smoothed loss: from here on it only gets worse
-_MARGIN = 10.0  # the rate of the lowest loss is already near too high
-_LEAST_FALL = 0.02  # of the first smoothed loss, to be more than noise
-_SETTLED = 5  # steps before the smoothed loss says something
+_DEFAULTS = StepOptions()
+_MOMENTUM = 0.9  # of the smoothed loss, at each step
+_DIVERGED = 4.0  # times the lowest smoothed loss; it does not recover from there
+_MARGIN = 10.0  # the rate of the lowest loss is already almost too high
+_LEAST_FALL = 0.02  # of the first smoothed loss; less is noise
+_SETTLED = 5  # steps until the smoothed loss is meaningful
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What a sweep saw, a value a step.
+    """The result of a sweep, with one value per step.
 
     Attributes:
-      rates: rising.
-      losses: the total loss, as measured.
-      smoothed: the same without its noise.
-      present: the config's own highest rate.
+      rates: the learning rates, ascending.
+      losses: the total losses.
+      smoothed: the total losses without their noise.
+      present: the highest learning rate of the config.
     """
 
     rates: tuple[float, ...]
@@ -45,7 +45,7 @@ class Sweep:
 
     @property
     def lowest(self) -> int | None:
-        """The step with the lowest smoothed loss; None where no rate lowered the loss."""
+        """The index of the lowest smoothed loss; None if no rate lowered the loss."""
         if len(self.smoothed) <= _SETTLED:
             return None
         at = min(range(_SETTLED, len(self.smoothed)), key=self.smoothed.__getitem__)
@@ -54,7 +54,7 @@ class Sweep:
 
     @property
     def suggestion(self) -> float | None:
-        """A tenth of the rate at which the loss was lowest, to one digit; None without one."""
+        """A tenth of the rate with the lowest loss, to one digit; None if no rate lowered it."""
         return None if self.lowest is None else _rounded(self.rates[self.lowest] / _MARGIN)
 
 
@@ -64,13 +64,18 @@ def sweep(
     first: float,
     last: float,
     steps: int,
-    how: Levers = _AS_CONFIGURED,
+    options: StepOptions = _DEFAULTS,
 ) -> Sweep:
-    """Takes `steps` steps with rates from `first` to `last`, each the same multiple of the one
-    before; ends early where the loss is lost.
+    """Takes steps with rates from `first` to `last`, in geometric progression.
 
-    The training begins where a new training of this config would. The run's checkpoints are neither
-    read nor written.
+    It ends early if the loss diverges. The training starts where a new training of this config
+    would start. The run's checkpoints are neither read nor written.
+
+    Args:
+      config_path: the pipeline.config.
+      first, last: the first and the last learning rate.
+      steps: the number of steps.
+      options: how the steps are taken.
 
     Raises:
       UsageError: `last` is not above `first`, or there are too few steps.
@@ -78,24 +83,24 @@ def sweep(
     """
     if not 0 < first < last or steps <= _SETTLED:
         raise UsageError(
-            "The sweep needs rates that rise, and steps to do so.",
+            "The learning rate must rise, over a number of steps.",
             expected=f"0 < first < last, and more than {_SETTLED} steps",
             found=f"{first:g} to {last:g} in {steps} steps",
         )
-    how = batch_size.settled(how, config_path)
-    config = step_options.applied(how, pipeline_config.load(config_path))
+    options = batch_size.settled(options, config_path)
+    config = step_options.applied(options, pipeline_config.load(config_path))
     check_records(config.train_input_reader)
-    step_options.prepare(how)
+    step_options.prepare(options)
     strategy = runtime.strategy()
     with ExitStack() as stack:
         stack.enter_context(strategy.scope())
         stack.enter_context(diagnosis.explained(config, config_path, None))
-        step = TrainingStep(config, config_path, strategy, how)
+        step = TrainingStep(config, config_path, strategy, options)
         if config.train_config.fine_tune_checkpoint:
             step.fine_tune()
         else:
             step.from_scratch()
-        rates = [first * (last / first) ** (place / (steps - 1)) for place in range(steps)]
+        rates = [first * (last / first) ** (index / (steps - 1)) for index in range(steps)]
         losses = list(_losses(step, rates))
     return Sweep(
         tuple(rates[: len(losses)]),
@@ -106,11 +111,11 @@ def sweep(
 
 
 def smoothed(losses: Sequence[float]) -> Iterator[float]:
-    """The running mean of the losses, in which each older one counts a tenth less."""
+    """The bias-corrected exponential moving average of the losses."""
     mean = 0.0
-    for place, loss in enumerate(losses, start=1):
-        mean = _MEMORY * mean + (1 - _MEMORY) * loss
-        yield mean / (1 - _MEMORY**place)
+    for count, loss in enumerate(losses, start=1):
+        mean = _MOMENTUM * mean + (1 - _MOMENTUM) * loss
+        yield mean / (1 - _MOMENTUM**count)
 
 
 def _losses(step: TrainingStep, rates: Sequence[float]) -> Iterator[float]:
@@ -120,7 +125,7 @@ def _losses(step: TrainingStep, rates: Sequence[float]) -> Iterator[float]:
     batches = iter(step.input)
     print("Building the graph at the first step (up to a minute, once) ...", flush=True)
     loss = float(step.run(batches, 1).losses[TOTAL_LOSS])
-    seen = [loss]
+    taken = [loss]
     with progress("sweeping", len(rates), "steps") as bar:
         bar.start_at(1)
         for value in rates[1:]:
@@ -128,9 +133,9 @@ def _losses(step: TrainingStep, rates: Sequence[float]) -> Iterator[float]:
             rate.assign(value)
             loss = float(step.run(batches, 1).losses[TOTAL_LOSS])
             bar.advance(1, f"rate {value:.2g}  loss {loss:.4g}")
-            seen.append(loss)
-            means = list(smoothed(seen))
-            if not math.isfinite(loss) or means[-1] > _LOST * min(
+            taken.append(loss)
+            means = list(smoothed(taken))
+            if not math.isfinite(loss) or means[-1] > _DIVERGED * min(
                 means[_SETTLED:], default=math.inf
             ):
                 return

@@ -1,7 +1,7 @@
-"""What a training can be told beyond its config: the levers, and what they make of the config.
+"""Options of a training beyond its config, and their effect on the config.
 
-Those that a config has a field for are written into (a copy of) it, so that there is one place
-where a training's settings stand; the others are kept here for engine/step.py.
+Options for which the config has a field are written into a copy of it, so that the settings of a
+training are in one place; training/step.py uses the others.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Any, Literal
 from tfod_kit import pipeline_config
 from tfod_kit.engine import runtime
 from tfod_kit.errors import UsageError
+from tfod_kit.pipeline_config import PipelineConfig
 
 AUTO = "auto"
 
@@ -17,25 +18,25 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True, slots=True)
-class Levers:
-    """How to take the steps; what is left alone is as the config says.
+class StepOptions:
+    """How to take the steps; by default as the config states.
 
     Attributes:
       batch_size: images that go through the model at a time, over all replicas; AUTO for as many
-        as fit a GPU (engine/batch_size.py), None for the config's. The learning rate follows the
-        images of a step.
-      accumulate: batches whose gradients make one optimiser step.
-      precision: what the network computes in. Weights and losses stay float32.
+        as fit a GPU (training/batch_size.py), None for the config's. The learning rate is scaled
+        with the number of images in a step.
+      accumulate: the number of batches whose gradients are combined into one optimiser step.
+      precision: the type in which the network computes. Weights and losses stay float32.
       xla: compile the step with XLA.
-      ema: the decay of the averaged weights that are measured and exported.
-      freeze: regular expressions of variables that shall not change, besides the config's
-        freeze_variables; see engine/freezing.py.
-      clip_norm: the largest global norm of the gradients; 0 for none.
-      clip_value: the largest size of one number of a gradient.
-      seed: for the weights, the order of the images and the augmentation.
-      deterministic: two trainings with one seed give the same numbers, and are slower.
-      input_workers: threads that read and augment; None = one for each core.
-      cache: keep the decoded pictures in "memory", or in files with this path's beginning.
+      ema: the decay of the averaged weights, which are measured and exported.
+      freeze: regular expressions of variables to freeze, in addition to the config's
+        freeze_variables; see training/freezing.py.
+      clip_norm: the largest global norm of the gradients; 0 for no limit.
+      clip_value: the largest absolute value in a gradient.
+      seed: of the weights, the order of the images and the augmentation.
+      deterministic: two trainings with one seed give the same numbers; this is slower.
+      input_workers: threads that read and augment; None for one per core.
+      cache: cache the decoded images in "memory", or in files whose names start with this path.
     """
 
     batch_size: int | Literal["auto"] | None = None
@@ -52,79 +53,81 @@ class Levers:
     cache: str | None = None
 
 
-def applied(levers: Levers, config: Any) -> Any:
-    """A copy of the pipeline config as the levers have it. To be done once: rates are scaled.
+def applied(options: StepOptions, config: PipelineConfig) -> PipelineConfig:
+    """Applies the options to a copy of a config. To be done once, because it scales rates.
 
     Raises:
-      ValueError: the batch size is still to be found (batch_size.settled).
+      ValueError: the batch size is AUTO; batch_size.settled replaces it.
     """
-    if isinstance(levers.batch_size, str):
+    if isinstance(options.batch_size, str):
         raise ValueError("the batch size is not settled")
-    made = pipeline_config.copy_of(config)
-    training, reader = made.train_config, made.train_input_reader
-    size = levers.batch_size or training.batch_size
-    factor = size * levers.accumulate / training.batch_size
+    changed = pipeline_config.copy_of(config)
+    training, reader = changed.train_config, changed.train_input_reader
+    size = options.batch_size or training.batch_size
+    factor = size * options.accumulate / training.batch_size
     training.batch_size = size
     if factor != 1:  # as `tfod configure --batch_size` does (Goyal et al., arXiv:1706.02677)
-        pipeline_config.scale_learning_rate(made, factor)
-    if levers.ema is not None:
+        pipeline_config.scale_learning_rate(changed, factor)
+    if options.ema is not None:
         training.optimizer.use_moving_average = True
-        training.optimizer.moving_average_decay = levers.ema
-    patterns = dict.fromkeys([*training.freeze_variables, *levers.freeze])
+        training.optimizer.moving_average_decay = options.ema
+    patterns = dict.fromkeys([*training.freeze_variables, *options.freeze])
     training.freeze_variables[:] = list(patterns)
-    if levers.clip_norm is not None:
-        training.gradient_clipping_by_norm = levers.clip_norm
-    if levers.xla:
-        # XLA wants shapes that are known beforehand: boxes padded to one number an image, with a
-        # weight of zero, as upstream's configs for TPUs have it.
+    if options.clip_norm is not None:
+        training.gradient_clipping_by_norm = options.clip_norm
+    if options.xla:
+        # XLA needs static shapes: each image gets the same number of boxes, padded with weight 0,
+        # as in upstream's configs for TPUs.
         training.unpad_groundtruth_tensors = False
-    if levers.input_workers is not None:
-        reader.num_readers = levers.input_workers
-    return made
+    if options.input_workers is not None:
+        reader.num_readers = options.input_workers
+    return changed
 
 
-def prepare(levers: Levers) -> None:
-    """Sets up what TensorFlow knows for the whole process; before anything is built.
+def prepare(options: StepOptions) -> None:
+    """Applies the options that are global to the process; call it before building anything.
 
     Raises:
-      UsageError: this machine cannot do it.
+      UsageError: this machine does not support an option.
     """
     tf = runtime.start()
-    if levers.seed is not None or levers.deterministic:
-        tf.keras.utils.set_random_seed(levers.seed or 0)
-    if levers.deterministic:
+    if options.seed is not None or options.deterministic:
+        tf.keras.utils.set_random_seed(options.seed or 0)
+    if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    _set_precision(tf, levers.precision)
+    _set_precision(tf, options.precision)
 
 
-def check(levers: Levers, config: Any) -> None:
-    """Sees that the model can do what the levers ask of it.
+def check(options: StepOptions, config: PipelineConfig) -> None:
+    """Checks that the model supports the options.
 
     Raises:
-      UsageError: it cannot.
+      UsageError: it does not.
     """
     tf = runtime.start()
-    kind = config.model.WhichOneof("model")
+    architecture = config.model.WhichOneof("model")
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    if levers.precision == "bfloat16" and on_gpu and kind == "faster_rcnn":
+    if options.precision == "bfloat16" and on_gpu and architecture == "faster_rcnn":
         raise UsageError(
             "Faster and Mask R-CNN do not compute in bfloat16 on a GPU.",
-            found="upstream cuts proposals out by tf.image.crop_and_resize, which has no bfloat16",
-            fix="Take --precision float16.",
+            found="upstream uses tf.image.crop_and_resize, which does not support bfloat16",
+            fix="Use --precision float16.",
         )
 
 
 def _set_precision(tf: Any, precision: Precision) -> None:
-    """The graph rewrite where there is one: it knows which operations bear a lower precision, and
-    serves every model. On a GPU it makes float16 alone; bfloat16 is Keras's policy there."""
+    """Enables TensorFlow's graph rewrite if there is one for the precision.
+
+    It knows which operations tolerate a lower precision, and works for every model. On a GPU it
+    supports float16 only; bfloat16 is Keras's policy there.
+    """
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     if precision == "float16":
         if not on_gpu:
             raise UsageError(
                 "float16 is for GPUs, and TensorFlow sees none.",
                 found=runtime.describe_devices(),
-                fix="Take --precision bfloat16 on a CPU, where it pays; `tfod doctor` tells why a "
-                "GPU is not used.",
+                fix="Use --precision float32; `tfod doctor` reports why a GPU is not used.",
             )
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision": True})
     elif precision == "bfloat16" and on_gpu:

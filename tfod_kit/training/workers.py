@@ -1,8 +1,8 @@
-"""Training in several processes, on one machine or on many: who takes part, and how they agree.
+"""Training in several processes, on one machine or several: the workers, and their agreement.
 
-TensorFlow's MultiWorkerMirroredStrategy keeps the weights equal on all workers. What each worker
-decides by itself (a signal, the clock, a measurement) has to be agreed upon, since a worker that
-leaves the loop a step before the others keeps them waiting for ever.
+TensorFlow's MultiWorkerMirroredStrategy keeps the weights equal on all workers. Decisions that one
+worker makes by itself (because of a signal, the clock or a measurement) must be shared: if one
+worker left the loop a step before the others, they would wait forever.
 """
 
 import json
@@ -10,9 +10,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tfod_kit.engine import runtime
+from tfod_kit.engine.upstream import InputReader, Strategy, Tensor
 from tfod_kit.errors import ConfigError, DataError, UsageError
 from tfod_kit.pipeline_config import is_remote, record_files, record_patterns
 
@@ -24,8 +24,8 @@ class Cluster:
     """The workers of a training, and which of them this process is.
 
     Attributes:
-      workers: the address of each, "host:port".
-      index: this one's place among them; the first one leads: it saves, measures and reports.
+      workers: their addresses, "host:port".
+      index: the index of this process; worker 0 leads: it saves, measures and reports.
     """
 
     workers: tuple[str, ...]
@@ -35,26 +35,26 @@ class Cluster:
         wrong = [address for address in self.workers if not _is_address(address)]
         if len(set(self.workers)) < len(self.workers) or len(self.workers) < 2 or wrong:
             raise UsageError(
-                "The list of workers is wrong.",
+                "The list of workers is invalid.",
                 expected="two or more different addresses, HOST:PORT,HOST:PORT",
-                found=", ".join(self.workers) or "none",
+                found=", ".join(self.workers) or "no workers",
                 fix="Give every worker the same --workers, and each its own --worker_index.",
             )
         if not 0 <= self.index < len(self.workers):
             raise UsageError(
-                "There is no such worker.",
+                "There is no worker with this index.",
                 expected=f"--worker_index from 0 to {len(self.workers) - 1}",
                 found=str(self.index),
-                fix="The index is a worker's place in --workers, counted from 0.",
+                fix="The index is the position of a worker in --workers, counted from 0.",
             )
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that saves, measures and reports."""
+        """Whether this process saves, measures and reports."""
         return self.index == 0
 
     def join(self) -> None:
-        """Tells TensorFlow of the cluster; before its first use in the process."""
+        """Configures TensorFlow for the cluster; call it before TensorFlow's first use."""
         task = {"type": "worker", "index": self.index}
         os.environ[TF_CONFIG] = json.dumps(
             {"cluster": {"worker": list(self.workers)}, "task": task}
@@ -62,10 +62,10 @@ class Cluster:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """The cluster that TF_CONFIG names, as Kubeflow and Vertex AI set it; None for one alone.
+    """The cluster in TF_CONFIG, which Kubeflow and Vertex AI set; None for a single process.
 
     Raises:
-      UsageError: it cannot be read, or names parameter servers.
+      UsageError: it is invalid, or names parameter servers.
     """
     text = environment.get(TF_CONFIG, "")
     if not text.strip():
@@ -76,27 +76,27 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Cluster | N
         first = [*tasks.get("chief", []), *tasks.get("master", [])]
         workers = [*first, *tasks.get("worker", [])]
         task = document.get("task", {})
-        place = int(task.get("index", 0))
-        index = place + (len(first) if task.get("type") == "worker" else 0)
+        position = int(task.get("index", 0))
+        index = position + (len(first) if task.get("type") == "worker" else 0)
     except (ValueError, TypeError, AttributeError) as error:
-        raise _not_understood(text) from error
+        raise _unsupported(text) from error
     if tasks.get("ps") or task.get("type") not in (None, "chief", "master", "worker"):
-        raise _not_understood(text)
+        raise _unsupported(text)
     return Cluster(tuple(workers), index) if len(workers) > 1 else None
 
 
-def check_shards(reader: Any, workers: int) -> None:
-    """Sees that each worker has record files of its own: upstream deals them out by file.
+def check_shards(reader: InputReader, workers: int) -> None:
+    """Checks that there is a record file for each worker: upstream distributes records by file.
 
-    Files in remote storage are not counted: they are TensorFlow's to list.
+    Files in remote storage are not counted, because TensorFlow lists them.
 
     Args:
       reader: the config's train_input_reader.
-      workers: how many there are.
+      workers: the number of workers.
 
     Raises:
-      DataError: there are fewer than workers; TensorFlow would end with "End of sequence" in one
-        worker, and "Socket closed" in the others.
+      DataError: there are fewer files than workers; TensorFlow would fail with "End of sequence" in
+        one worker, and with "Socket closed" in the others.
     """
     files = record_files(reader)
     remote = any(map(is_remote, record_patterns(reader)))
@@ -111,16 +111,16 @@ def check_shards(reader: Any, workers: int) -> None:
     )
 
 
-def check_batch(batch_size: int, strategy: Any, where: Path) -> None:
-    """Sees that a batch can be dealt out evenly.
+def check_batch(batch_size: int, strategy: Strategy, where: Path) -> None:
+    """Checks that a batch can be distributed evenly.
 
     Raises:
-      ConfigError: it cannot.
+      ConfigError: it cannot be.
     """
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
         raise ConfigError(
-            f"A batch cannot be dealt out evenly to {replicas} devices.",
+            f"A batch cannot be distributed evenly to {replicas} devices.",
             where=where,
             expected=f"train_config.batch_size: a multiple of {replicas}, for all devices together",
             found=str(batch_size),
@@ -129,29 +129,29 @@ def check_batch(batch_size: int, strategy: Any, where: Path) -> None:
 
 
 class Agreement:
-    """What any worker wishes, all do: at the same step.
+    """Shares decisions, so that all workers act on them at the same step.
 
     Args:
-      strategy: the strategy; only for several workers is there anything to agree upon.
-      several: whether there are several workers.
+      strategy: the tf.distribute strategy.
+      several: whether there are several workers; a single one has nothing to share.
     """
 
-    def __init__(self, strategy: Any, *, several: bool) -> None:
+    def __init__(self, strategy: Strategy, *, several: bool) -> None:
         self._strategy = strategy
         self._several = several
         tf = runtime.start()
         self._sum = tf.function(self._summed)
 
-    def any(self, *wishes: bool) -> tuple[bool, ...]:
-        """For each wish, whether any worker has it. All workers ask at the same point."""
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        """For each flag, whether it is set in any worker. All workers must call this together."""
         if not self._several:
-            return wishes
+            return flags
         tf = runtime.start()
-        return tuple(bool(total) for total in self._sum(tf.constant(wishes, tf.int32)).numpy())
+        return tuple(bool(total) for total in self._sum(tf.constant(flags, tf.int32)).numpy())
 
-    def _summed(self, wishes: Any) -> Any:
+    def _summed(self, flags: Tensor) -> Tensor:
         tf = runtime.start()
-        each = self._strategy.run(lambda mine: mine, args=(wishes,))
+        each = self._strategy.run(lambda mine: mine, args=(flags,))
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
 
 
@@ -160,11 +160,11 @@ def _is_address(text: str) -> bool:
     return bool(host and colon and port.isdecimal() and 0 < int(port) < 65536)
 
 
-def _not_understood(text: str) -> UsageError:
+def _unsupported(text: str) -> UsageError:
     return UsageError(
         f"{TF_CONFIG} in the environment names no cluster that tfod can train on.",
         expected='{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", '
-        '"index": N}}, perhaps with a "chief"; parameter servers are not for this',
+        '"index": N}}, perhaps with a "chief"; parameter servers are not supported',
         found=text[:200],
-        fix=f"Unset {TF_CONFIG} to train alone, or name the workers with --workers.",
+        fix=f"Unset {TF_CONFIG} to train in one process, or name the workers with --workers.",
     )

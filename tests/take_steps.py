@@ -1,6 +1,6 @@
-"""Takes steps of a run's model with levers pulled, and prints what came of it as JSON.
+"""Takes steps of a run's model with step options, and prints the results as JSON.
 
-Run as a program, since determinism is switched on for a whole process: RUN FOLDER.
+A program (arguments: RUN FOLDER), because determinism is enabled for a whole process.
 """
 
 import json
@@ -16,41 +16,41 @@ from tfod_kit.runs.checkpoint_index import VALUE
 from tfod_kit.training import step_options
 from tfod_kit.training.gradients import TOTAL_LOSS, Gradients
 from tfod_kit.training.step import TrainingStep
-from tfod_kit.training.step_options import Levers
+from tfod_kit.training.step_options import StepOptions
 
 STEPS = 3
 DECAY = 0.9
 FROZEN = "_feature_extractor/classification_backbone/layer_with_weights-1/"  # a normalisation
-PULLED = Levers(
+OPTIONS = StepOptions(
     batch_size=2, accumulate=2, ema=DECAY, freeze=(FROZEN,), clip_norm=1.0, seed=5,
     deterministic=True, cache="memory", input_workers=1,
 )  # fmt: skip
 
 
 def main(run: Path, folder: Path) -> None:
-    written = pipeline_config.load(run / "pipeline.config")
-    batches = iter((step := begin(run, written)).input)
+    config = pipeline_config.load(run / "pipeline.config")
+    batches = iter((step := begin(run, config)).input)
     once = [float(step.run(batches, 1).losses[TOTAL_LOSS]) for _ in range(STEPS)]
-    step = begin(run, written)
-    told = {"once": once} | averaging(step, folder)
+    step = begin(run, config)
+    results = {"once": once} | averaging(step, folder)
     for layer in step.model.submodules:
         if hasattr(layer, "moving_mean"):
             layer._training = False  # so that a batch can be split
-    print(json.dumps(told | gradients(step)))
+    print(json.dumps(results | gradients(step)))
 
 
-def begin(run: Path, written: Any) -> TrainingStep:
+def begin(run: Path, original: Any) -> TrainingStep:
     """A training at its beginning."""
-    step_options.prepare(PULLED)
-    config = step_options.applied(PULLED, written)
+    step_options.prepare(OPTIONS)
+    config = step_options.applied(OPTIONS, original)
     strategy = runtime.start().distribute.get_strategy()
-    step = TrainingStep(config, run / "pipeline.config", strategy, PULLED)
+    step = TrainingStep(config, run / "pipeline.config", strategy, OPTIONS)
     step.from_scratch()
     return step
 
 
 def averaging(step: TrainingStep, folder: Path) -> dict[str, Any]:
-    """Trains, and looks at the frozen variables, at one weight's averages, at the checkpoint."""
+    """Trains; reports frozen variables, the averages of one weight, and the checkpoint."""
     before = {name: value.numpy() for name, value in restore.named_variables(step.model)}
     name, weight = next(
         (name, value)
@@ -85,7 +85,7 @@ def averaging(step: TrainingStep, folder: Path) -> dict[str, Any]:
 
 
 def gradients(step: TrainingStep) -> dict[str, Any]:
-    """Those of a batch of four by upstream, by us, by us in two halves: how far they differ."""
+    """How much gradients of a batch of four differ: upstream's, ours, ours in two halves."""
     tf = runtime.start()
     batches = iter(step.input)
     halves = [next(batches) for _ in range(2)]
@@ -116,7 +116,7 @@ def _by_us(step: TrainingStep, batches: list[Any]) -> dict[str, Any]:
 
 
 class _Recorder:
-    """In an optimiser's place: keeps the gradients that it is given."""
+    """Replaces an optimiser: records the gradients."""
 
     def apply_gradients(self, pairs: Any) -> None:
         self.gradients = {variable.name: value for value, variable in pairs if value is not None}

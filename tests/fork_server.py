@@ -1,9 +1,9 @@
 """Forks trainings from a process that has imported everything, and runs them without a graph.
 
-Importing takes five seconds and building a training's graph half a minute; what these tests look
-at (saving, resuming, measuring, dying) needs neither. As a program: reads a line of JSON for each
-training, {"arguments": [...], "log": path, "largest_file": bytes or null}; answers with its process
-id, and with its exit code at its end.
+Importing takes five seconds, and building the graph of a training half a minute; what these tests
+check (saving, resuming, measuring, being killed) needs neither. The program reads one line of JSON
+per training, {"arguments": [...], "log": path, "largest_file": bytes or null}, and answers with its
+process id and, at its end, with its exit code.
 """
 
 import json
@@ -19,19 +19,19 @@ from tfod import ENVIRONMENT
 
 
 class Training:
-    """A `tfod train` under way."""
+    """A running `tfod train`."""
 
-    def __init__(self, pid: int, log: Path, nursery: "Nursery") -> None:
+    def __init__(self, pid: int, log: Path, fork_server: "ForkServer") -> None:
         self.pid = pid
         self._log = log
-        self._nursery = nursery
+        self._nursery = fork_server
 
     @property
     def printed(self) -> str:
         return self._log.read_text()
 
     def wait_for(self, text: str) -> bool:
-        """Waits until it has printed something; False once it has ended without."""
+        """Waits until it has printed a text; False if it ends without printing it."""
         while text not in self.printed:
             if self._ended():
                 return text in self.printed
@@ -48,18 +48,18 @@ class Training:
         os.kill(self.pid, signal.SIGKILL)
 
     def wait(self) -> int:
-        """The exit code; -9 for one that was killed."""
+        """The exit code; -9 if it was killed."""
         return int(self._nursery.answer())
 
 
-class Nursery:
+class ForkServer:
     """Starts trainings, one at a time; used in a `with` block."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._count = 0
 
-    def __enter__(self) -> "Nursery":
+    def __enter__(self) -> "ForkServer":
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             env=ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(sys.path)},
@@ -77,17 +77,17 @@ class Nursery:
     def start(
         self, *arguments: object, verb: str = "train", largest_file: int | None = None
     ) -> Training:
-        """Starts `tfod train ARGUMENTS`; `largest_file` bytes is all that fits in one file."""
+        """Starts `tfod train ARGUMENTS`; no file can exceed `largest_file` bytes."""
         self._count += 1
         log = self._folder / f"log-{self._count}"
         log.touch()
-        wanted = {
+        request = {
             "arguments": [verb, *map(str, arguments)],
             "log": str(log),
             "largest_file": largest_file,
         }
         assert self._process.stdin is not None
-        print(json.dumps(wanted), file=self._process.stdin, flush=True)
+        print(json.dumps(request), file=self._process.stdin, flush=True)
         return Training(int(self.answer()), log, self)
 
     def train(
@@ -119,19 +119,19 @@ def _serve() -> None:
 
     tf.config.run_functions_eagerly(True)
     for line in sys.stdin:
-        wanted = json.loads(line)
-        # The runtime's threads start with the first operation, which is the child's to run.
+        request = json.loads(line)
+        # TensorFlow's threads start with the first operation, which only the child runs.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if not pid:
-            _train(wanted)
+            _train(request)
         print(pid, flush=True)
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _train(wanted: dict) -> None:
+def _train(request: dict) -> None:
     import resource
     import traceback
 
@@ -139,17 +139,17 @@ def _train(wanted: dict) -> None:
 
     from tfod_kit.cli.main import main
 
-    log = os.open(wanted["log"], os.O_WRONLY)
+    log = os.open(request["log"], os.O_WRONLY)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    if wanted["largest_file"]:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (wanted["largest_file"],) * 2)
+    if request["largest_file"]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"],) * 2)
     code = 1
     try:
-        # Rewriting upstream's functions for a graph takes most of the time that is left.
+        # Rewriting upstream's functions for AutoGraph would take most of the remaining time.
         with warnings.catch_warnings(), ag_ctx.ControlStatusCtx(ag_ctx.Status.DISABLED, None):
             warnings.simplefilter("ignore")
-            code = main(wanted["arguments"])
+            code = main(request["arguments"])
     except BaseException:
         traceback.print_exc()
     finally:
