@@ -13,6 +13,7 @@ from typing import Any
 
 import google_crc32c
 
+from tfod_kit.io import wire_format
 from tfod_kit.records import example_proto, feature_keys
 
 _LIST = 0x0A  # field 1, length-delimited
@@ -61,7 +62,10 @@ def parse(record: bytes) -> ParsedRecord:
     Raises:
       DataError: it is not an Example message.
     """
-    span = _image_span(record)
+    try:
+        span = _image_span(record)
+    except ValueError:  # it ends within a number
+        span = None
     if span is None:
         features = example_proto.read_features(record)
         kind, values = features.get(feature_keys.ENCODED, ("", ()))
@@ -70,9 +74,14 @@ def parse(record: bytes) -> ParsedRecord:
         del features[feature_keys.ENCODED]
         return ParsedRecord(features, values[0], 0, len(values[0]))
     entry, start, end = span
-    _, first_entry = _read_varint(record, 1)
+    _, first_entry = wire_format.read_varint(record, 1)
     rest = record[first_entry:entry] + record[end:]
-    return ParsedRecord(example_proto.read_features(_header(len(rest)) + rest), record, start, end)
+    return ParsedRecord(
+        example_proto.read_features(wire_format.field_header(1, len(rest)) + rest),
+        record,
+        start,
+        end,
+    )
 
 
 def _image_span(record: bytes) -> tuple[int, int, int] | None:
@@ -84,44 +93,21 @@ def _image_span(record: bytes) -> tuple[int, int, int] | None:
     offset = key + len(_KEY)
     if key < 0 or record[0] != _LIST or offset >= len(record) or record[offset] != _VALUE:
         return None
-    length, offset = _read_varint(record, offset + 1)
+    length, offset = wire_format.read_varint(record, offset + 1)
     end = offset + length
     # The entry's own header precedes the key. Comparing it distinguishes the entry from the same
     # letters inside another value.
-    header = _header(end - key)
+    header = wire_format.field_header(1, end - key)
     entry = key - len(header)
     if end > len(record) or entry < 2 or not record.startswith(header, entry):
         return None
     for _ in range(2):  # the bytes_list, and its one value
         if offset >= end or record[offset] != _LIST:
             return None
-        length, offset = _read_varint(record, offset + 1)
+        length, offset = wire_format.read_varint(record, offset + 1)
         if offset + length != end:
             return None
     return entry, offset, end
-
-
-def _read_varint(data: bytes, offset: int) -> tuple[int, int]:
-    """The number at an offset, and the offset after it, which is past the end if it is cut off."""
-    number = shift = 0
-    while offset < len(data):
-        byte = data[offset]
-        offset += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number, offset
-        shift += 7
-    return 0, len(data) + 1
-
-
-def _header(length: int) -> bytes:
-    """The header of field 1, length-delimited, with a content of `length` bytes."""
-    out = bytearray((_LIST,))
-    while length > 0x7F:
-        out.append(length & 0x7F | 0x80)
-        length >>= 7
-    out.append(length)
-    return bytes(out)
 
 
 def _crc32c(data: bytes) -> int:

@@ -1,11 +1,10 @@
 """What can be wrong with a record's encoded image, judging by its first and last bytes."""
 
 from tfod_kit.checks.findings import CheckFindings, Location
-from tfod_kit.checks.scanning import image_headers
 from tfod_kit.checks.scanning.fast_record_parser import ParsedRecord
 from tfod_kit.checks.scanning.features import RecordFeatures
-from tfod_kit.checks.scanning.image_headers import Header
-from tfod_kit.records import feature_keys
+from tfod_kit.records import feature_keys, image_headers
+from tfod_kit.records.image_headers import Header
 
 CODES = (
     "image_missing",

@@ -5,7 +5,7 @@ from io import BytesIO
 from PIL import Image
 from samples import encoded
 
-from tfod_kit.checks.scanning import image_headers
+from tfod_kit.records import image_headers
 
 
 def test_data_that_a_camera_appends_is_no_damage() -> None:
