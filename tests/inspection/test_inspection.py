@@ -13,6 +13,7 @@ from tfod_kit import inspection, pipeline_config
 from tfod_kit.conversion import ConvertOptions, convert
 from tfod_kit.core import labels
 from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.datasets import LoadOptions
 from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import DataError
 from tfod_kit.inspection import page, suspicious
@@ -268,7 +269,9 @@ def test_a_set_of_which_no_image_can_be_used(tmp_path: Path) -> None:
 def test_a_set_without_any_object(tmp_path: Path) -> None:
     data = _voc(tmp_path, a=[], b=[])
     config = pipeline_config.load(resources.pipelines() / "ssd_mobilenet_v2_cpu.config")
-    found = inspection.inspect(data, label_map=labels.from_names(["cat"]), config=config)
+    found = inspection.inspect(
+        data, LoadOptions(label_map=labels.from_names(["cat"])), config=config
+    )
     assert (found.images, found.objects) == (2, 0)
     assert found.anchors is not None
     assert found.anchors.unmatched == 0

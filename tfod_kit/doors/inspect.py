@@ -115,23 +115,27 @@ def run(arguments: InspectArguments) -> Inspected:
     """Inspects as `tfod inspect` with these arguments does."""
     from tfod_kit import inspection, pipeline_config
     from tfod_kit.conversion import load_label_map
+    from tfod_kit.datasets import LoadOptions
     from tfod_kit.io import hardware
 
     if arguments.out is not None:
         _check_out(arguments.out, arguments.source)
     config = arguments.config
     label_map = arguments.label_map
-    found = inspection.inspect(
-        arguments.source,
+    options = LoadOptions(
         format=arguments.format,
         images_folder=arguments.images,
         label_map=None if label_map is None else load_label_map(label_map),
         selection=shared.selection(arguments),
         origin=arguments.origin,
+        workers=hardware.cores(),
+    )
+    found = inspection.inspect(
+        arguments.source,
+        options,
         on_error=arguments.on_error,
         config=pipeline_config.load(shared.config_path(config)) if config else None,
         near=arguments.near,
-        workers=hardware.cores(),
     )
     if arguments.out is not None:
         _write(found, arguments.out, arguments.samples, arguments.seed)

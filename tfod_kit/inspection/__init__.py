@@ -11,11 +11,8 @@ from typing import Any
 
 from tfod_kit import datasets
 from tfod_kit.core.annotations import ImageRef
-from tfod_kit.core.labels import LabelMap
 from tfod_kit.datasets import Loaded, duplicates
-from tfod_kit.datasets.class_selection import Selection
 from tfod_kit.errors import DataError
-from tfod_kit.formats import AUTO
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.inspection import figures, suspicious
 from tfod_kit.inspection.figures import BoxFigures, SizeFigures, SplitFigures
@@ -26,6 +23,8 @@ from tfod_kit.io.progress import progress
 from tfod_kit.pipeline_config import PipelineConfig
 
 NEAR_UP_TO = 20_000  # images; each is decoded once for comparison, some hundreds per second
+
+_DEFAULTS = datasets.LoadOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +102,21 @@ class Inspection:
 
 def inspect(
     sources: Path | Sequence[Path],
+    options: datasets.LoadOptions = _DEFAULTS,
     *,
-    format: str = AUTO,
-    images_folder: Path | None = None,
-    label_map: LabelMap | None = None,
-    selection: Selection | None = None,
-    origin: int = 0,
     on_error: str = "skip",
     config: PipelineConfig | None = None,
     near: bool | None = None,
-    workers: int = 1,
 ) -> Inspection:
     """Reads a data set and computes its figures; images are measured by their headers.
 
     Args:
-      sources, format, images_folder, selection, origin: as in `datasets.load`.
-      label_map: built from the data unless given.
+      sources: the folder of the data set, or its one annotation file; several are merged.
+      options: how to read it.
       on_error: "skip" counts what convert would stop at; "fix" and "fail" stop as convert does.
       config: a model whose anchors are compared with the boxes.
       near: whether to look for images that look the same, which decodes every image; by default
         only in data sets of up to NEAR_UP_TO images.
-      workers: processes that may read annotations in parallel.
 
     Raises:
       UsageError: a path, name or option is wrong.
@@ -131,14 +124,6 @@ def inspect(
     """
     findings = Findings(on_error)
     paths = (sources,) if isinstance(sources, Path) else tuple(sources)
-    options = datasets.LoadOptions(
-        format=format,
-        images_folder=images_folder,
-        label_map=label_map,
-        selection=selection or Selection(),
-        origin=origin,
-        workers=workers,
-    )
     loaded = datasets.load(paths, options, findings=findings)
     measured = _measured(loaded, findings)
     exact = _same_bytes(measured)
