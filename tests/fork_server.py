@@ -24,7 +24,7 @@ class Training:
     def __init__(self, pid: int, log: Path, fork_server: "ForkServer") -> None:
         self.pid = pid
         self._log = log
-        self._nursery = fork_server
+        self._server = fork_server
 
     @property
     def printed(self) -> str:
@@ -49,7 +49,7 @@ class Training:
 
     def wait(self) -> int:
         """The exit code; -9 if it was killed."""
-        return int(self._nursery.answer())
+        return int(self._server.answer())
 
 
 class ForkServer:

@@ -1,4 +1,4 @@
-"""A zoo checkpoint fits the network that is built here, and what is restored is told."""
+"""A zoo checkpoint fits the network that is built here, and the restored variables are reported."""
 
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def test_indexes_are_read_as_tensorflow_reads_them(prefix):
             assert checkpoint_index.architecture(ours) == "ssd"
 
 
-def test_fine_tuning_takes_all_but_the_heads_and_tells(own, prefix):
+def test_fine_tuning_takes_all_but_the_heads_and_reports(own, prefix):
     """As upstream's load_fine_tune_checkpoint does it, whose assertion must hold."""
     import numpy as np
     from object_detection import model_lib_v2
@@ -96,46 +96,46 @@ def test_fine_tuning_takes_all_but_the_heads_and_tells(own, prefix):
     model_lib_v2.load_fine_tune_checkpoint(
         own, str(prefix), "detection", train_pb2.CheckpointVersion.V2, False, None, False
     )
-    told = restore.restored(own, prefix, "detection")
-    assert told.complete
-    assert {name.split("/")[1] for name in told.matched} == {"_feature_extractor"}
-    assert {name.split("/")[1] for name in told.initialised} == {"_box_predictor"}
-    assert len(told.matched) + len(told.initialised) == 384
+    report = restore.restored(own, prefix, "detection")
+    assert report.complete
+    assert {name.split("/")[1] for name in report.matched} == {"_feature_extractor"}
+    assert {name.split("/")[1] for name in report.initialised} == {"_box_predictor"}
+    assert len(report.matched) + len(report.initialised) == 384
     # What is said to be restored is: the values are those of the file, and the others' are not.
     reader = runtime.start().train.load_checkpoint(str(prefix))
     for name, variable in named(own).items():
-        if name in told.matched:
+        if name in report.matched:
             np.testing.assert_array_equal(variable.numpy(), reader.get_tensor(name + VALUE))
         else:
             np.testing.assert_array_equal(variable.numpy(), before[name])
-    assert head in told.initialised
-    assert str(told).startswith("290 of 384 variables (2.5 M numbers) come from it")
-    assert "94 start from initial values" in str(told)
+    assert head in report.initialised
+    assert str(report).startswith("290 of 384 variables (2.5 M numbers) are restored")
+    assert "94 start from initial values" in str(report)
 
 
 def test_only_the_class_head_has_another_shape(own, prefix):
-    told = restore.restored(own, prefix, "full")
-    assert set(told.other_shape) == {f"{CLASS_HEAD}bias", f"{CLASS_HEAD}pointwise_kernel"}
-    assert told.other_shape[f"{CLASS_HEAD}bias"] == ((24,), (546,))
-    assert len(told.matched) == 382
-    assert not told.missing
-    assert not told.complete
-    assert "2 have ANOTHER SHAPE in the checkpoint" in str(told)
+    report = restore.restored(own, prefix, "full")
+    assert set(report.other_shape) == {f"{CLASS_HEAD}bias", f"{CLASS_HEAD}pointwise_kernel"}
+    assert report.other_shape[f"{CLASS_HEAD}bias"] == ((24,), (546,))
+    assert len(report.matched) == 382
+    assert not report.missing
+    assert not report.complete
+    assert "2 have ANOTHER SHAPE in the checkpoint" in str(report)
 
 
 def test_the_same_model_is_restored_whole(coco, prefix):
-    told = restore.restored(coco, prefix)
-    assert told.complete
-    assert (len(told.matched), len(told.initialised)) == (384, 0)
+    report = restore.restored(coco, prefix)
+    assert report.complete
+    assert (len(report.matched), len(report.initialised)) == (384, 0)
 
 
-def test_another_models_checkpoint_is_told_apart(own, tmp_path):
+def test_another_models_checkpoint_is_recognised(own, tmp_path):
     tf = runtime.start()
     other = tf.train.Checkpoint(model=tf.train.Checkpoint(_box_predictor=own._box_predictor))
-    told = restore.restored(own, Path(other.save(str(tmp_path / "ckpt"))), "detection")
-    assert len(told.missing) == 290
-    assert not told.matched
-    assert "290 are MISSING from the checkpoint: model/_feature_extractor/" in str(told)
+    report = restore.restored(own, Path(other.save(str(tmp_path / "ckpt"))), "detection")
+    assert len(report.missing) == 290
+    assert not report.matched
+    assert "290 are MISSING from the checkpoint: model/_feature_extractor/" in str(report)
 
 
 def named(model):

@@ -30,7 +30,7 @@ def a_worker_that_is_gone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "kind", "told"),
+    ("trouble", "kind", "message"),
     [
         (more_than_any_memory, ConfigError, "--batch_size 8 --accumulate 2"),
         (no_operation_of_xla, ConfigError, "without --xla"),
@@ -38,10 +38,10 @@ def a_worker_that_is_gone() -> None:
     ],
 )
 def test_trouble_is_explained(
-    trouble: Callable[[], None], kind: type[TfodKitError], told: str
+    trouble: Callable[[], None], kind: type[TfodKitError], message: str
 ) -> None:
     path = resources.pipelines() / "ssd_mobilenet_v2_cpu.config"
     config: Any = pipeline_config.load(path)
     assert config.train_config.batch_size == 16
-    with pytest.raises(kind, match=told), diagnosis.explained(config, Path("run"), None):
+    with pytest.raises(kind, match=message), diagnosis.explained(config, Path("run"), None):
         trouble()

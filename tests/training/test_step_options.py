@@ -1,4 +1,4 @@
-"""What the levers make of a config, and of the steps; tests/pulled_levers.py takes the steps."""
+"""How step options change a config and the steps; tests/take_steps.py takes the steps."""
 
 import argparse
 import json
@@ -21,13 +21,13 @@ from tfod_kit.training import batch_size, dataset, lr_finder, step_options
 from tfod_kit.training.lr_finder import Sweep
 from tfod_kit.training.step_options import StepOptions
 
-PROGRAM = Path(__file__).resolve().parents[1] / "pulled_levers.py"
+PROGRAM = Path(__file__).resolve().parents[1] / "take_steps.py"
 FROZEN = "_feature_extractor/classification_backbone/layer_with_weights-1/"
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("levers")
+    folder = tmp_path_factory.mktemp("options")
     records = write_records(folder / "records", train=8)
     small_model(records, folder / "run", "--steps", 50)
     return folder / "run"
@@ -168,50 +168,50 @@ def test_what_needs_a_gpu_is_refused_without_one(run: Path, words: str, message:
 
 
 @pytest.fixture(scope="module")
-def pulled(run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def taken(run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), str(run), str(tmp_path_factory.mktemp("pulled"))],
+        [sys.executable, str(PROGRAM), str(run), str(tmp_path_factory.mktemp("taken"))],
         env=ENVIRONMENT,
         text=True,
         capture_output=True,
         timeout=900,
     )
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told | {"printed": done.stdout}
+    results: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return results | {"printed": done.stdout}
 
 
 @pytest.mark.slow
-def test_two_deterministic_trainings_have_the_same_losses(pulled: dict[str, Any]) -> None:
-    assert pulled["once"] == pulled["again"]
-    assert len(set(pulled["once"])) == 3
+def test_two_deterministic_trainings_have_the_same_losses(taken: dict[str, Any]) -> None:
+    assert taken["once"] == taken["again"]
+    assert len(set(taken["once"])) == 3
 
 
 @pytest.mark.slow
 def test_frozen_variables_stay_with_their_averages_and_the_others_move(
-    pulled: dict[str, Any],
+    taken: dict[str, Any],
 ) -> None:
-    frozen = [name for name in pulled["all"] if FROZEN in name]
+    frozen = [name for name in taken["all"] if FROZEN in name]
     assert len(frozen) == 4
-    assert not set(frozen) & set(pulled["moved"])
-    assert len(pulled["moved"]) > 300
-    assert any(name.endswith("moving_mean") for name in pulled["moved"])
-    assert "Frozen: 2 variables" in pulled["printed"]
-    assert "the averages of 1 batch normalisations" in pulled["printed"]
+    assert not set(frozen) & set(taken["moved"])
+    assert len(taken["moved"]) > 300
+    assert any(name.endswith("moving_mean") for name in taken["moved"])
+    assert "Frozen: 2 variables" in taken["printed"]
+    assert "the averages of 1 batch normalisations" in taken["printed"]
 
 
 @pytest.mark.slow
-def test_averages_follow_the_weights_and_take_their_place(pulled: dict[str, Any]) -> None:
-    assert pulled["average_error"] < 1e-6
-    assert pulled["average_distance"] > 1e-6
-    assert pulled["put_back"]
-    assert pulled["deployed_error"] == 0
-    assert pulled["done"] == 3  # optimiser steps, of two batches each
+def test_averages_follow_the_weights_and_take_their_place(taken: dict[str, Any]) -> None:
+    assert taken["average_error"] < 1e-6
+    assert taken["average_distance"] > 1e-6
+    assert taken["put_back"]
+    assert taken["deployed_error"] == 0
+    assert taken["done"] == 3  # optimiser steps, of two batches each
 
 
 @pytest.mark.slow
 def test_gradients_are_upstreams_and_those_of_halves_are_those_of_the_whole(
-    pulled: dict[str, Any],
+    taken: dict[str, Any],
 ) -> None:
-    assert pulled["ours"] < 1e-5
-    assert pulled["split"] < 1e-4
+    assert taken["ours"] < 1e-5
+    assert taken["split"] < 1e-4
