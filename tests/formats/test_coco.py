@@ -138,7 +138,7 @@ def test_images_and_annotations_without_each_other(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ('{"images": [], "annotations": [{"image_id": 1', "truncated"),
-        ('{"images": [{"id": 1}], "annotations": []}', r"file_name.*images\[0\]"),
+        ('{"images": [{"file_name": "a"}], "annotations": []}', r"id.*images\[0\]"),
         (
             '{"images": [], "annotations": [{"image_id": 1, "category_id": [], "bbox": []}]}',
             "category_id",

@@ -103,10 +103,17 @@ def test_an_outline_gives_the_box(tmp_path: Path) -> None:
     assert item.mask == Polygons(((4.0, 3.0, 20.0, 3.0, 20.0, 15.0),))
 
 
+def outline(y3: str) -> str:
+    return f"<polygon><x1>4</x1><y1>3</y1><x2>20</x2><y2>3</y2><x3>20</x3><y3>{y3}</y3></polygon>"
+
+
 @pytest.mark.parametrize(
     ("xml", "code"),
     [
         (voc_xml("a.jpg", [("cat", ("4,5", 3, 20, 15))]), "number_unreadable"),
+        (voc_xml("a.jpg", [("cat", ("inf", 3, 20, 15))]), "number_unreadable"),
+        (voc_xml("a.jpg", [("cat", BOX)], extra=outline("NaN")), "number_unreadable"),
+        (voc_xml("a.jpg", [("cat", BOX)], extra=outline("1e999")), "number_unreadable"),
         (voc_xml("a.jpg", [(" ", BOX)]), "class_missing"),
         ("<annotation><object><name>cat</name></object></annotation>", "box_missing"),
         ("<annotations/><!-- <annotation> -->", "annotation_unreadable"),

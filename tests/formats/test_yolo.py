@@ -65,13 +65,14 @@ def test_data_yaml(tmp_path: Path, names: str) -> None:
     picture(tmp_path / "images" / "stray" / "s.jpg")
     paths = "path: ../datasets/mine\ntrain: images/train\nval: [images/val]\n"
     (tmp_path / "data.yaml").write_text(paths + names)
-    assert [pixels(a) for a in read(tmp_path, "yolo", split="train")[0]] == [[BOX]]
-    assert [a.source_id for a in read(tmp_path, "yolo")[0]] == ["train.jpg", "val.jpg"]
+    with pytest.raises(DataError, match=r"none of the declared splits[^$]*images/test"):
+        read(tmp_path, "yolo")
+    assert [pixels(a) for a in read(tmp_path, "yolo", "skip", split="train")[0]] == [[BOX]]
+    for source in (tmp_path, tmp_path / "data.yaml"):
+        found, counts = read(source, "yolo", "skip")
+        assert [a.source_id for a in found] == ["train.jpg", "val.jpg"]
+        assert counts == {"labels_not_in_splits": 1}
     assert _data(tmp_path).names == {0: "cat", 1: "dog"}
-    assert [a.image.name for a in read(tmp_path / "data.yaml", "yolo")[0]] == [
-        "train.jpg",
-        "val.jpg",
-    ]
 
 
 def _data(root: Path) -> object:
@@ -93,22 +94,30 @@ def test_roboflow_paths_are_resolved_inside_the_data_set(tmp_path: Path) -> None
     _put(tmp_path, "elsewhere/images/b.jpg", "elsewhere/labels/b.txt")
     text = "train: ../train/images\nval: ../elsewhere/images\nnames: [cat]"
     (tmp_path / "set" / "data.yaml").write_text(text)
-    found, _ = read(tmp_path / "set", "yolo")
+    with pytest.raises(DataError, match=r"\.\./elsewhere/images"):
+        read(tmp_path / "set", "yolo")
+    found, counts = read(tmp_path / "set", "yolo", "skip")
     assert [a.image.name for a in found] == ["a.jpg"]
+    assert counts == {"split_path_missing": 1}
 
 
 def test_all_forms_of_rows(tmp_path: Path) -> None:
-    _put(tmp_path, "a.jpg", "a.txt", YOLO)
-    (tmp_path / "classes.txt").write_text("cat\ndog")
-    (annotation,), counts = read(tmp_path, "yolo")
-    box, outline, pose, scored = annotation.objects
-    assert [label for label, _ in pixels(annotation)] == ["cat", "cat", "dog", "dog"]
-    assert {corners for _, corners in pixels(annotation)} == {BOX[1]}
+    box_row, outline_row, pose_row, scored_row = YOLO.splitlines(keepends=True)
+    _put(tmp_path / "outlines", "a.jpg", "a.txt", box_row + outline_row + scored_row)
+    _put(tmp_path / "pose", "a.jpg", "a.txt", box_row + pose_row + scored_row)
+    found = {}
+    for name in ("outlines", "pose"):
+        (tmp_path / name / "classes.txt").write_text("cat\ndog")
+        (annotation,), counts = read(tmp_path / name, "yolo")
+        found[name] = annotation.objects
+        assert {corners for _, corners in pixels(annotation)} == {BOX[1]}
+        assert counts == {}
+    box, outline, scored = found["outlines"]
+    assert [box.label, outline.label, scored.label] == ["cat", "cat", "dog"]
     assert (box.mask, box.keypoints, box.score) == (None, (), None)
     assert outline.mask == Polygons([(4.0, 3.0, 20.0, 3.0, 20.0, 15.0)])
-    assert pose.keypoints == (Keypoint(0.3, 0.2, 2), Keypoint(0.5, 0.4, 1))
+    assert found["pose"][1].keypoints == (Keypoint(0.3, 0.2, 2), Keypoint(0.5, 0.4, 1))
     assert scored.score == 0.75
-    assert counts == {}
 
 
 @pytest.mark.parametrize(

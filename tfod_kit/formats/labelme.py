@@ -11,6 +11,7 @@ import base64
 import binascii
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ from tfod_kit.records import image_files
 from tfod_kit.records.images import MAX_PIXELS
 from tfod_kit.records.rasters import run_lengths
 
+_SHAPES = re.compile(rb'"shapes"\s*:\s*\[')
 _FLAGS = ("difficult", "truncated", "occluded", "is_crowd", "group_of")
 
 
@@ -91,7 +93,11 @@ def _is_labelme(path: Path) -> bool:
             text = start + stream.read()
     except OSError:
         return False
-    return text.lstrip()[:1] in (b"{", b"\xef") and b'"shapes"' in text and b'"image' in text
+    return (
+        text.lstrip()[:1] in (b"{", b"\xef")
+        and _SHAPES.search(text) is not None  # the key: a class may have that name too
+        and b'"image' in text
+    )
 
 
 def _images(split: str | None, path: Path, context: Context) -> Iterator[ImageAnnotation]:

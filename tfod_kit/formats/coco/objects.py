@@ -1,5 +1,6 @@
 """From COCO's annotations to objects, at once or deferred until a conversion needs them."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
@@ -22,8 +23,10 @@ from tfod_kit.formats.common import reading
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.records.rasters import run_lengths
 
+_FLAT = re.compile(rb"\[\s*[-\d]")
 _NULL = b"null"
 _NULL_START, _OBJECT_START = b"n{"  # the first byte of a null segmentation, and of run lengths
+_NO_ATTRIBUTES: Mapping[str, object] = {}
 _CHUNK = 10_000  # boxes decoded at the same time
 
 _encode = msgspec.json.Encoder().encode
@@ -89,18 +92,48 @@ def decode(
         mask = _mask(item.segmentation, where, findings) if image.masks or not bbox else None
         box = _box(bbox, mask, image.size, where, findings)
         if box is None:
-            findings.add("box_missing", where, f"bbox {bbox}")
+            if bbox or not _is_point(item):
+                findings.add("box_missing", where, f"bbox {bbox}")
+            else:
+                findings.add("shape_ignored", where, f"{category.name}: a point")
             continue
+        content = _decoded_attributes(item.attributes)
+        if mask is None and bbox and content.get("rotation"):
+            box, mask = _rotated(bbox, content["rotation"], image.size, box)
+        area = _number(item.area)
         yield ObjectAnnotation(
             label=category.name,
             box=box,
             mask=mask,
             keypoints=_keypoints(item, category, image.size, where, findings),
             is_crowd=bool(item.iscrowd),
-            area=item.area if item.area and item.area > 0 else None,
-            score=item.score,
-            **_attributes(item.attributes),
+            area=area if area and area > 0 else None,
+            score=_number(item.score),
+            **_attributes(content),
         )
+
+
+def _number(value: object) -> float | None:
+    """A number in JSON; None for anything else."""
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _is_point(item: Annotation) -> bool:
+    """Whether an annotation without a box is a single point, as VIA writes it."""
+    return isinstance(item.keypoints, list) and len(item.keypoints) in (2, 3)
+
+
+def _rotated(
+    bbox: Sequence[float], degrees: object, size: tuple[int, int], box: Box
+) -> tuple[Box, Polygons | None]:
+    """The box around a box that CVAT rotated, and the outline; the given box if it is invalid."""
+    angle = _number(degrees)
+    if not angle:
+        return box, None
+    x, y, w, h = bbox
+    corners = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
+    outline = Polygons((reading.ring(reading.rotated(corners, angle, x + w / 2, y + h / 2)),))
+    return reading.around(outline, *size), outline
 
 
 def can_defer(annotations: Sequence[Annotation], classes: Mapping[Id, Class]) -> bool:
@@ -164,14 +197,20 @@ class DeferredObjects(Deferred):
         return tuple(decode(self._items, self._image, collected))
 
 
-def _attributes(stored: msgspec.Raw) -> _Attributes:
-    """The marks that other tools put under "attributes"; empty if they are in another form."""
-    attributes: _Attributes = {}
+def _decoded_attributes(stored: msgspec.Raw) -> Mapping[str, object]:
+    """The content of "attributes"; empty if it is missing or not an object."""
     if not stored:
-        return attributes
+        return _NO_ATTRIBUTES
     try:
-        content = _decode_attributes(stored)
+        return _decode_attributes(stored)
     except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _NO_ATTRIBUTES
+
+
+def _attributes(content: Mapping[str, object]) -> _Attributes:
+    """The marks that other tools put under "attributes"."""
+    attributes: _Attributes = {}
+    if not content:
         return attributes
     for name in ATTRIBUTES:
         if content.get(name) in (True, "true"):
@@ -210,6 +249,8 @@ def _mask(segmentation: msgspec.Raw, where: str, findings: FindingSink) -> Polyg
     try:
         if text[0] == _OBJECT_START:
             return _rle(_decode_run_lengths(segmentation))
+        if _FLAT.match(text):  # one outline without the list around it, as VIA 2 writes it
+            segmentation = msgspec.Raw(b"[%b]" % bytes(segmentation))
         rings = decode_rings(segmentation)
     except (msgspec.MsgspecError, ValueError) as error:
         findings.add("mask_ignored", where, error)
@@ -237,8 +278,12 @@ def _rle(stored: RunLengths) -> Rle:
 def _keypoints(
     item: Annotation, category: Class, size: tuple[int, int], where: str, findings: FindingSink
 ) -> tuple[Keypoint, ...]:
-    flat = item.keypoints
-    if not flat:
+    if not item.keypoints:
+        return ()
+    try:
+        flat = msgspec.convert(item.keypoints, list[float])
+    except msgspec.ValidationError as error:
+        findings.add("keypoints_ignored", where, error)
         return ()
     if len(flat) % 3:
         findings.add("keypoints_ignored", where, f"{len(flat)} numbers")

@@ -4,6 +4,7 @@ import mmap
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from tfod_kit.core.annotations import ImageAnnotation
 from tfod_kit.errors import DataError
@@ -44,7 +45,7 @@ def read(source: Source, context: Context) -> Part:
     if content is None:
         return Part((), {})
     classes = _classes(content, path, context)
-    return Part(_images(content, classes, source, context), _ids(classes))
+    return Part(_images(content, _spelled_both_ways(classes), source, context), _ids(classes))
 
 
 def _is_coco(path: Path) -> bool:
@@ -96,10 +97,22 @@ def _classes(content: File, path: Path, context: Context) -> dict[Id, Class]:
     return classes
 
 
+def _other_spelling(own: Id) -> Id:
+    """A number that is written as text, or the text of a number; None for other ids."""
+    if isinstance(own, str):
+        return int(own) if own.isdecimal() and own == str(int(own)) else None
+    return None if own is None else str(own)
+
+
+def _spelled_both_ways(classes: Mapping[Id, Class]) -> dict[Id, Class]:
+    """The classes by id as number and as text, where no other class has that id."""
+    return {_other_spelling(own): found for own, found in classes.items()} | dict(classes)
+
+
 def _ids(classes: Mapping[Id, Class]) -> dict[str, int]:
     """Class name -> the file's own id; empty if a label map cannot hold one of them."""
     try:
-        ids = {category.name: int(category_id) for category_id, category in classes.items()}
+        ids = {category.name: int(str(own)) for own, category in classes.items()}
     except ValueError:
         return {}
     return ids if all(0 <= class_id < _HIGHEST_ID for class_id in ids.values()) else {}
@@ -115,6 +128,7 @@ def _images(
     if not defer:
         # `by_image` holds them now; each image's annotations are freed once it is yielded.
         content.annotations.clear()
+    _join_spellings(by_image, content.images)
     file = context.name(source.annotations[0])
     seen: set[Id] = set()
     for record in content.images:
@@ -123,7 +137,8 @@ def _images(
             context.findings.add("image_twice", where, record.file_name)
             continue
         seen.add(record.id)
-        image = _image_file(record, where, source, context)
+        named = record.file_name or unquote(urlsplit(record.coco_url).path)
+        image = reading.image_file(named, source.annotations[0], source.split, where, context)
         if image is None:
             continue
         size = reading.size(record.width, record.height, image, where, context)
@@ -140,6 +155,18 @@ def _images(
     _report_orphans({i: items for i, items in by_image.items() if i not in seen}, file, context)
 
 
+def _join_spellings(by_image: dict[Id, list[Annotation]], images: Sequence[Image]) -> None:
+    """Gives annotations whose image id is the text of a number to the image of that number.
+
+    The same for numbers, where ids are texts; but not where another image has that very id.
+    """
+    listed = {record.id for record in images}
+    for own in by_image.keys() - listed:
+        other = _other_spelling(own)
+        if other is not None and other in listed:
+            by_image[other].extend(by_image.pop(own))
+
+
 def _report_orphans(
     orphans: Mapping[Id, Sequence[Annotation]], file: str, context: Context
 ) -> None:
@@ -149,15 +176,3 @@ def _report_orphans(
         context.findings.add(
             "annotation_of_absent_image", where, f"image {image_id!r}", count=len(items)
         )
-
-
-def _image_file(record: Image, where: str, source: Source, context: Context) -> Path | None:
-    """The image file; None, which is a finding, if it is missing or several files fit."""
-    matches = context.images.by_name(record.file_name, source.annotations[0], source.split)
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        context.findings.add("image_several", where, ", ".join(map(context.name, matches)))
-    else:
-        context.findings.add("image_missing", where, record.file_name)
-    return None

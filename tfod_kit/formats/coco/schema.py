@@ -12,7 +12,7 @@ import msgspec
 # Marks that COCO has no fields for; CVAT and Datumaro put them under "attributes" too.
 ATTRIBUTES = ("difficult", "truncated", "occluded", "group_of")
 
-Id = int | str
+Id = int | float | str | None
 
 
 # gc=False: these objects cannot form reference cycles, and the garbage collector would otherwise
@@ -21,7 +21,8 @@ class Image(msgspec.Struct, gc=False):
     """An entry of "images"."""
 
     id: Id
-    file_name: str
+    file_name: str = ""
+    coco_url: str = ""  # LVIS v1 has no file_name
     width: float | None = None
     height: float | None = None
 
@@ -29,16 +30,17 @@ class Image(msgspec.Struct, gc=False):
 class Annotation(msgspec.Struct, gc=False):
     """An entry of "annotations"."""
 
-    image_id: Id
-    category_id: Id
-    id: Id | None = None
+    image_id: Id = None
+    category_id: Id = None
+    id: Id = None
     bbox: msgspec.Raw = msgspec.Raw()
     segmentation: msgspec.Raw = msgspec.Raw()
-    area: float | None = None
-    iscrowd: int | bool | None = None
-    keypoints: list[float] | None = None
+    # Any JSON: an unexpected value costs the detail, not the file.
+    area: object = None
+    iscrowd: object = None
+    keypoints: object = None
     attributes: msgspec.Raw = msgspec.Raw()
-    score: float | None = None
+    score: object = None
 
 
 class Category(msgspec.Struct):

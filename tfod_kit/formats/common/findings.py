@@ -77,6 +77,12 @@ REASONS: dict[str, Reason] = {
         _NOTE, "images without an object of the chosen classes, left out"
     ),
     "split_assumed": Reason(_NOTE, "images without a split beside others with one, put into train"),
+    "split_repeated": Reason(
+        _NOTE, "splits that name the images of another split; only the first keeps them"
+    ),
+    "split_path_renamed": Reason(
+        _NOTE, "paths of splits that lead to nothing; a folder of a similar name is read instead"
+    ),
     "listed_twice": Reason(_NOTE, "repeated names in a split list, read once"),
     "ids_renumbered": Reason(_NOTE, "class ids were renumbered"),
     "unused_parent_class": Reason(_NOTE, "a class 0 without objects was left out"),
@@ -140,6 +146,26 @@ REASONS: dict[str, Reason] = {
     "image_unusable": Reason(_AMBIGUOUS, "An image cannot be used.", "Replace the file."),
     "image_twice": Reason(
         _AMBIGUOUS, "An image is annotated twice.", "Remove or merge one of the annotations."
+    ),
+    "not_fractions": Reason(
+        _AMBIGUOUS,
+        "A coordinate is not a fraction of the image.",
+        "Divide pixels by the image's width and height, percent by 100.",
+    ),
+    "split_path_missing": Reason(
+        _AMBIGUOUS,
+        "The path of a split leads to nothing.",
+        "Correct the path, or remove the split.",
+    ),
+    "split_without_labels": Reason(
+        _AMBIGUOUS,
+        "No image of a split has a label file: all would count as images without objects.",
+        "Restore the label files, or remove the split.",
+    ),
+    "labels_not_in_splits": Reason(
+        _AMBIGUOUS,
+        "Labelled images are in none of the declared splits.",
+        "Declare their folder as a split, or remove it.",
     ),
     "row_unreadable": Reason(_AMBIGUOUS, "A row cannot be read.", "Correct the row, or remove it."),
     "annotation_unreadable": Reason(

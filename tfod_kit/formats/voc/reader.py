@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from math import isfinite, nan
 from pathlib import Path
 
 from tfod_kit.core import boxes
@@ -176,9 +177,12 @@ def _number(children: _Children, name: str) -> float:
         raise ValueError(f"<{name}> is missing")
     text = children[name].text or ""
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise ValueError(f"<{name}>{text}</{name}>") from None
+        value = nan
+    if not isfinite(value):
+        raise ValueError(f"<{name}>{text}</{name}>")
+    return value
 
 
 def _view(children: _Children) -> str:

@@ -12,6 +12,7 @@ YAML = (".yaml", ".yml")
 _LISTS = ("classes.txt", "_darknet.labels", "obj.names", "predefined_classes.txt", "names.txt")
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _MAX_BYTES = 1 << 20
+_SCALARS = (str, int, float)  # of YAML; a bool is an int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,12 @@ def _yaml(path: Path, context: Context) -> dict[object, object] | None:
     """The file's content if it is a mapping with class names; None otherwise."""
     import yaml  # type: ignore[import-untyped]
 
+    from tfod_kit.formats.yolo import safe_yaml
+
     try:
         if path.stat().st_size > _MAX_BYTES:
             return None
-        content = yaml.safe_load(path.read_bytes())
+        content = safe_yaml.load(path.read_bytes())
     except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
         if path.stem == "data":
             context.findings.add("annotation_unreadable", context.name(path), error)
@@ -85,12 +88,20 @@ def _yaml(path: Path, context: Context) -> dict[object, object] | None:
 def _from_yaml(content: Mapping[object, object], path: Path, context: Context) -> Declaration:
     names = content.get("kpt_names")
     names = next(iter(names.values()), ()) if isinstance(names, dict) else names
+    splits: dict[Path, str] = {}
+    for target, split in _splits(content, path, context):
+        first = splits.setdefault(target, split)
+        if first != split:
+            found = f"{split} is {context.name(target)}, the images of {first}"
+            context.findings.add("split_repeated", context.name(path), found)
     return Declaration(
         path,
-        _class_names(content["names"]),
-        dict(_splits(content, path, context)),
+        _class_names(content["names"], path, context),
+        splits,
         _keypoint_shape(content.get("kpt_shape")),
-        tuple(map(reading.name, names)) if isinstance(names, list) else (),
+        tuple(reading.name(name) for name in names if isinstance(name, _SCALARS))
+        if isinstance(names, list)
+        else (),
     )
 
 
@@ -103,14 +114,21 @@ def _keypoint_shape(declared: object) -> tuple[int, int] | None:
     return (count, numbers_each) if valid else None
 
 
-def _class_names(names: object) -> dict[int, str]:
-    """Class number -> name, from a list or a mapping."""
+def _class_names(names: object, path: Path, context: Context) -> dict[int, str]:
+    """Class number -> name, from a list or a mapping; a name that is no text is a finding."""
     pairs: Iterable[tuple[object, object]] = ()
     if isinstance(names, dict):
         pairs = [(key, value) for key, value in names.items() if str(key).isdecimal()]
     elif isinstance(names, list):
         pairs = list(enumerate(names))
-    return {int(str(key)): reading.name(value) for key, value in pairs if reading.name(value)}
+    classes: dict[int, str] = {}
+    for key, value in pairs:
+        if not isinstance(value, _SCALARS):
+            found = f"names, {key}: a {type(value).__name__} instead of a name"
+            context.findings.add("annotation_unreadable", context.name(path), found)
+        elif reading.name(value):
+            classes[int(str(key))] = reading.name(value)
+    return classes
 
 
 def _splits(
@@ -119,18 +137,47 @@ def _splits(
     """The folders and images of each split that are below the data set's folder."""
     base = content.get("path")
     bases = [base] if isinstance(base, str) else []
+    declared = {str(key).lower(): entries for key, entries in content.items()}
     for key, split in _SPLITS.items():
-        entries = content.get(key)
+        entries = declared.get(key)
         for entry in entries if isinstance(entries, list) else [entries]:
             if not isinstance(entry, str) or not entry.strip():
                 continue
             target = _resolved(entry, bases, path.parent, context.root)
-            if target is not None and target.is_file():
-                lines = (reading.text(target, context) or "").splitlines()
-                matches = [context.images.by_name(line, target, split) for line in lines if line]
-                yield from ((match[0], split) for match in matches if len(match) == 1)
-            elif target is not None:
+            if target is None:
+                target = _renamed(entry, bases, path, context)
+            if target is None:
+                where = f"{context.name(path)}, {key}"
+                context.findings.add("split_path_missing", where, entry)
+            elif target.is_file():
+                yield from _listed(target, split, context)
+            else:
                 yield target, split
+
+
+def _listed(file: Path, split: str, context: Context) -> Iterator[tuple[Path, str]]:
+    """The images that a split's text file lists."""
+    for number, line in enumerate((reading.text(file, context) or "").splitlines(), start=1):
+        where = f"{context.name(file)}:{number}"
+        image = reading.image_file(line, file, split, where, context) if line.strip() else None
+        if isinstance(image, Path):
+            yield image, split
+
+
+def _renamed(entry: str, bases: Sequence[str], path: Path, context: Context) -> Path | None:
+    """The folder that an entry leads to with another name of the split, such as val for valid."""
+    parts = entry.replace("\\", "/").split("/")
+    for index, part in enumerate(parts):
+        for other, split in _SPLITS.items():
+            if split != _SPLITS.get(part.lower()) or other == part:
+                continue
+            renamed = "/".join((*parts[:index], other, *parts[index + 1 :]))
+            target = _resolved(renamed, bases, path.parent, context.root)
+            if target is not None:
+                found = f"{entry}: {context.name(target)} is read"
+                context.findings.add("split_path_renamed", context.name(path), found)
+                return target
+    return None
 
 
 def _resolved(entry: str, bases: Sequence[str], folder: Path, root: Path) -> Path | None:

@@ -23,11 +23,10 @@ def write(splits: Splits, output: Output) -> list[Path]:
         folder = output.folder / "labels" / split
         folder.mkdir(parents=True, exist_ok=True)
         for annotation in annotations:
-            rows = [
-                f"{class_numbers[item.label]} {_row(item, annotation, keypoint_names, output)}\n"
-                for item in annotation.objects
-            ]
-            (folder / f"{annotation.image.stem}.txt").write_text("".join(rows), encoding="utf-8")
+            numbers = [class_numbers[item.label] for item in annotation.objects]
+            rows = _rows(annotation, keypoint_names, output)
+            text = "".join(f"{n} {row}\n" for n, row in zip(numbers, rows, strict=True))
+            (folder / f"{annotation.image.stem}.txt").write_text(text, encoding="utf-8")
         written.append(folder)
     files.write_text(written[0], "".join(_yaml(splits, output, keypoint_names)))
     return written
@@ -56,13 +55,39 @@ def _yaml(splits: Splits, output: Output, keypoint_names: tuple[str, ...] | None
         yield f"  {number}: {json.dumps(name, ensure_ascii=False)}\n"
 
 
+def _rows(
+    annotation: ImageAnnotation, keypoint_names: tuple[str, ...] | None, output: Output
+) -> list[str]:
+    """The rows of an image without their classes, all of one kind.
+
+    Ultralytics reads all rows of a file as outlines if one is: so they are outlines only if every
+    object has one.
+    """
+    outlines = [_outline(item, annotation) for item in annotation.objects]
+    if keypoint_names or not all(outlines):
+        outlines = [""] * len(outlines)
+    return [
+        _row(item, outline, annotation, keypoint_names, output)
+        for item, outline in zip(annotation.objects, outlines, strict=True)
+    ]
+
+
 def _row(
     item: ObjectAnnotation,
+    outline: str,
     annotation: ImageAnnotation,
     keypoint_names: tuple[str, ...] | None,
     output: Output,
 ) -> str:
-    """An object's row without its class; details that do not fit are counted as lost."""
+    """An object's row without its class; details that do not fit are counted as lost.
+
+    Args:
+      item: the object.
+      outline: the row of its outline; empty if the file has rows of another kind.
+      annotation: its image.
+      keypoint_names: those of the data set; None without keypoints.
+      output: takes what is lost.
+    """
     if keypoint_names:
         if item.mask is not None:
             output.lose("mask", annotation, item)
@@ -73,12 +98,11 @@ def _row(
         return " ".join((_box(item), *fields))
     if item.keypoints:
         output.lose("keypoints", annotation, item)
+    if outline:
+        if item.score is not None:
+            output.lose("score", annotation, item)
+        return outline
     if item.mask is not None:
-        outline = _outline(item, annotation)
-        if outline:
-            if item.score is not None:
-                output.lose("score", annotation, item)
-            return outline
         output.lose("mask", annotation, item)
     return _box(item) if item.score is None else f"{_box(item)} {_fraction(item.score)}"
 
