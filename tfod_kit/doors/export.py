@@ -10,7 +10,7 @@ from tfod_kit.doors import arguments, shared, values
 from tfod_kit.doors.arguments import StrPath, option, positional
 from tfod_kit.drawing import notebook
 from tfod_kit.errors import UsageError
-from tfod_kit.exports import PARITY_IMAGES, TARGETS, Target, chosen
+from tfod_kit.exports import PARITY_IMAGES, Target, all_targets, chosen
 from tfod_kit.exports.job import ExportOptions
 from tfod_kit.exports.source import open_run
 from tfod_kit.io.progress import announce
@@ -23,11 +23,12 @@ DEFAULT = "saved_model"
 
 def _known(options: str) -> str:
     """What any target accepts for an option, each once, in the order of the table."""
-    values = (value for target in TARGETS.values() for value in getattr(target, options))
+    values = (value for target in all_targets().values() for value in getattr(target, options))
     return ", ".join(dict.fromkeys(values))
 
 
-_TARGETS = "; ".join(f"{name}: {target.summary}" for name, target in TARGETS.items())
+def _targets() -> str:
+    return "; ".join(f"{name}: {target.summary}" for name, target in all_targets().items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +108,26 @@ class ExportArguments:
         parse=Path,
     )
     target: tuple[str, ...] = option(
-        (DEFAULT,), f"one, or several: A,B. {_TARGETS}", parse=values.names, metavar="A,B"
+        (DEFAULT,), lambda: f"one, or several: A,B. {_targets()}", parse=values.names, metavar="A,B"
     )
     checkpoint: str | None = option(
         None, "a run's checkpoint to export: latest, best, a step, or a prefix (default: latest)"
     )
     input_type: str | None = option(
         None,
-        f"the model's input: {_known('input_types')} (default: the first that the target has)",
+        lambda: (
+            f"the model's input: {_known('input_types')} (default: the first that the target has)"
+        ),
     )
     quantise: str | None = option(
         None,
-        f"how numbers are kept: {_known('quantise')} (default: the first that the target has)",
+        lambda: (
+            f"how numbers are kept: {_known('quantise')} (default: the first that the target has)"
+        ),
     )
-    io: str | None = option(None, f"the input of an int8 model, or input/output: {_known('io')}")
+    io: str | None = option(
+        None, lambda: f"the input of an int8 model, or input/output: {_known('io')}"
+    )
     calibration: int = option(100, "images that int8 is calibrated on", parse=values.count)
     any_batch: bool = option(False, "take any number of images at once, where the default is one")
     records: Path | None = option(

@@ -17,7 +17,7 @@ def load(data: bytes) -> object:
     return yaml.load(data, _Loader)  # noqa: S506 a subclass of SafeLoader
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML ships no types
     """A SafeLoader that takes aliases only of plain values, and of lists and mappings of them."""
 
     _aliases = 0
