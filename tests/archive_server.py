@@ -1,4 +1,4 @@
-"""A web server on this machine that gives one file, well or badly, and notes what it was asked."""
+"""A local web server that serves one file, well or badly, and records the requests."""
 
 import threading
 import time
@@ -10,15 +10,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Behaviour:
-    """What the server does, in this order of its attributes.
+    """What the server does, in the order of the attributes.
 
     Attributes:
       content: the file.
-      statuses: what to answer the first requests with, before anything else.
+      statuses: the first answers, before anything else.
       headers: sent with those.
       drops: byte counts after which to drop the connection, one a request.
       ranges: whether it honours Range.
-      lengths: whether it says how long the file is.
+      lengths: whether it sends Content-Length.
       tag: the file's ETag.
       slow: seconds to wait before each answer.
       asked: (path, Range header) of every request so far.
@@ -41,8 +41,8 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            wanted = self.headers.get("Range")
-            behaviour.asked.append((self.path, wanted))
+            span = self.headers.get("Range")
+            behaviour.asked.append((self.path, span))
             time.sleep(behaviour.slow)
             if behaviour.statuses:
                 self.send_response(behaviour.statuses.pop(0))
@@ -52,8 +52,8 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
                 return
             content, start = behaviour.content, 0
             version = self.headers.get("If-Range")
-            if wanted and behaviour.ranges and version in (None, behaviour.tag):
-                start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            if span and behaviour.ranges and version in (None, behaviour.tag):
+                start = int(span.removeprefix("bytes=").rstrip("-"))
                 if start >= len(content):
                     self.send_response(416)
                     self.send_header("Content-Range", f"bytes */{len(content)}")

@@ -1,4 +1,4 @@
-"""Writes checkpoints that hold names and shapes alone, without TensorFlow."""
+"""Writes checkpoints that contain only names and shapes, without TensorFlow."""
 
 import struct
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def write_index(prefix: Path, shapes: Mapping[str, tuple[int, ...]], graph: bool = True) -> Path:
-    """Writes PREFIX.index and an empty data file; names without TensorFlow's ending."""
+    """Writes PREFIX.index and an empty data file; names are without TensorFlow's suffix."""
     keys = {name + VALUE: _entry(1, shape) for name, shape in shapes.items()}
     if graph:
         keys[GRAPH] = _entry(7, ())

@@ -1,5 +1,7 @@
-"""Random scenes: ground truth of boxes, masks and keypoints, and detections that get them roughly
-right, as COCO JSON and COCO results."""
+"""Random scenes: ground truth with boxes, masks and keypoints, and roughly matching detections.
+
+They are written as COCO JSON and COCO results.
+"""
 
 import json
 import random
@@ -14,19 +16,19 @@ IDS = (1, 2, 4)  # with a gap, as COCO's
 def write(folder: Path, *, images: int = 30, points: int = 17, seed: int = 1) -> tuple[Path, Path]:
     """Writes truth.json and found.json; returns their paths."""
     dice = random.Random(seed)
-    pictures = [
+    frames = [
         {"id": 100 + 3 * n, "width": SIDE, "height": SIDE, "file_name": f"{n}.jpg"}
         for n in range(images)
     ]
     truth: list[dict[str, Any]] = []
     found: list[dict[str, Any]] = []
-    for picture in pictures:
+    for frame in frames:
         for _ in range(dice.randrange(6)):
-            item = _object(dice, picture["id"], points) | {"id": len(truth) + 1}
+            item = _object(dice, frame["id"], points) | {"id": len(truth) + 1}
             truth.append(item)
             found += [_noisy(dice, item) for _ in range(dice.choice((0, 1, 1, 1, 2)))]
         found += [
-            _object(dice, picture["id"], points) | {"score": dice.random() / 2}
+            _object(dice, frame["id"], points) | {"score": dice.random() / 2}
             for _ in range(dice.randrange(3))
         ]
     for item in found:
@@ -34,7 +36,7 @@ def write(folder: Path, *, images: int = 30, points: int = 17, seed: int = 1) ->
         item.pop("iscrowd")
         item["segmentation"] = _compressed(item["segmentation"])
     categories = [{"id": number, "name": name} for number, name in zip(IDS, NAMES, strict=True)]
-    content = {"images": pictures, "annotations": truth, "categories": categories}
+    content = {"images": frames, "annotations": truth, "categories": categories}
     paths = folder / "truth.json", folder / "found.json"
     for path, value in zip(paths, (content, found), strict=True):
         path.write_text(json.dumps(value))
@@ -64,8 +66,8 @@ def _noisy(dice: random.Random, item: dict[str, Any]) -> dict[str, Any]:
     x, y, width, height = (value + dice.gauss(0, spread) for value in item["bbox"])
     width, height = max(width, 2), max(height, 2)
     moved = [
-        value + (dice.gauss(0, spread / 3) if place % 3 < 2 else 0)
-        for place, value in enumerate(item["keypoints"])
+        value + (dice.gauss(0, spread / 3) if index % 3 < 2 else 0)
+        for index, value in enumerate(item["keypoints"])
     ]
     return {
         **item,

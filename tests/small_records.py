@@ -1,4 +1,4 @@
-"""A small data set of drawn squares, with masks, as `tfod convert` would lay it out."""
+"""A small data set of drawn squares, with masks, in the layout that `tfod convert` writes."""
 
 import random
 from pathlib import Path
@@ -34,19 +34,19 @@ def write_records(folder: Path, *, train: int = 4, val: int = 2, keypoints: bool
 
 def _record(folder: Path, name: str, label_map: labels.LabelMap) -> bytes:
     dice = random.Random(name)
-    picture = Image.new("RGB", (SIZE, SIZE), "gray")
-    objects = tuple(_square(picture, dice, label) for label in NAMES)
+    image = Image.new("RGB", (SIZE, SIZE), "gray")
+    objects = tuple(_square(image, dice, label) for label in NAMES)
     path = folder / f"{name}.jpg"
-    picture.save(path)
+    image.save(path)
     annotation = ImageAnnotation(path, SIZE, SIZE, name, objects)
     record = example.encode(annotation, images.load(path), label_map)
     path.unlink()
     return record
 
 
-def _square(picture: Image.Image, dice: random.Random, label: str) -> ObjectAnnotation:
+def _square(image: Image.Image, dice: random.Random, label: str) -> ObjectAnnotation:
     x, y, side = dice.randrange(60), dice.randrange(60), dice.randrange(30, 60)
-    ImageDraw.Draw(picture).rectangle((x, y, x + side, y + side), fill=label)
+    ImageDraw.Draw(image).rectangle((x, y, x + side, y + side), fill=label)
     ring = (x, y, x + side, y, x + side, y + side, x, y + side)
     return ObjectAnnotation(
         label,
@@ -63,7 +63,7 @@ def _square(picture: Image.Image, dice: random.Random, label: str) -> ObjectAnno
 def _name_points(label_map: Path) -> None:
     """Adds the names of the three keypoints that every square has to the first class."""
     points = "".join(
-        f"  keypoints {{ id: {place} label: '{name}' }}\n" for place, name in enumerate(POINTS)
+        f"  keypoints {{ id: {index} label: '{name}' }}\n" for index, name in enumerate(POINTS)
     )
     first, brace, rest = label_map.read_text().partition("}")
     label_map.write_text(first + points + brace + rest)

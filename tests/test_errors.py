@@ -1,3 +1,5 @@
+"""The error type: its message, and what it suggests."""
+
 import pickle
 
 import pytest
@@ -6,7 +8,7 @@ from tfod_kit import errors
 from tfod_kit.errors import DataError, TfodKitError, did_you_mean
 
 
-def test_the_message_says_where_expected_found_fix() -> None:
+def test_the_message_states_where_expected_found_fix() -> None:
     error = DataError(
         "It is broken.", where="a.xml:3", expected="a cat", found="a dog", fix="Swap."
     )
@@ -19,31 +21,31 @@ def test_the_message_says_where_expected_found_fix() -> None:
     ]
 
 
-def test_what_is_not_known_is_not_said() -> None:
+def test_unknown_parts_are_left_out() -> None:
     assert str(DataError("It is broken.")) == "It is broken."
 
 
 def test_errors_travel_between_processes() -> None:
-    error = pickle.loads(pickle.dumps(DataError("It is broken.", where="a", fix="Mend.")))
+    error = pickle.loads(pickle.dumps(DataError("It is broken.", where="a", fix="Repair it.")))
     assert isinstance(error, DataError)
-    assert (error.problem, error.where, error.fix) == ("It is broken.", "a", "Mend.")
+    assert (error.problem, error.where, error.fix) == ("It is broken.", "a", "Repair it.")
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "advice"),
     [
         ("Cat", "Did you mean 'cat'?"),
         ("catt", "Did you mean 'cat'?"),
         ("zebra", "Known: cat, dog."),
     ],
 )
-def test_did_you_mean(name: str, said: str) -> None:
-    assert did_you_mean(name, ["dog", "cat"]) == said
+def test_did_you_mean(name: str, advice: str) -> None:
+    assert did_you_mean(name, ["dog", "cat"]) == advice
 
 
 def test_a_long_list_of_names_is_cut() -> None:
-    said = did_you_mean("?", [f"class{number:02}" for number in range(90)])
-    assert said.endswith("class19 and 70 more.")
+    advice = did_you_mean("?", [f"class{number:02}" for number in range(90)])
+    assert advice.endswith("class19 and 70 more.")
 
 
 def test_there_are_at_most_six_kinds() -> None:

@@ -11,7 +11,7 @@ ENVIRONMENT = {
 
 
 def tfod(*arguments: object, cwd: Path | None = None, code: int = 0) -> str:
-    """Runs a verb to its end; returns what it printed on both streams.
+    """Runs a command to its end; returns what it printed on both streams.
 
     The exit code must be `code`, and there must be no traceback.
     """

@@ -279,10 +279,31 @@ def test_two_keypoints_with_one_place(planned, records):
         planned(model="centernet")
 
 
+def test_cocos_points_get_cocos_mirror_and_sigmas(planned, records):
+    """The sigmas of COCO's keypoint evaluation, from pycocotools.cocoeval.Params."""
+    from pycocotools.cocoeval import Params
+
+    name_points(records, person=enumerate(COCO_POINTS))
+    config = planned(model="centernet").config
+    flip = next(
+        step.random_horizontal_flip
+        for step in config.train_config.data_augmentation_options
+        if step.HasField("random_horizontal_flip")
+    )
+    assert list(flip.keypoint_flip_permutation) == [
+        *(0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
+    ]
+    (metric,) = config.eval_config.parameterized_metric
+    sigmas = metric.coco_keypoint_metrics.keypoint_label_to_sigmas
+    assert [sigmas[name] for name in COCO_POINTS] == pytest.approx(
+        Params(iouType="keypoints").kpt_oks_sigmas
+    )
+
+
 def test_the_zoos_own_task_is_kept_for_the_same_points(planned, records, tmp_path):
     config = SHARED / "configs" / "centernet_resnet50_v1_fpn_512x512_kpts_coco17_tpu-8.config"
     if not config.is_file():
-        pytest.skip("the zoo's configs (../shared/zoo/configs) are not here")
+        pytest.skip("compares with a config of the zoo, which is in ../shared and not published")
     name_points(records, person=enumerate(COCO_POINTS))
     base = pipeline_config.load_foreign(config)[0]
     result = planned(base=config, checkpoint="none").config

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import zoo_checkpoint
 
 from tfod_kit import pipeline_config
 from tfod_kit.configuration import start
@@ -12,12 +13,6 @@ from tfod_kit.runs import checkpoint_index
 from tfod_kit.runs.checkpoint_index import OBJECT_GRAPH, VALUE
 from tfod_kit.zoo import catalog
 
-ZOO = (
-    Path(__file__).resolve().parents[3]
-    / "shared"
-    / "zoo"
-    / "ssd_mobilenet_v2_fpnlite_320x320_ckpt-0"
-)
 CLASS_HEAD = (
     "model/_box_predictor/_prediction_heads/class_predictions_with_background/"
     "_class_predictor_layers/0/"
@@ -58,9 +53,7 @@ def prefix(coco, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def zoo_index():
-    if not ZOO.with_name(f"{ZOO.name}.index").is_file():
-        pytest.skip("the index of a zoo checkpoint (../shared/zoo) is not here")
-    return checkpoint_index.read(ZOO)
+    return zoo_checkpoint.entries()
 
 
 def test_the_network_has_the_zoos_layout_to_the_last_name_and_shape(coco, zoo_index):
@@ -77,7 +70,7 @@ def test_a_checkpoint_written_here_has_the_zoos_layout(prefix, zoo_index):
 
 def test_indexes_are_read_as_tensorflow_reads_them(prefix):
     tf = runtime.start()
-    for given in (prefix, ZOO):
+    for given in (prefix, zoo_checkpoint.REAL):
         if given.with_name(f"{given.name}.index").is_file():
             theirs = {name: tuple(shape) for name, shape in tf.train.list_variables(str(given))}
             ours = checkpoint_index.read(given)

@@ -14,7 +14,7 @@ from tfod_kit.pipeline_config.extractors import EXTRACTORS
 from tfod_kit.records import shards
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "zoo" / "configs"
-ZOO = sorted(SHARED.glob("*.config"))
+CONFIGS = [*sorted(SHARED.glob("*.config")), *sorted(resources.pipelines().glob("*.config"))]
 
 COSINE = """
 model { ssd { num_classes: 3 feature_extractor { type: "ssd_mobilenet_v2_keras" } } }
@@ -38,17 +38,15 @@ def with_schedule(text: str, num_steps: int = 1000) -> str:
 # ---- text ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ZOO, ids=lambda path: path.stem)
-def test_zoo_configs_survive_a_round_trip(path, tmp_path):
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_configs_survive_a_round_trip(path, tmp_path):
     config, _ = pipeline_config.load_foreign(path)
     pipeline_config.save(config, tmp_path / "pipeline.config")
     assert pipeline_config.load(tmp_path) == config
 
 
-def test_there_are_zoo_configs_to_test():
-    if not SHARED.is_dir():
-        pytest.skip("the zoo's configs (../shared/zoo/configs) are not here")
-    assert len(ZOO) == 11
+def test_there_are_configs_to_test():
+    assert len(CONFIGS) == 8 + 11 * SHARED.is_dir()
 
 
 def test_save_writes_a_header_as_comments(tmp_path):

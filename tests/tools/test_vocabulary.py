@@ -51,6 +51,7 @@ def test_words_are_found_in_comments_strings_names_and_prose(
     "text",
     [
         "None is returned; the value is None",
+        "There is no image; 0 if there is none",
         "`is_none`, `pictures` and `told` are names",
         "the standard error stands for itself",
         "renewed, pictured, untold",

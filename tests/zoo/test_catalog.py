@@ -93,7 +93,7 @@ def test_every_archive_is_a_model_once():
 
 def test_the_figures_are_the_zoos():
     if not TABLE.is_file():
-        pytest.skip("the zoo's table (../shared/zoo/tf2_zoo.csv) is not here")
+        pytest.skip("compares with the zoo's table, which is in ../shared and not published")
     with TABLE.open(encoding="utf-8") as stream:
         rows = {row["name"]: row for row in csv.DictReader(stream)}
     assert rows.keys() == archives.archives().keys()
@@ -136,7 +136,7 @@ WITHOUT_WEIGHT = (
 def test_models_are_the_zoos_so_that_its_weights_fit(name):
     path = SHARED / "configs" / f"{name}.config"
     if not path.is_file():
-        pytest.skip("the zoo's configs (../shared/zoo/configs) are not here")
+        pytest.skip("compares with a config of the zoo, which is in ../shared and not published")
     theirs = explicit(pipeline_config.load_foreign(path)[0].model)
     ours = explicit(start.base_config(catalog.find(CONFIGS[name])).model)
     differing = {

@@ -23,10 +23,12 @@ class Box:
 
     @property
     def height(self) -> float:
+        """The height as a fraction of the image's; negative if inverted."""
         return self.ymax - self.ymin
 
     @property
     def width(self) -> float:
+        """The width as a fraction of the image's; negative if inverted."""
         return self.xmax - self.xmin
 
     @property
@@ -36,6 +38,7 @@ class Box:
 
     @property
     def is_finite(self) -> bool:
+        """Whether no edge is infinite or NaN."""
         return all(map(math.isfinite, (self.ymin, self.xmin, self.ymax, self.xmax)))
 
     @property

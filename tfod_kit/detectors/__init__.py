@@ -1,8 +1,10 @@
 """One way to detect, whatever the format of the model: `load(path).detect(images)`.
 
-detector = load(Path("work/ssd_mobilenet/export"))
-for objects in detector.detect([pixels]):
-    ...
+    detector = load(Path("work/ssd_mobilenet/export"))
+    for objects in detector.detect([pixels]):
+        ...
+
+RUNTIMES lists the kinds of models that can be loaded.
 """
 
 from importlib import import_module

@@ -33,6 +33,7 @@ class Tables:
 
     @property
     def names(self) -> dict[int, str]:
+        """The class names by category id."""
         return {number: name for name, number in self.classes.items()}
 
     def require_images(self) -> None:

@@ -83,10 +83,12 @@ class Inspection:
 
     @property
     def images(self) -> int:
+        """The number of images in all splits."""
         return sum(split.images for split in self.splits.values())
 
     @property
     def objects(self) -> int:
+        """The number of objects in all splits."""
         return sum(split.objects for split in self.splits.values())
 
     @property
