@@ -122,10 +122,11 @@ unit-tests: $(READY)
 test-long: $(READY) ## the long tests: minutes of training each
 	$(BIN)/python -m pytest -m long
 
-lint: $(READY) ## ruff and mypy
+lint: $(READY) ## ruff, mypy and the vocabulary of CONTRIBUTING.md
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tools/vocabulary.py
 
 docs: $(READY) ## the documentation, in build/docs; broken links and undocumented names fail
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs

@@ -88,14 +88,14 @@ def _verdict(found: "Sweep", run: Path) -> str:
     if found.suggestion is None:
         return (
             f"No rate from {found.rates[0]:g} to {found.rates[-1]:g} lowered the loss within these "
-            "steps: try more --steps, or look at the picture and at the data."
+            "steps: try more --steps, or look at the chart and at the data."
         )
-    told = (
+    verdict = (
         f"Suggested:   {found.suggestion:g}, a tenth of where the loss was lowest "
         f"({found.rates[found.lowest or 0]:.2g})\n"
         f"The config's: {found.present:g}"
     )
     if found.suggestion / _NEAR <= found.present <= found.suggestion * _NEAR:
-        return f"{told}, which is near enough"
+        return f"{verdict}, which is near enough"
     rate = f"--learning_rate {found.suggestion:g}"
-    return f"{told}\nNext:        tfod configure MODEL --records FOLDER --out {run} {rate}"
+    return f"{verdict}\nNext:        tfod configure MODEL --records FOLDER --out {run} {rate}"

@@ -217,8 +217,8 @@ def _listed(names: Iterable[str], options: str) -> str:
     return "; ".join(f"{name}: {', '.join(getattr(chosen(name), options))}" for name in names)
 
 
-def _unproved(pictures: int) -> str:
-    if not pictures:
+def _unproved(images: int) -> str:
+    if not images:
         return "not proved, as was asked"
     return "NOT PROVED: the run's records are not here; name them with --records"
 

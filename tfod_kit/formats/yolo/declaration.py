@@ -115,7 +115,7 @@ def _keypoint_shape(declared: object) -> tuple[int, int] | None:
 
 
 def _class_names(names: object, path: Path, context: Context) -> dict[int, str]:
-    """Class number -> name, from a list or a mapping; a name that is no text is a finding."""
+    """Class number -> name, from a list or a mapping; a name that is not text is a finding."""
     pairs: Iterable[tuple[object, object]] = ()
     if isinstance(names, dict):
         pairs = [(key, value) for key, value in names.items() if str(key).isdecimal()]
