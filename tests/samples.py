@@ -19,7 +19,9 @@ def picture(path: Path, size: tuple[int, int] = (40, 30), **save: object) -> Pat
     """Writes a picture with a gradient, so that turning it shows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.linear_gradient("L").resize(size)
-    Image.merge("RGB", (image, image.rotate(90).resize(size), image)).save(path, **save)
+    # Files of different names have different bytes, or they would be copies of one image.
+    own = {"comment": path.name} if path.suffix.lower() in (".jpg", ".jpeg") else {}
+    Image.merge("RGB", (image, image.rotate(90).resize(size), image)).save(path, **own | save)
     return path
 
 
@@ -46,6 +48,14 @@ def voc(folder: Path, count: int = 10, size: tuple[int, int] = (40, 30)) -> Path
         label = "cat" if number % 2 else "dog"
         objects = [(label, (4, 3, 20, 15))] if number else []
         (folder / f"{number}.xml").write_text(voc_xml(f"{number}.jpg", objects, size))
+    return folder
+
+
+def copies(folder: Path) -> Path:
+    """Gives all images of a folder the bytes of the first."""
+    first, *others = sorted(folder.glob("*.jpg"))
+    for path in others:
+        path.write_bytes(first.read_bytes())
     return folder
 
 

@@ -179,3 +179,17 @@ def test_a_missing_shard(folder: Path) -> None:
     path = folder / "run" / "pipeline.config"
     path.write_text(path.read_text().replace("train-?????-of-00001", "train-?????-of-00002"))
     assert "1 of 2" in str(find(folder / "run", "shards_missing").examples[0])
+
+
+def test_records_without_a_training_split(folder: Path) -> None:
+    (folder / "records" / TRAIN).unlink()
+    report = checks.check(str(folder / "records"), CheckOptions())
+    codes = {finding.code: finding.level for finding in report.findings}
+    assert codes["no_training_split"] is Level.ERROR
+
+
+def test_a_label_map_of_another_name_is_found(folder: Path) -> None:
+    records = folder / "records"
+    (records / "label_map.pbtxt").rename(records / "tf_label_map.pbtxt")
+    report = checks.check(str(records), CheckOptions())
+    assert "label_map_absent" not in {finding.code for finding in report.findings}

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from samples import voc, voc_xml
+from samples import copies, voc, voc_xml
 
 from tfod_kit import demo
 from tfod_kit.cli.main import main
@@ -19,7 +19,7 @@ def _tfod(*words: object) -> int:
 def test_the_table_names_counts_boxes_and_what_to_look_at(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = voc(tmp_path / "data")
+    data = copies(voc(tmp_path / "data"))
     (data / "3.xml").write_text(voc_xml("3.jpg", [("cat", (0, 0, 50, 30))]))
     voc(tmp_path / "more", 11)
     for name in ("10.jpg", "10.xml"):

@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from altered import with_features
 from rich_samples import pixels, read
 from samples import picture
 
@@ -167,3 +168,26 @@ def test_a_truncated_record_file_is_detected(tmp_path: Path, size: int, message:
         read(out, "auto")
     assert caught.value.where == "train-00000-of-00001.tfrecord, record 0"
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [feature_keys.AREA, feature_keys.WEIGHT])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_costs_its_object_only(
+    tmp_path: Path, key: str, number: float
+) -> None:
+    record = _record(tmp_path, "a.jpg", ITEM, replace(ITEM, label="dog"))
+    out = _write(tmp_path, with_features(record, {key: [1.0, number]}))
+    with pytest.raises(DataError, match="not a number") as caught:
+        read(out, "tfrecord")
+    assert caught.value.where == "train-00000-of-00001.tfrecord, record 0, object 2"
+    ((annotation,), counts) = read(out, "tfrecord", "skip")
+    assert [item.label for item in annotation.objects] == ["cat"]
+    assert counts == {"number_unreadable": 1}
+
+
+def test_a_label_map_of_another_name_beside_the_records(tmp_path: Path) -> None:
+    record = with_features(_record(tmp_path, "a.jpg", ITEM), {feature_keys.CLASS_TEXT: None})
+    out = _write(tmp_path, record)
+    labels.save(MAP, out / "tf_label_map.pbtxt")
+    (out / "pipeline.pbtxt").write_text("model {}")
+    assert [item.label for item in read(out, "tfrecord")[0][0].objects] == ["cat"]

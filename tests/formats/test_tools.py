@@ -174,6 +174,26 @@ def test_cvat_tracks(tmp_path: Path) -> None:
     assert counts == {}
 
 
+@pytest.mark.parametrize("start", [0, 5])
+def test_cvat_frames_of_a_task_of_images_are_counted_by_name(tmp_path: Path, start: int) -> None:
+    for number in (1, 2, 10, 30):
+        picture(tmp_path / "images" / f"img_{number}.jpg")
+    box = '<box frame="{}" outside="0" xtl="4" ytl="3" xbr="20" ybr="15"/>'
+    shown = "".join(box.format(start + frame) for frame in (1, 3))
+    (tmp_path / "annotations.xml").write_text(
+        f"<annotations><meta><task><size>4</size><start_frame>{start}</start_frame></task></meta>"
+        f'<track id="0" label="cat">{shown}</track></annotations>'
+    )
+    found, _ = read(tmp_path, "cvat")
+    # CVAT sorts names as texts.
+    assert [(a.image.stem, len(a.objects)) for a in found] == [
+        ("img_1", 0),
+        ("img_10", 1),
+        ("img_2", 0),
+        ("img_30", 1),
+    ]
+
+
 def test_cvat_subsets_with_equal_names(tmp_path: Path) -> None:
     box = '<box label="{}" occluded="0" xtl="4" ytl="3" xbr="20" ybr="15"/>'
     text = "<annotations>"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from samples import coco, picture, voc, voc_xml
+from samples import coco, copies, picture, voc, voc_xml
 
 from tfod_kit import inspection, pipeline_config
 from tfod_kit.conversion import ConvertOptions, convert
@@ -163,10 +163,12 @@ def test_what_convert_would_repair_is_counted_as_it_would(tmp_path: Path) -> Non
 
 
 def test_records_have_the_figures_of_what_they_were_made_from(tmp_path: Path) -> None:
-    data = voc(tmp_path / "data", 12)
-    report = convert(
-        data, tmp_path / "records", ConvertOptions(split=SplitOptions({"train": 0.75, "val": 0.25}))
-    )
+    data = copies(voc(tmp_path / "data", 12))
+    lists = {"train": tmp_path / "train.txt", "val": tmp_path / "val.txt"}
+    lists["train"].write_text("".join(f"{number}\n" for number in range(9)))
+    lists["val"].write_text("9\n10\n11\n")
+    options = ConvertOptions(split=SplitOptions(lists=lists))
+    report = convert(data, tmp_path / "records", options)
     found = inspection.inspect(tmp_path / "records")
     assert found.format == "tfrecord"
     for name, split in report.splits.items():
@@ -176,7 +178,6 @@ def test_records_have_the_figures_of_what_they_were_made_from(tmp_path: Path) ->
     # Records hold edges as float32.
     assert found.boxes[""].width.median == pytest.approx(before.width.median, rel=1e-6)
     assert found.boxes[""].share.p95 == pytest.approx(before.share.p95, rel=1e-6)
-    # samples.picture() draws the same picture every time: 12 times the same bytes.
     (double,) = found.same_bytes
     assert (len(double.images), double.leak) == (12, True)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageColor
-from samples import coco, voc, voc_xml
+from samples import coco, copies, voc, voc_xml
 
 from tfod_kit import demo, inspection, pipeline_config
 from tfod_kit.core.annotations import Polygons
@@ -105,7 +105,7 @@ def test_the_page_holds_all_within_itself(found: inspection.Inspection) -> None:
 
 
 def test_the_page_shows_duplicates_and_suspicious_boxes(tmp_path: Path) -> None:
-    data = voc(tmp_path, 4)  # the same picture four times
+    data = copies(voc(tmp_path, 4))
     (data / "2.xml").write_text(voc_xml("2.jpg", [("c&lt;a&gt;t", (0, 0, 40, 30))]))
     found = inspection.inspect(data)
     text = page.html(found, [])

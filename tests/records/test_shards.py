@@ -125,3 +125,15 @@ def test_match_says_what_is_missing(tmp_path: Path) -> None:
         shards.match(str(tmp_path / "train@2.tfrecord"))
     with pytest.raises(UsageError, match="No record file matches"):
         shards.match(str(tmp_path / "val-*.tfrecord"))
+
+
+@pytest.mark.parametrize("size", [1 << 40, (1 << 63) - 1, (1 << 64) - 1])
+def test_a_huge_length_with_the_right_checksum(tmp_path: Path, size: int) -> None:
+    length = shards.LENGTH.pack(size)
+    checksum = shards.CRC.pack(shards.masked_crc(length))
+    (tmp_path / "a").write_bytes(length + checksum + bytes(100))
+    for read in (shards.read, shards.count):
+        with pytest.raises(DataError, match="cut short"):
+            list(read(tmp_path / "a"))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="cut short"):
+        shards.read_at(tmp_path / "a", 0)

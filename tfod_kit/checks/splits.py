@@ -4,6 +4,7 @@ from tfod_kit.checks.base import Check, CheckContext
 from tfod_kit.checks.findings import CheckFindings, Location
 from tfod_kit.checks.targets import TRAIN
 
+_NOT_FOR_TRAINING = {"val", "valid", "validation", "eval", "test"}
 _SPLIT = "Convert with a split, such as --split 0.8,0.2."
 
 
@@ -26,7 +27,15 @@ def check_splits(context: CheckContext, findings: CheckFindings) -> None:
                 Location(split.name, found=f"{facts.records:,} images"),
                 fix="Check the annotations' folder and the class names, and convert again.",
             )
-    if any(split.name == TRAIN for split in context.target.splits):
+    names = {split.name for split in context.target.splits}
+    if names and context.target.config is None and names <= _NOT_FOR_TRAINING:
+        findings.error(
+            "no_training_split",
+            "There are no records to train on.",
+            Location(str(context.target.folder), found=", ".join(sorted(names))),
+            fix=_SPLIT,
+        )
+    if TRAIN in names:
         _check_evaluation(context, findings)
 
 
@@ -51,6 +60,12 @@ def _check_evaluation(context: CheckContext, findings: CheckFindings) -> None:
 CHECK = Check(
     name="splits",
     covers="empty splits, and what evaluation reads",
-    codes=("split_empty", "no_objects", "no_evaluation", "evaluates_training_set"),
+    codes=(
+        "split_empty",
+        "no_objects",
+        "no_training_split",
+        "no_evaluation",
+        "evaluates_training_set",
+    ),
     run=check_splits,
 )

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tfod_kit import pipeline_config
 from tfod_kit.configuration import CONFIG
-from tfod_kit.configuration.dataset import LABEL_MAP
 from tfod_kit.core import labels
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import ConfigError, TfodKitError, UsageError
@@ -114,7 +113,7 @@ def of_config(path: Path) -> CheckTarget:
 def _of_records(
     folder: Path, files: Mapping[str, Sequence[Path]], label_map: Path | None
 ) -> CheckTarget:
-    path = label_map or folder / LABEL_MAP
+    path = label_map or labels.beside(folder)
     loaded = None
     unreadable = []
     if label_map is not None or path.is_file():

@@ -69,7 +69,7 @@ def read(folder: Path, label_map: Path | None = None) -> DataSet:
     splits = shards.bases(folder) if folder.is_dir() else {}
     if "train" not in splits:
         raise _no_train(folder, splits)
-    map_path = absolute(label_map or folder / LABEL_MAP)
+    map_path = absolute(label_map or labels.beside(folder))
     report = _report(folder)
     return DataSet(
         folder=folder,

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tfod_kit import datasets
@@ -13,6 +14,7 @@ from tfod_kit.conversion.output import LABEL_MAP, REPORT
 from tfod_kit.conversion.report import ConversionReport, SplitSummary, summarise
 from tfod_kit.conversion.writing import Shard, WrittenShard
 from tfod_kit.errors import UsageError
+from tfod_kit.formats.common import losses
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.io import resumable_output, worker_pool
 from tfod_kit.io.progress import Progress, progress
@@ -66,6 +68,9 @@ def convert(
                 loaded, plan, written, findings, split=description, seed=options.seed
             )
             if not shared:
+                classes = {name: part.classes for name, part in report.splits.items()}
+                losses.check_written(groups, classes, findings)
+                report = replace(report, findings=findings.as_dict())
                 output.finish(out, plan, written, report, options)
             return report
 

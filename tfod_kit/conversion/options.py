@@ -31,6 +31,7 @@ class SharedOptions:
       max_side: px; larger images are scaled down to it, with boxes, masks and keypoints.
       masks: False omits masks, which a detector of boxes does not use.
       workers: processes.
+      follow_links: whether to follow symbolic links that lead out of the data set.
     """
 
     format: str = AUTO
@@ -44,6 +45,7 @@ class SharedOptions:
     max_side: int | None = None
     masks: bool = True
     workers: int = 1
+    follow_links: bool = False
 
     def for_loading(self) -> LoadOptions:
         """The options that reading the data set takes.
@@ -61,6 +63,7 @@ class SharedOptions:
             defer_objects=True,
             workers=self.workers,
             masks=self.masks,
+            follow_links=self.follow_links,
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tfod_kit import datasets
-from tfod_kit.conversion.options import ConvertOptions
+from tfod_kit.conversion.options import ConvertOptions, SharedOptions
 from tfod_kit.conversion.writing import Shard
 from tfod_kit.core.annotations import ImageAnnotation
 from tfod_kit.datasets.splits import assignment, shares
@@ -19,7 +19,7 @@ _FEW_SHARDS = 4
 
 
 def assign(
-    loaded: datasets.Loaded, options: ConvertOptions, findings: Findings
+    loaded: datasets.Loaded, options: SharedOptions, findings: Findings
 ) -> tuple[assignment.Groups, str]:
     """The images by split, and a description of where the splits came from.
 
@@ -27,7 +27,6 @@ def assign(
       DataError: no image remains.
     """
     groups, description = assignment.apply(options.split, loaded, options.seed, findings)
-    assignment.note_leaks(groups, findings)
     if not any(groups.values()):
         raise DataError(
             "No image is left to convert.",

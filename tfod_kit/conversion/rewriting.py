@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfod_kit import datasets, formats
-from tfod_kit.conversion import output
+from tfod_kit.conversion import output, planning
 from tfod_kit.conversion.options import RewriteOptions
 from tfod_kit.conversion.report import ConversionReport, SplitSummary
 from tfod_kit.core.labels import LabelMap
-from tfod_kit.datasets.splits import assignment
-from tfod_kit.errors import DataError
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.writing import WrittenDataSet
 
@@ -33,9 +31,7 @@ def rewrite(
     output.check_sources(sources, out)
     findings = Findings(options.on_error)
     loaded = datasets.load(sources, options.for_loading(), findings=findings)
-    groups, description = assignment.apply(options.split, loaded, options.seed, findings)
-    if not any(groups.values()):
-        raise DataError("No image is left to write.", where=", ".join(map(str, sources)))
+    groups, description = planning.assign(loaded, options, findings)
     written = formats.write(
         to,
         groups,

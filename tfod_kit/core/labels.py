@@ -84,6 +84,20 @@ def load(path: Path) -> LabelMap:
     return _validated(path, parsed.item)
 
 
+def beside(folder: Path) -> Path:
+    """The label map in a folder: label_map.pbtxt, else the only file that can be one.
+
+    Of several .pbtxt files it is the one with "label" in its name. If there is none, or not exactly
+    one, the path of label_map.pbtxt, which then does not exist.
+    """
+    standard = folder / FILE_NAME
+    if standard.is_file() or not folder.is_dir():
+        return standard
+    paths = [path for path in sorted(folder.glob("*.pbtxt")) if path.is_file()]
+    candidates = [path for path in paths if "label" in path.name.lower()] or paths
+    return candidates[0] if len(candidates) == 1 else standard
+
+
 def dumps(label_map: LabelMap) -> str:
     """The text of label_map.pbtxt: an item for each class, in the order of the ids."""
     from google.protobuf import text_format

@@ -1,5 +1,6 @@
 """Reads a data set of one or several sources as one: unique ids, chosen classes, one label map."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,11 @@ from tfod_kit.datasets.class_selection import Selection
 from tfod_kit.errors import UsageError
 from tfod_kit.formats import AUTO, FORMATS, find
 from tfod_kit.formats.base import Context, Part
-from tfod_kit.formats.common import merging
+from tfod_kit.formats.common import losses, merging
 from tfod_kit.formats.common.detection import because
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.image_index import ImageIndex, root_of
+from tfod_kit.formats.common.overlaps import Read
 from tfod_kit.io.files import readable
 
 
@@ -31,6 +33,7 @@ class LoadOptions:
       defer_objects: whether objects may be annotations.Deferred.
       workers: processes that may read at once.
       masks: False allows readers to skip masks; some read them anyway.
+      follow_links: whether to follow symbolic links that lead out of a source's folder.
     """
 
     format: str = AUTO
@@ -41,6 +44,7 @@ class LoadOptions:
     defer_objects: bool = False
     workers: int = 1
     masks: bool = True
+    follow_links: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Loaded:
     """
 
     formats: tuple[str, ...]
-    parts: merging.Read
+    parts: Read
     classes: LabelMap
     roots: Mapping[Path, str]
     known_by: str = ""
@@ -107,6 +111,9 @@ def load(
         for path, format in zip(paths, _formats(options.format, len(paths)), strict=True)
     ]
     joined = joining.join(paths, [read.annotations for read in reads], findings)
+    if not any(annotation.objects for _, part in joined for annotation in part):
+        images = sum(len(part) for _, part in joined)
+        findings.add("no_objects", ", ".join(map(str, paths)), f"{images:,} images")
     ids = [part for read in reads for part in read.parts]
     joined, ids = _select(options.selection, joined, ids, findings)
     classes = options.label_map
@@ -129,17 +136,20 @@ class _ReadSource:
     """One source after reading."""
 
     format: str
-    annotations: merging.Read
+    annotations: Read
     parts: list[Part]
     known_by: str
 
 
 def _read(source: Path, format: str, context: Context) -> _ReadSource:
+    before = Counter(context.findings.counts)
     name, sources = find(format, context, source)
     parts = [FORMATS[name].read(part, context) for part in sources]
     annotations = merging.unique(
         [(s, list(part.images)) for s, part in zip(sources, parts, strict=True)], context
     )
+    every = (annotation for _, part in annotations for annotation in part)
+    losses.check_read(every, source, context.findings, before)
     merging.note_unannotated(annotations, context)
     return _ReadSource(name, annotations, parts, because(sources, context))
 
@@ -150,7 +160,7 @@ def _context(path: Path, options: LoadOptions, findings: Findings, *, several: b
     root = root_of(path)
     return Context(
         root,
-        ImageIndex(options.images_folder or root),
+        ImageIndex(options.images_folder or root, follow_links=options.follow_links),
         findings,
         options.origin,
         options.label_map,
@@ -191,8 +201,8 @@ def _formats(text: str, sources: int) -> list[str]:
 
 
 def _select(
-    selection: Selection, read: merging.Read, parts: list[Part], findings: Findings
-) -> tuple[merging.Read, list[Part]]:
+    selection: Selection, read: Read, parts: list[Part], findings: Findings
+) -> tuple[Read, list[Part]]:
     images, ids = class_selection.apply(
         selection, [part for _, part in read], [part.ids for part in parts], findings
     )

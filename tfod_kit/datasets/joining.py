@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from tfod_kit.core.annotations import ImageAnnotation, ImageRef
 from tfod_kit.errors import UsageError
-from tfod_kit.formats.common import merging
 from tfod_kit.formats.common.findings import Findings
+from tfod_kit.formats.common.overlaps import Read
 
 
 class _First(NamedTuple):
@@ -20,7 +20,7 @@ class _First(NamedTuple):
     position: int
 
 
-def join(paths: Sequence[Path], reads: Sequence[merging.Read], findings: Findings) -> merging.Read:
+def join(paths: Sequence[Path], reads: Sequence[Read], findings: Findings) -> Read:
     """The parts of all sources with unique ids; an image annotated by several is in the first.
 
     Args:
@@ -40,7 +40,7 @@ def join(paths: Sequence[Path], reads: Sequence[merging.Read], findings: Finding
             for annotation in part:
                 owners.setdefault(annotation.source_id, set()).add(number)
     prefixes = distinct_ends(paths)
-    joined: merging.Read = []
+    joined: Read = []
     seen: dict[ImageRef, _First] = {}
     for number, read in enumerate(reads):
         for source, part in read:

@@ -51,6 +51,9 @@ class ConvertArguments(shared.ClassArguments):
     images: Path | None = option(
         None, "the folder of the images (default: SOURCE)", parse=Path, metavar="DIR"
     )
+    follow_links: bool = option(
+        False, "follow symbolic links that lead out of the data set's folder"
+    )
     label_map: str | None = option(
         None, "a label map, or the name of a standard one (coco_2017)", metavar="FILE"
     )
@@ -304,6 +307,7 @@ def _shared_options(arguments: ConvertArguments, split: "SplitOptions") -> dict[
         "max_side": arguments.max_side,
         "masks": not arguments.no_masks,
         "workers": _workers(arguments),
+        "follow_links": arguments.follow_links,
     }
 
 

@@ -36,6 +36,9 @@ class InspectArguments(shared.ClassArguments):
     images: Path | None = option(
         None, "the folder of the images (default: SOURCE)", parse=Path, metavar="DIR"
     )
+    follow_links: bool = option(
+        False, "follow symbolic links that lead out of the data set's folder"
+    )
     label_map: str | None = option(
         None, "a label map, or the name of a standard one (coco_2017)", metavar="FILE"
     )
@@ -129,6 +132,7 @@ def run(arguments: InspectArguments) -> Inspected:
         selection=shared.selection(arguments),
         origin=arguments.origin,
         workers=hardware.cores(),
+        follow_links=arguments.follow_links,
     )
     found = inspection.inspect(
         arguments.source,

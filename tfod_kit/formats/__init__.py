@@ -171,6 +171,13 @@ def find(name: str, context: Context, source: Path) -> tuple[str, tuple[Source, 
         raise UsageError(
             "The data set does not exist.", where=source, fix="Correct the path of the source."
         )
+    if not (source.is_dir() or source.is_file()):
+        raise UsageError(
+            "The data set is a FIFO, a device or a socket, which is not opened.",
+            where=source,
+            fix="Give a folder or an annotation file.",
+        )
+    _report_links(context, source)
     if name == AUTO:
         detected = detect(FORMATS, context, source)
         if detected is None:
@@ -186,6 +193,20 @@ def find(name: str, context: Context, source: Path) -> tuple[str, tuple[Source, 
             fix="Name the folder that holds the annotations, or another --format.",
         )
     return name, sources
+
+
+def _report_links(context: Context, source: Path) -> None:
+    """Reports the symbolic links below the folders that will be read, followed or not."""
+    index = context.images
+    for folder in dict.fromkeys((index.root, source if source.is_dir() else index.root)):
+        index.files(folder)
+    links = index.links
+    for path in links.leading_out:
+        context.findings.add("link_leads_out", context.name(path), path.resolve())
+    for path in links.followed:
+        context.findings.add("link_followed", context.name(path), path.resolve())
+    for path in links.special:
+        context.findings.add("special_file", context.name(path))
 
 
 def _no_annotations(source: Path) -> DataError:

@@ -2,9 +2,10 @@
 
 Read are boxes, also rotated ones, polygons, ellipses, masks in CVAT's run lengths (row by row
 within a box), and skeletons as keypoints. In videos, a shape marked `outside` is not visible and is
-left out; frames are looked for as images named by their number, as CVAT exports them. Images of
-different subsets may have the same name: the subset then selects the folder. Points, lines and
-cuboids have no box and are left out, and so are tags, which label a whole image.
+left out; frames are looked for as images named by their number, as CVAT exports them, or, if the
+task has as many frames as there are images, counted in the order of the names. Images of different
+subsets may have the same name: the subset then selects the folder. Points, lines and cuboids have
+no box and are left out, and so are tags, which label a whole image.
 """
 
 import re
@@ -29,6 +30,7 @@ _FLAGS = {
     "iscrowd": "is_crowd",
     "groupof": "group_of",
 }
+_EXPORTED_FRAME = re.compile(r"frame_\d{6,}")
 _Size = tuple[int, int]
 
 
@@ -149,12 +151,30 @@ def _video_frames(
                 shapes.append((track.get("label", ""), shape))
     width = _number(root.findtext("meta//original_size/width"))
     height = _number(root.findtext("meta//original_size/height"))
-    images = _images_by_number(context)
+    images = _images_by_frame(root, context)
     for number in sorted(shapes_of.keys() | images.keys()):
         shapes = shapes_of.get(number, [])
         if shapes or number in images:
             named = images.get(number, f"frame_{number:06}.png")
             yield _Frame(named, split, width, height, shapes, f"{file}, frame {number}")
+
+
+def _images_by_frame(root: Element, context: Context) -> Mapping[int, str]:
+    """The image of each frame.
+
+    CVAT exports the frames of a video as frame_000000 and on. The images of another task keep their
+    names, and its frames are their indices in the order of the names.
+    """
+    paths = context.images.paths
+    size = _number(root.findtext("meta//size"))
+    exported = any(_EXPORTED_FRAME.fullmatch(path.stem) for path in paths)
+    if exported or size is None or len(paths) != size:
+        return _images_by_number(context)
+    start = int(_number(root.findtext("meta//start_frame")) or 0)
+    filtered = re.search(r"step=([1-9]\d{0,8})", root.findtext("meta//frame_filter") or "")
+    step = int(filtered[1]) if filtered else 1
+    names = sorted(path.relative_to(context.images.root).as_posix() for path in paths)
+    return {start + index * step: name for index, name in enumerate(names)}
 
 
 def _images_by_number(context: Context) -> Mapping[int, str]:

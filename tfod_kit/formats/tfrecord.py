@@ -8,13 +8,14 @@ Classes come from the records' class names, or by id from the label map beside t
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from math import isfinite
 from pathlib import Path
 
 from tfod_kit.core import labels
-from tfod_kit.core.annotations import EmbeddedImage, ImageAnnotation
+from tfod_kit.core.annotations import EmbeddedImage, ImageAnnotation, ObjectAnnotation
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import ConfigError, DataError, TfodKitError
 from tfod_kit.formats.base import DETAILS, Context, Format, Part, Source
@@ -65,10 +66,9 @@ def _label_map(source: Source, context: Context) -> LabelMap | None:
     if context.label_map is not None:
         return context.label_map
     for folder in dict.fromkeys((source.annotations[0].parent, context.root)):
-        paths = sorted(folder.glob("*.pbtxt")) if folder.is_dir() else []
-        candidates = [path for path in paths if "label" in path.name] or paths
-        if len(candidates) == 1:
-            return labels.load(candidates[0])
+        path = labels.beside(folder)
+        if path.is_file():
+            return labels.load(path)
     return None
 
 
@@ -99,34 +99,37 @@ def _decoded(
     """What a record declares; None if it is invalid, which is a finding."""
     try:
         annotation, _ = example.decode(record, label_map)
-        _check_types(annotation)
     except (DataError, ConfigError) as error:
         _add_unreadable(error, where, context)
         return None
     except Exception as error:  # lists of different lengths, text that is not UTF-8, invalid masks
         context.findings.add("annotation_unreadable", where, error)
         return None
-    return annotation
+    objects = tuple(_usable(annotation.objects, where, context))
+    same = len(objects) == len(annotation.objects)
+    return annotation if same else replace(annotation, objects=objects)
 
 
-def _check_types(annotation: ImageAnnotation) -> None:
-    """Checks that the record's lists have the types that their keys call for.
-
-    Raises:
-      TypeError: a list holds bytes instead of numbers, or a class name is empty.
-    """
-    for item in annotation.objects:
+def _usable(
+    objects: Sequence[ObjectAnnotation], where: str, context: Context
+) -> Iterator[ObjectAnnotation]:
+    """The objects whose values have the types that their keys call for; others are findings."""
+    for number, item in enumerate(objects, start=1):
         box = item.box
-        numbers = [box.ymin, box.xmin, box.ymax, box.xmax, item.area or 0.0, item.weight]
-        numbers += [value for point in item.keypoints for value in (point.y, point.x)]
-        valid = (
-            isinstance(item.label, str)
-            and item.label
-            and all(isinstance(value, float | int) for value in numbers)
-            and all(isinstance(point.visibility, int) for point in item.keypoints)
-        )
-        if not valid:
-            raise TypeError(f"an object's lists have the wrong types: {item.label!r} {box}")
+        edges = (box.ymin, box.xmin, box.ymax, box.xmax)
+        points = [value for point in item.keypoints for value in (point.y, point.x)]
+        numbers = (*edges, item.area or 0.0, item.weight, *points)
+        marks = (point.visibility for point in item.keypoints)
+        if not isinstance(item.label, str) or not item.label:
+            context.findings.add("class_missing", f"{where}, object {number}", repr(item.label))
+        elif not all(isinstance(value, float | int) and isfinite(value) for value in numbers):
+            found = f"{item.label!r}: {box}"
+            context.findings.add("number_unreadable", f"{where}, object {number}", found)
+        elif not all(isinstance(mark, int) for mark in marks):
+            found = f"{item.label!r}: a keypoint's visibility"
+            context.findings.add("number_unreadable", f"{where}, object {number}", found)
+        else:
+            yield item
 
 
 def _with_image(

@@ -115,10 +115,7 @@ def read(path: Path, every: int = 1) -> Iterator[bytes]:
                 stream.seek(size + CRC.size, os.SEEK_CUR)
                 continue
             data = stream.read(size)
-            trailer = stream.read(CRC.size)
-            if len(trailer) < CRC.size:
-                raise _truncated(path, index)
-            if CRC.unpack(trailer)[0] != masked_crc(data):
+            if CRC.unpack(stream.read(CRC.size))[0] != masked_crc(data):
                 raise _damaged(path, index, "data")
             yield data
 
@@ -128,9 +125,6 @@ def read_at(path: Path, offset: int) -> bytes:
     with _open(path) as stream:
         stream.seek(offset)
         size = next(_sizes(stream, path))
-        left = os.fstat(stream.fileno()).st_size - stream.tell()
-        if size + CRC.size > left:
-            raise _truncated(path, f"at byte {offset}")
         data = stream.read(size)
         if CRC.unpack(stream.read(CRC.size))[0] != masked_crc(data):
             raise _damaged(path, f"at byte {offset}", "data")
@@ -143,11 +137,9 @@ def count(path: Path) -> int:
     That finds an empty or truncated file, but not damage within a record. Raises as `read`.
     """
     with _open(path) as stream:
-        end = os.fstat(stream.fileno()).st_size
         number = 0
         for size in _sizes(stream, path):
-            if stream.seek(size + CRC.size, os.SEEK_CUR) > end:
-                raise _truncated(path, number)
+            stream.seek(size + CRC.size, os.SEEK_CUR)
             number += 1
         return number
 
@@ -165,7 +157,12 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _sizes(stream: IO[bytes], path: Path) -> Iterator[int]:
-    """The size of each record in bytes, with the stream at its data; the caller moves past it."""
+    """The size of each record in bytes, with the stream at its data; the caller moves past it.
+
+    A size is checked against the file's before anything is read: it may be any number, and its
+    checksum still be right.
+    """
+    end = os.fstat(stream.fileno()).st_size
     index = 0
     while header := stream.read(HEADER_SIZE):
         if len(header) < HEADER_SIZE:
@@ -173,7 +170,10 @@ def _sizes(stream: IO[bytes], path: Path) -> Iterator[int]:
         length = header[: LENGTH.size]
         if CRC.unpack(header[LENGTH.size :])[0] != masked_crc(length):
             raise _damaged(path, index, "length")
-        yield LENGTH.unpack(length)[0]
+        size = LENGTH.unpack(length)[0]
+        if size + CRC.size > end - stream.tell():
+            raise _truncated(path, index)
+        yield size
         index += 1
     if not index:
         raise DataError(

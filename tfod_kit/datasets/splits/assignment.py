@@ -57,12 +57,25 @@ def apply(split: SplitOptions, loaded: Loaded, seed: int, findings: Findings) ->
     """
     split.check()
     if split.lists:
-        return _listed(split, loaded, findings)
-    own = any(source.split for source, _ in loaded.parts)
-    if split.folds:
-        return _folds(split, loaded, seed)
-    if own and split.ratios is None and split.by == "image":
-        return _own(loaded, findings), "the data set's own"
+        groups, description = _listed(split, loaded, findings)
+    elif split.folds:
+        groups, description = _folds(split, loaded, seed)
+    elif _has_own(loaded) and split.ratios is None and split.by == "image":
+        groups, description = _own(loaded, findings), "the data set's own"
+    else:
+        groups, description = _by_ratio(split, loaded, seed)
+        if split.by != "group":
+            return groups, description  # copies of an image are in one split
+    note_leaks(groups, findings)
+    return groups, description
+
+
+def _has_own(loaded: Loaded) -> bool:
+    """Whether the data set has splits of its own."""
+    return any(source.split for source, _ in loaded.parts)
+
+
+def _by_ratio(split: SplitOptions, loaded: Loaded, seed: int) -> tuple[Groups, str]:
     ratios = split.ratios or shares.DEFAULT
     every = _every(loaded)
     described = ", ".join(f"{name} {ratio:g}" for name, ratio in ratios.items())
@@ -162,14 +175,32 @@ def _assign(
     ratios: Mapping[str, float],
     seed: int,
 ) -> list[str]:
-    ids = [a.source_id for a in every]
-    if split.by == "class":
-        shown = [frozenset(a.labels) for a in every]
-        return stratification.by_class(ids, shown, ratios, seed)
     if split.by == "group":
         groups = _groups(split.group_key, loaded, every)
-        return stratification.by_group(ids, groups, ratios, seed)
-    return shares.by_ratio(ids, ratios, seed)
+        return stratification.by_group([a.source_id for a in every], groups, ratios, seed)
+    copies = _copies(every)
+    single = [a for a in every if a.source_id not in copies]
+    ids = [a.source_id for a in single]
+    if split.by == "class":
+        shown = [frozenset(a.labels) for a in single]
+        names = stratification.by_class(ids, shown, ratios, seed)
+    else:
+        names = shares.by_ratio(ids, ratios, seed)
+    assigned = dict(zip(ids, names, strict=True))
+    return [assigned[copies.get(a.source_id, a.source_id)] for a in every]
+
+
+def _copies(every: list[ImageAnnotation]) -> dict[str, str]:
+    """The source id of each image whose bytes another image has -> that of the other."""
+    uses: dict[ImageRef, list[str]] = defaultdict(list)
+    for annotation in every:
+        uses[annotation.image].append(annotation.source_id)
+    copies: dict[str, str] = {}
+    same = [*duplicates.same_bytes(uses), *([image] for image, ids in uses.items() if len(ids) > 1)]
+    for images in same:
+        first, *others = sorted(source_id for image in images for source_id in uses[image])
+        copies |= dict.fromkeys(others, first)
+    return copies
 
 
 def _groups(group_key: str, loaded: Loaded, every: list[ImageAnnotation]) -> list[str]:

@@ -64,6 +64,9 @@ REASONS: dict[str, Reason] = {
     "image_in_several_sources": Reason(
         _NOTE, "images that several sources annotate; each has the objects of all"
     ),
+    "image_in_several_files": Reason(
+        _NOTE, "images that several annotation files name with the same boxes, read once"
+    ),
     "image_of_same_bytes": Reason(
         _NOTE, "images whose exact bytes are in another split too: they inflate every metric"
     ),
@@ -83,6 +86,8 @@ REASONS: dict[str, Reason] = {
     "split_path_renamed": Reason(
         _NOTE, "paths of splits that lead to nothing; a folder of a similar name is read instead"
     ),
+    "link_followed": Reason(_NOTE, "symbolic links that were followed"),
+    "special_file": Reason(_NOTE, "FIFOs, devices and sockets, not opened"),
     "listed_twice": Reason(_NOTE, "repeated names in a split list, read once"),
     "ids_renumbered": Reason(_NOTE, "class ids were renumbered"),
     "unused_parent_class": Reason(_NOTE, "a class 0 without objects was left out"),
@@ -166,6 +171,21 @@ REASONS: dict[str, Reason] = {
         _AMBIGUOUS,
         "Labelled images are in none of the declared splits.",
         "Declare their folder as a split, or remove it.",
+    ),
+    "objects_all_lost": Reason(
+        _AMBIGUOUS,
+        "Every object of a source, a split or a class was left out.",
+        "Correct what they were left out for.",
+    ),
+    "no_objects": Reason(
+        _AMBIGUOUS,
+        "The data set has no object at all.",
+        "Check that the annotations are those of these images.",
+    ),
+    "link_leads_out": Reason(
+        _AMBIGUOUS,
+        "A symbolic link leads out of the data set's folder.",
+        "If its target is to be read, give --follow_links.",
     ),
     "row_unreadable": Reason(_AMBIGUOUS, "A row cannot be read.", "Correct the row, or remove it."),
     "annotation_unreadable": Reason(

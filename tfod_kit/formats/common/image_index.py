@@ -2,9 +2,11 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
+
+from tfod_kit.formats.common.folder_walk import FolderWalk, Links
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
@@ -45,18 +47,6 @@ def root_of(source: Path) -> Path:
     return source.parent.parent if source.parent.name == "annotations" else source.parent
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, str]]:
-    """Every file below a folder and its name, in sorted order, without hidden ones.
-
-    Path.name would take longer than all the rest.
-    """
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(folder, name), name
-
-
 def which(paths: Sequence[Path], matches: Callable[[Path], bool]) -> list[Path]:
     """The files that match; [] if none of the first and none of the largest does.
 
@@ -75,10 +65,16 @@ class ImageIndex:
 
     Args:
       root: the folder to search; read when the first image is requested.
+      follow_links: whether to follow symbolic links that lead out of the folder.
+
+    Attributes:
+      links: what the symbolic links and special files in the folders listed so far are.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, follow_links: bool = False) -> None:
         self.root = root
+        self.links = Links()
+        self._follow_links = follow_links
         self._files: dict[Path, tuple[tuple[Path, ...], tuple[str, ...]]] = {}
         self._kinds: dict[Path, dict[str, list[Path]]] = {}
 
@@ -89,7 +85,7 @@ class ImageIndex:
     def _listing(self, folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
         """The files, and their names."""
         if folder not in self._files:
-            pairs = list(_walk(folder))
+            pairs = list(FolderWalk(folder, self._follow_links, self.links))
             self._files[folder] = tuple(path for path, _ in pairs), tuple(name for _, name in pairs)
         return self._files[folder]
 
@@ -169,7 +165,10 @@ def _best(
     above = Path(os.path.commonpath([path.parent for path in candidates]))
     scores = [_score(path, above, parts, near, split) for path in candidates]
     best = max(scores)
-    return [path for path, score in zip(candidates, scores, strict=True) if score == best]
+    matches = [path for path, score in zip(candidates, scores, strict=True) if score == best]
+    if len(matches) > 1 and len({os.path.realpath(path) for path in matches}) == 1:
+        return matches[:1]  # one file, found again through a link
+    return matches
 
 
 def _score(

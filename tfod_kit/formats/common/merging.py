@@ -1,17 +1,19 @@
 """Merges the parts of a data set: unique ids, and one label map."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from tfod_kit.core import labels
 from tfod_kit.core.annotations import ImageAnnotation, ImageRef
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError, did_you_mean
 from tfod_kit.formats.base import Context, Part, Source
+from tfod_kit.formats.common import overlaps
 from tfod_kit.formats.common.findings import Findings
+from tfod_kit.formats.common.overlaps import Read
 from tfod_kit.io.files import readable
-
-Read = list[tuple[Source, list[ImageAnnotation]]]
 
 
 def unique(read: Read, context: Context) -> Read:
@@ -19,6 +21,7 @@ def unique(read: Read, context: Context) -> Read:
 
     An image in several splits keeps its id; one that is annotated twice in one part is a finding.
     """
+    read = overlaps.once(read, context)
     read = [(source, list(map(_named, part))) for source, part in read]
     names = [source.split for source, _ in read]
     by_split = None not in names and len(set(names)) == len(names)
@@ -78,9 +81,12 @@ def note_unannotated(read: Read, context: Context) -> None:
     # Most are the same objects as in the index; comparing paths by their text takes longer.
     same = set(map(id, paths))
     others = [path for path in context.images.paths if id(path) not in same]
-    annotated = set(paths) if others else set()
+    annotated: set[ImageRef | str] = set(paths) if others else set()
+    linked = bool(others and context.images.links.followed)
+    if linked:  # one file may have several paths
+        annotated |= {os.path.realpath(path) for path in paths if isinstance(path, Path)}
     for path in others:
-        if path not in annotated:
+        if path not in annotated and not (linked and os.path.realpath(path) in annotated):
             context.findings.add("image_without_annotation", context.name(path))
 
 

@@ -15,7 +15,7 @@ from tfod_kit.core.annotations import EmbeddedImage, ImageAnnotation, ImageRef, 
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError, UsageError
 from tfod_kit.formats.base import DETAILS, Format, Output
-from tfod_kit.formats.common import repair, serialisation
+from tfod_kit.formats.common import losses, repair, serialisation
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.io import files, resumable_output, worker_pool
 from tfod_kit.io.progress import progress
@@ -115,6 +115,8 @@ def write(
                 where=out,
                 fix="Correct those that were left out.",
             )
+        counted = {s: dict.fromkeys(classes, 0) | c for s, c in _classes(placed).items()}
+        losses.check_written(listed, counted, findings)
         written = format.write(placed, Output(folder, classes, findings))
         labels.save(classes, folder / LABEL_MAP)
         names = tuple(path.relative_to(folder).as_posix() for path in written)
@@ -274,6 +276,14 @@ def _is_box_area(item: ObjectAnnotation, annotation: ImageAnnotation) -> bool:
     return item.area is not None and abs(item.area - area) <= _SAME_AREA * area
 
 
+def _classes(placed: Mapping[str, list[ImageAnnotation]]) -> dict[str, dict[str, int]]:
+    """Split -> class name -> number of objects."""
+    return {
+        split: dict(Counter(o.label for a in part for o in a.objects))
+        for split, part in placed.items()
+    }
+
+
 def _suffix(source: ImageRef, image: EncodedImage) -> str:
     """The extension of the source if it is right, else the one of the stored format."""
     correct = (".jpg", ".jpeg") if image.format == "jpeg" else (".png",)
@@ -297,10 +307,7 @@ def _summary(
         objects=each(lambda part: sum(len(a.objects) for a in part)),
         masks=each(lambda part: sum(o.mask is not None for a in part for o in a.objects)),
         most_objects=each(lambda part: max((len(a.objects) for a in part), default=0)),
-        classes={
-            split: dict(Counter(o.label for a in part for o in a.objects))
-            for split, part in placed.items()
-        },
+        classes=_classes(placed),
         files=written,
         entries=(*resumable_output.entries(folder), REPORT),
         findings=findings.as_dict(),
