@@ -107,7 +107,8 @@ def _is_labelbox(keys: frozenset[KeyPath]) -> bool:
 def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
     path = source.annotations[0]
     for where, item in json_items.items(path, context):
-        entry = _old_entry(item, where, context) or _entry(item, where, context)
+        is_old = b'"External ID"' in bytes(item)
+        entry = (_old_entry if is_old else _entry)(item, where, context)
         if entry is not None:
             yield from json_items.annotation(entry, _Object, _objects, path, source.split, context)
 
@@ -125,9 +126,7 @@ def _entry(item: msgspec.Raw, where: str, context: Context) -> Entry | None:
 
 
 def _old_entry(item: msgspec.Raw, where: str, context: Context) -> Entry | None:
-    """As `_entry`, for a row of the older export; None if it is not one."""
-    if b'"External ID"' not in bytes(item):
-        return None
+    """As `_entry`, for a row of the older export."""
     row = json_items.decode(item, _OldRow, where, context)
     if row is None:
         return None

@@ -60,13 +60,13 @@ def read(
         region = json_items.decode(raw, Metadata, f"{file}, metadata {key!r}", context)
         if region is not None:
             regions.setdefault(region.vid, []).append(raw)
-    file_of = _files_of_views(part("view"), file, context)
+    views_of = _views_of_files(part("view"), file, context)
     entries = []
     for fid, raw in part("file").items():
         where = f"{file}, file {fid!r}"
         image = json_items.decode(raw, _File, where, context)
         if image is not None:
-            views = [view for view, first in file_of.items() if first == fid] if file_of else [fid]
+            views = views_of.get(fid, []) if views_of else [fid]
             stored = [raw for view in views for raw in regions.get(view, ())]
             entries.append(Entry(image.fname or image.src, where, stored, has_size=False))
     yield from images(entries, part("attribute"), source, context)
@@ -100,16 +100,16 @@ def images(
         yield from json_items.annotation(entry, Metadata, convert, path, source.split, context)
 
 
-def _files_of_views(
+def _views_of_files(
     views: Mapping[str, msgspec.Raw], file: str, context: Context
-) -> dict[str, str]:
-    """View id -> the id of its first file."""
-    files = {}
+) -> dict[str, list[str]]:
+    """File id -> the ids of the views whose first file it is."""
+    views_of: dict[str, list[str]] = {}
     for key, raw in views.items():
         view = json_items.decode(raw, _View, f"{file}, view {key!r}", context)
         if view is not None and view.fid_list:
-            files[key] = str(view.fid_list[0])
-    return files
+            views_of.setdefault(str(view.fid_list[0]), []).append(key)
+    return views_of
 
 
 def _objects(
