@@ -298,3 +298,17 @@ def test_scale(tmp_path: Path) -> None:
     assert found[2] == ("cat", (10.0, 5.0, 30.0, 25.0))
     assert annotation.objects[3].mask is None
     assert counts == {"shape_ignored": 1, "not_annotated_yet": 1}
+
+
+def test_scale_a_file_for_each_task(tmp_path: Path) -> None:
+    annotations = [{"label": "cat", "type": "box"} | AT]
+    for name in "ab":
+        picture(tmp_path / f"{name}.png")
+        task = {
+            "task_id": name,
+            "params": {"attachment": f"https://example.com/{name}.png"},
+            "response": {"annotations": annotations},
+        }
+        (tmp_path / f"{name}.json").write_text(json.dumps(task, indent=2))
+    found, _ = read(tmp_path, "auto")
+    assert [pixels(annotation) for annotation in found] == [[("cat", AROUND)]] * 2

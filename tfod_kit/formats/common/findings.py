@@ -92,6 +92,9 @@ REASONS: dict[str, Reason] = {
     "annotated_by_several": Reason(
         _NOTE, "images that several people annotated; one annotation of each was read"
     ),
+    "boxes_in_fractions": Reason(
+        _NOTE, "COCO files whose boxes are fractions of the image, read as such"
+    ),
     "not_annotated_yet": Reason(_NOTE, "images that nobody has annotated yet, left out"),
     "image_level_label": Reason(_NOTE, "labels of a whole image, without a position, left out"),
     "object_deleted": Reason(_NOTE, "objects marked as deleted, left out"),

@@ -97,7 +97,10 @@ def _key_paths(head: bytes) -> Iterator[KeyPath]:
 
 
 def items(path: Path, context: Context) -> Iterator[tuple[str, msgspec.Raw]]:
-    """(where, item) of each element of a JSON list, or of each line that is not blank."""
+    """(where, item) of each element of a JSON list, or of each line that is not blank.
+
+    A file of one object over several lines is one item.
+    """
     try:
         data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
@@ -107,7 +110,30 @@ def items(path: Path, context: Context) -> Iterator[tuple[str, msgspec.Raw]]:
     if data[:100].lstrip()[:1] == b"[":
         for number, item in enumerate(reading.json(path, list[msgspec.Raw], context) or (), 1):
             yield f"{file}, item {number}", item
-        return
+    elif _is_one_object(data):
+        yield file, msgspec.Raw(data)
+    else:
+        yield from _lines(data, file)
+
+
+def _is_one_object(data: bytes) -> bool:
+    """Whether the first line is not JSON by itself, and the whole is."""
+    first = data.lstrip().split(b"\n", 1)[0]
+    if _is_json(first):
+        return False
+    return _is_json(data)
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        value(data, msgspec.Raw)
+    except ValueError:
+        return False
+    return True
+
+
+def _lines(data: bytes, file: str) -> Iterator[tuple[str, msgspec.Raw]]:
+    """(where, item) of each line that is not blank."""
     start, number = 0, 0
     while start < len(data):
         end = data.find(b"\n", start)
