@@ -124,3 +124,22 @@ def read_auto(root: Path, findings: Findings) -> list:
     from tfod_kit import formats
 
     return formats.read(root, findings=findings)
+
+
+def test_boxes_in_fractions_as_azure_writes_them(tmp_path: Path) -> None:
+    outline = [[0.1, 0.1, 0.5, 0.1, 0.5, 0.5]]
+    item = {"bbox": [0.1, 0.1, 0.4, 0.4], "area": 0.16, "segmentation": outline}
+    url = "https://storage.example.com/container/a.jpg"
+    ((annotation,), counts) = read(_write(tmp_path, {"absolute_url": url}, item), "coco")
+    (found,) = annotation.objects
+    assert found.box == Box(*(pytest.approx(edge) for edge in (0.1, 0.1, 0.5, 0.5)))
+    assert found.mask == Polygons([(4.0, 3.0, 20.0, 3.0, 20.0, 15.0)])
+    assert found.area == pytest.approx(192)
+    assert counts == {"boxes_in_fractions": 1}
+
+
+def test_a_small_box_beside_a_large_one_is_in_pixels(tmp_path: Path) -> None:
+    small = {"id": 2, "bbox": [0.5, 0.5, 0.5, 0.5]}
+    ((annotation,), counts) = read(_write(tmp_path, {}, small, {}), "coco")
+    assert annotation.objects[0].box == Box(0.5 / 30, 0.5 / 40, 1 / 30, 1 / 40)
+    assert counts == {}

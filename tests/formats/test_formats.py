@@ -25,7 +25,7 @@ FIXTURES = Path(__file__).parent / "fixtures"
 # The same image with the same two boxes, and an image without boxes, in every format.
 SAME = [[("cat", (4, 3, 20, 15)), ("dog", (22, 10, 38, 28))], []]
 NO_NEGATIVES = {"open_images"}  # the format lists boxes, and nothing else
-ONE_CLASS = {"wider": "face"}
+ONE_CLASS = {"wider": "face", "crowdhuman": "person"}
 
 
 def _pixels(annotation: ImageAnnotation) -> list[tuple[str, tuple[int, ...]]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import rich_samples
+import tool_samples
 from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -98,6 +99,7 @@ class _Fixture:
 def copies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, _Fixture]:
     copied = {}
     rich = rich_samples.write(tmp_path_factory.mktemp("rich"))
+    rich |= tool_samples.write_all(tmp_path_factory.mktemp("tools"))
     for name in FORMATS:
         folder = tmp_path_factory.mktemp("fuzz") / name
         shutil.copytree(FIXTURES / name, folder / "plain")

@@ -18,15 +18,28 @@ from tfod_kit.core.annotations import ImageAnnotation
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError, UsageError, did_you_mean
 from tfod_kit.formats import (
+    bdd100k,
     coco,
+    createml,
+    crowdhuman,
     csv,
     cvat,
+    imagefolder,
     kitti,
     label_studio,
+    labelbox,
     labelme,
+    labelme_xml,
     open_images,
+    sagemaker,
+    scale,
+    superannotate,
+    supervisely,
     tfrecord,
+    vertex_ai,
+    via,
     voc,
+    vott,
     wider,
     yolo,
 )
@@ -53,6 +66,19 @@ FORMATS = FormatTable(
         "cvat": cvat.FORMAT,
         "label_studio": label_studio.FORMAT,
         "wider": wider.FORMAT,
+        "createml": createml.FORMAT,
+        "via": via.FORMAT,
+        "vott": vott.FORMAT,
+        "labelme_xml": labelme_xml.FORMAT,
+        "bdd100k": bdd100k.FORMAT,
+        "supervisely": supervisely.FORMAT,
+        "superannotate": superannotate.FORMAT,
+        "labelbox": labelbox.FORMAT,
+        "scale": scale.FORMAT,
+        "sagemaker": sagemaker.FORMAT,
+        "vertex_ai": vertex_ai.FORMAT,
+        "crowdhuman": crowdhuman.FORMAT,
+        "imagefolder": imagefolder.FORMAT,
     }
 )
 

@@ -85,8 +85,8 @@ def _is_label_studio(path: Path) -> bool:
             head = stream.read(1 << 20).lstrip(b"\xef\xbb\xbf \r\n\t")
     except OSError:
         return False
-    words = (b'"original_width"', b'"annotations"', b'"completions"')
-    return head[:1] == b"[" and any(word in head for word in words)
+    is_task = b'"data"' in head and any(key in head for key in (b'"annotations"', b'"completions"'))
+    return head[:1] == b"[" and (is_task or b'"original_width"' in head)
 
 
 def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:

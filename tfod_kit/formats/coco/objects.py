@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TypedDict
 
 import msgspec
@@ -45,12 +46,14 @@ class ImageContext:
       classes: category id -> class.
       size: (width, height) of the image in px.
       masks: whether masks are decoded.
+      fractions: whether boxes, outlines and areas are fractions of the image instead of px.
     """
 
     file: str
     classes: Mapping[Id, Class]
     size: tuple[int, int]
     masks: bool
+    fractions: bool = False
 
 
 class _Attributes(TypedDict, total=False):
@@ -90,6 +93,9 @@ def decode(
             continue
         # Without a box of its own, an object takes that of its outline.
         mask = _mask(item.segmentation, where, findings) if image.masks or not bbox else None
+        area = _number(item.area)
+        if image.fractions:
+            bbox, mask, area = _in_pixels(bbox, mask, area, image.size)
         box = _box(bbox, mask, image.size, where, findings)
         if box is None:
             if bbox or not _is_point(item):
@@ -100,7 +106,6 @@ def decode(
         content = _decoded_attributes(item.attributes)
         if mask is None and bbox and content.get("rotation"):
             box, mask = _rotated(bbox, content["rotation"], image.size, box)
-        area = _number(item.area)
         yield ObjectAnnotation(
             label=category.name,
             box=box,
@@ -111,6 +116,34 @@ def decode(
             score=_number(item.score),
             **_attributes(content),
         )
+
+
+def are_fractions(annotations: Sequence[Annotation]) -> bool:
+    """Whether boxes are fractions: no number exceeds 1, and one is not a whole number."""
+    some = False
+    for item in annotations:
+        try:
+            bbox = _decode_bbox(item.bbox or _NULL) or ()
+        except (msgspec.MsgspecError, ValueError):  # a finding when it is read
+            continue
+        if any(value > 1 for value in bbox):
+            return False
+        some = some or any(value % 1 for value in bbox)
+    return some
+
+
+def _in_pixels(
+    bbox: list[float] | None, mask: Polygons | Rle | None, area: float | None, size: tuple[int, int]
+) -> tuple[list[float] | None, Polygons | Rle | None, float | None]:
+    """A box, outline and area in px from fractions; an outline beyond 1 is in px already."""
+    width, height = size
+    if bbox:
+        bbox = [value * side for value, side in zip(bbox, (width, height) * 2, strict=False)]
+    if isinstance(mask, Polygons) and all(value <= 1 for ring in mask.rings for value in ring):
+        scales = cycle((width, height))
+        rings = [[value * next(scales) for value in ring] for ring in mask.rings]
+        mask = Polygons(rings)
+    return bbox, mask, None if area is None else area * width * height
 
 
 def _number(value: object) -> float | None:

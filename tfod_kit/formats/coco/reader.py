@@ -9,7 +9,13 @@ from urllib.parse import unquote, urlsplit
 from tfod_kit.core.annotations import ImageAnnotation
 from tfod_kit.errors import DataError
 from tfod_kit.formats.base import Context, Part, Source
-from tfod_kit.formats.coco.objects import DeferredObjects, ImageContext, can_defer, decode
+from tfod_kit.formats.coco.objects import (
+    DeferredObjects,
+    ImageContext,
+    are_fractions,
+    can_defer,
+    decode,
+)
 from tfod_kit.formats.coco.schema import Annotation, Class, File, Id, Image
 from tfod_kit.formats.common import reading
 from tfod_kit.formats.common.image_index import split_of_path, which
@@ -121,6 +127,10 @@ def _ids(classes: Mapping[Id, Class]) -> dict[str, int]:
 def _images(
     content: File, classes: Mapping[Id, Class], source: Source, context: Context
 ) -> Iterator[ImageAnnotation]:
+    file = context.name(source.annotations[0])
+    fractions = are_fractions(content.annotations)
+    if fractions:
+        context.findings.add("boxes_in_fractions", file)
     defer = context.deferring and can_defer(content.annotations, classes)
     by_image: dict[Id, list[Annotation]] = defaultdict(list)
     for item in content.annotations:
@@ -129,7 +139,6 @@ def _images(
         # `by_image` holds them now; each image's annotations are freed once it is yielded.
         content.annotations.clear()
     _join_spellings(by_image, content.images)
-    file = context.name(source.annotations[0])
     seen: set[Id] = set()
     for record in content.images:
         where = f"{file}, image {record.id!r}"
@@ -145,7 +154,7 @@ def _images(
         if size is None:
             continue
         items = by_image.pop(record.id, [])
-        shared = ImageContext(file, classes, size, context.masks)
+        shared = ImageContext(file, classes, size, context.masks, fractions)
         if items and defer:
             deferred = DeferredObjects(items, shared, content.annotations)
             yield ImageAnnotation(image, *size, str(record.id), deferred)

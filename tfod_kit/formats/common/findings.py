@@ -97,8 +97,12 @@ REASONS: dict[str, Reason] = {
     "annotated_by_several": Reason(
         _NOTE, "images that several people annotated; one annotation of each was read"
     ),
+    "boxes_in_fractions": Reason(
+        _NOTE, "COCO files whose boxes are fractions of the image, read as such"
+    ),
     "not_annotated_yet": Reason(_NOTE, "images that nobody has annotated yet, left out"),
     "image_level_label": Reason(_NOTE, "labels of a whole image, without a position, left out"),
+    "object_deleted": Reason(_NOTE, "objects marked as deleted, left out"),
     "dont_care": Reason(_NOTE, 'regions marked as "don\'t care", left out'),
     "shape_ignored": Reason(_NOTE, "shapes that enclose nothing (points, lines), left out"),
     "mask_ignored": Reason(_NOTE, "masks that cannot be read, left out; their boxes are kept"),
@@ -135,6 +139,9 @@ REASONS: dict[str, Reason] = {
     "box_missing": Reason(_AMBIGUOUS, "An object has no box.", "Draw it, or remove the object."),
     "number_unreadable": Reason(
         _AMBIGUOUS, "A coordinate is not a number.", "Correct it, or remove the object."
+    ),
+    "object_unreadable": Reason(
+        _AMBIGUOUS, "An object cannot be read.", "Correct it, or remove the object."
     ),
     "class_missing": Reason(_AMBIGUOUS, "An object has no class name.", "Name it, or remove it."),
     "class_unknown": Reason(

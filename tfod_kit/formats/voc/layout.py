@@ -13,6 +13,8 @@ from tfod_kit.formats.common.image_index import split_of_path
 _LISTS = ("train", "val", "test")
 _LIST_LINE = re.compile(r"(.*?)(?:\s+(-?[01]))?")  # matches every line
 _ANNOTATION_FOLDERS = ("annotations", "annotation", "xml", "xmls", "labels")
+_LABELME = re.compile(rb"<(?:sourceImage|sourceAnnotation|imagesize|pt)[\s>/]")
+_HEAD_BYTES = 4096
 _SAMPLED_FILES = 20  # read to recognise the format
 
 
@@ -42,9 +44,20 @@ def _is_voc(files: list[Path]) -> bool:
     """Whether one of the first files has <annotation>; a damaged file does not hide the others."""
     for path in files[:_SAMPLED_FILES]:
         with path.open("rb") as stream:
-            if re.search(rb"<annotation[\s>]", stream.read(4096)):
-                return True
+            head = stream.read(_HEAD_BYTES)
+        if re.search(rb"<annotation[\s>]", head) and not _LABELME.search(head):
+            return True
     return False
+
+
+def is_labelme(path: Path) -> bool:
+    """Whether an XML file with <annotation> is LabelMe's, whose objects have outlines of <pt>."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    return bool(re.search(rb"<annotation[\s>]", head) and _LABELME.search(head))
 
 
 def _home(path: Path) -> Path:
