@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "export run --input_type image_tensors", "'image_tensor'", id="unknown input type"
         ),
         pytest.param(
-            "export run --out foreign", "holds something else", id="export over other files"
+            "export run --out foreign", "contains something else", id="export over other files"
         ),
         pytest.param("evaluate absent", "--records", id="evaluate nothing"),
         pytest.param("evaluate run", "The checkpoint is missing", id="evaluate before training"),

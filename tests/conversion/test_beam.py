@@ -89,8 +89,9 @@ def test_the_records_are_byte_for_byte_those_of_one_process(
 ) -> None:
     data = rich_samples.write(tmp_path)["voc"]
     for number in range(24):
-        picture(data / f"b{number}.png")
-        xml = voc_xml(f"b{number}.png", [("cat", (4, 3, 20, 15)), ("dog", (1, 2, 50, 15))])
+        picture(data / f"b{number}.png", size=(40, 30 + number))
+        objects = [("cat", (4, 3, 20, 15)), ("dog", (1, 2, 50, 15))]
+        xml = voc_xml(f"b{number}.png", objects, size=(40, 30 + number))
         (data / f"b{number}.xml").write_text(xml)
     convert(data, tmp_path / "one", ConvertOptions(shards=4))
     done = _convert(python, data, tmp_path / "many", way)
