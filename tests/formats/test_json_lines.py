@@ -139,6 +139,45 @@ def test_image_folder_with_numbers_for_classes(tmp_path: Path) -> None:
     assert "--label_map" in str(caught.value.fix)
 
 
+CARD = """---
+dataset_info:
+  features:
+  - name: image
+    dtype: image
+  - name: objects
+    sequence:
+    - name: category
+      dtype:
+        class_label:
+          names:
+            '0': cat
+            '1': dog
+---
+# Pets
+"""
+
+
+def test_image_folder_with_classes_in_its_card(tmp_path: Path) -> None:
+    objects = {"bbox": [[4, 3, 16, 12]], "category": [1]}
+    folder = _lines(tmp_path, "metadata.jsonl", {"file_name": "a.png", "objects": objects})
+    (folder / "README.md").write_text(CARD)
+    (annotation,), counts = read(folder, "auto")
+    assert pixels(annotation) == [("dog", AROUND)]
+    assert counts == {}
+
+
+@pytest.mark.parametrize(
+    "names", ["'x': cat", "[[", "&a [*a]", "{0: {1: 2}}", "? [1]\n            : 2"]
+)
+def test_image_folder_with_a_damaged_card(tmp_path: Path, names: str) -> None:
+    objects = {"bbox": [[4, 3, 16, 12]], "category": [1]}
+    folder = _lines(tmp_path, "metadata.jsonl", {"file_name": "a.png", "objects": objects})
+    card = CARD.replace("'0': cat", names).replace("            '1': dog\n", "")
+    (folder / "README.md").write_text(card)
+    with pytest.raises(DataError, match="category 1"):
+        read(folder, "auto")
+
+
 def test_image_folder_with_a_list_of_objects(tmp_path: Path) -> None:
     objects = [{"bbox": [4, 3, 16, 12], "label": "cat"}]
     line = {"file_name": "a.png", "objects": objects}

@@ -3,8 +3,10 @@
 The layout is that of huggingface.co/docs/datasets/image_dataset ("Object detection") and AutoTrain:
 "file_name", and "objects" with the lists "bbox" and "categories" (also "category", "label" and the
 like), or a list of objects with these keys. Boxes are x, y, width, height in pixels. Categories
-that are numbers count from 0 in the order of `--label_map`. Folders named by a split are splits.
-The format has no image sizes. metadata.csv cannot hold objects.
+that are numbers are named by the "class_label" of the data set card, the YAML at the start of
+README.md (huggingface.co/docs/hub/datasets-cards), or count from 0 in the order of `--label_map`.
+Folders named by a split are splits. The format has no image sizes. metadata.csv cannot hold
+objects.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,8 +18,11 @@ import msgspec
 
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.common import json_items, shapes
+from tfod_kit.formats.common import json_items, reading, shapes
 from tfod_kit.formats.common.json_items import LIST, Entry, KeyPath, LeftOutError, Size
+
+_CARD = "README.md"
+_CARD_BYTES = 1 << 20
 
 _LABELS = ("categories", "category", "label", "labels", "class", "classes", "class_name", "name")
 
@@ -33,8 +38,12 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 
 def read(source: Source, context: Context) -> Part:
-    """The images of one file; the classes have no ids of their own."""
-    return Part(_images(source, context), {})
+    """The images of one file, and the ids of the data set card."""
+    names = _names_of_card(context.root)
+    ids = {name: number for number, name in names.items()}
+    if context.label_map:
+        names = dict(enumerate(context.label_map))
+    return Part(_images(source, names, context), ids)
 
 
 FORMAT = Format(
@@ -50,9 +59,41 @@ def _is_metadata(keys: frozenset[KeyPath]) -> bool:
     return ("file_name",) in keys and bool(boxes & keys or ("objects",) in keys)
 
 
-def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
+def _names_of_card(root: Path) -> dict[int, str]:
+    """The class names by number of the data set card; empty if it names none."""
+    import yaml  # type: ignore[import-untyped]
+
+    from tfod_kit.formats.yolo import safe_yaml
+
+    try:
+        with (root / _CARD).open("rb") as stream:
+            parts = stream.read(_CARD_BYTES).split(b"---", 2)
+        card = safe_yaml.load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
+        return _class_label(card) or {}
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return {}
+
+
+def _class_label(node: object) -> dict[int, str] | None:
+    """The first "class_label" in a data set card; ValueError if a number of it is invalid."""
+    if isinstance(node, dict):
+        names = node["class_label"].get("names") if _is_class_label(node) else None
+        if isinstance(names, dict):
+            return {int(number): reading.name(name) for number, name in names.items()}
+        if isinstance(names, list):
+            return {number: reading.name(name) for number, name in enumerate(names)}
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return next((found for child in children if (found := _class_label(child))), None)
+
+
+def _is_class_label(node: dict[str, Any]) -> bool:
+    return isinstance(node.get("class_label"), dict)
+
+
+def _images(
+    source: Source, names: Mapping[int, str], context: Context
+) -> Iterator[ImageAnnotation]:
     path = source.annotations[0]
-    names = dict(enumerate(context.label_map)) if context.label_map else {}
     for where, item in json_items.items(path, context):
         line = json_items.decode(item, _Line, where, context)
         if line is None:
@@ -112,7 +153,7 @@ def _objects(
     label = item.label
     if isinstance(label, int):
         if label not in names:
-            fix = "Give --label_map FILE, with the classes in the order of their numbers."
+            fix = "Name it in README.md, or give --label_map FILE, in the order of the numbers."
             raise LeftOutError("class_unknown", f"category {label}", fix)
         label = names[label]
     yield ObjectAnnotation(json_items.label(label), *shapes.rectangle(*item.bbox, size))
