@@ -338,3 +338,25 @@ def test_label_studio_json_min(tmp_path: Path) -> None:
     assert [(item.label, item.box) for item in annotation.objects] == [
         ("cat", Box(0.1, 0.1, 0.5, 0.5))
     ]
+
+
+def test_a_region_that_labelme_ignores(tmp_path: Path) -> None:
+    shape = {"label": "cat", "points": [[4, 3], [20, 15]], "shape_type": "rectangle"}
+    (annotation,), counts = read(
+        _labelme(tmp_path, shape, shape | {"label": "__ignore__"}), "labelme"
+    )
+    assert pixels(annotation) == [("cat", CORNERS)]
+    assert counts == {"dont_care": 1}
+
+
+def test_a_relation_of_label_studio_is_not_a_label_of_the_image(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    value = {"x": 10, "y": 10, "width": 40, "height": 40, "rectanglelabels": ["cat"]}
+    size = {"original_width": 40, "original_height": 30}
+    box = {"id": "1", "type": "rectanglelabels", "value": value, **size}
+    relation = {"type": "relation", "from_id": "1", "to_id": "1", "direction": "right"}
+    task = {"data": {"image": "a.jpg"}, "annotations": [{"result": [box, relation]}]}
+    (tmp_path / "tasks.json").write_text(json.dumps([task]))
+    (annotation,), counts = read(tmp_path, "label_studio")
+    assert pixels(annotation) == [("cat", CORNERS)]
+    assert counts == {"relation_ignored": 1}

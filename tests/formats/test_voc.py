@@ -292,3 +292,36 @@ def test_masks_of_several_outlines_are_painted(tmp_path: Path) -> None:
     assert again.counts == {}
     expected = [masks.to_rle(pieces, 30, 40), outline, None, run_lengths, None]
     assert [item.mask for item in read.objects] == expected
+
+
+@pytest.mark.parametrize(
+    "names", [("Train", "Val"), ("training", "valid"), ("train", "validation"), ("TRAIN", "dev")]
+)
+def test_lists_with_other_names_of_the_splits(tmp_path: Path, names: tuple[str, str]) -> None:
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    for name, stem in zip(names, "ab", strict=True):
+        _put(tmp_path, f"JPEGImages/{stem}.jpg", f"Annotations/{stem}.xml")
+        (lists / f"{name}.txt").write_text(stem)
+    found = _read(tmp_path)
+    assert {split: [a.image.stem for a in part] for split, part in found.items()} == {
+        "train": ["a"],
+        "val": ["b"],
+    }
+
+
+def test_a_listed_image_without_xml_is_explained(tmp_path: Path) -> None:
+    _put(tmp_path, "JPEGImages/a.jpg", "Annotations/a.xml")
+    picture(tmp_path / "JPEGImages" / "b.jpg")
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("a\nb\n")
+    with pytest.raises(DataError, match="XML file without <object>"):
+        _read(tmp_path)
+
+
+def test_drawn_copies_of_images_are_not_images(tmp_path: Path) -> None:
+    """As labelme's exporters write them."""
+    _put(tmp_path, "JPEGImages/a.jpg", "Annotations/a.xml")
+    picture(tmp_path / "AnnotationsVisualization" / "a.jpg")
+    ((annotation,),) = _read(tmp_path).values()
+    assert annotation.image == tmp_path / "JPEGImages" / "a.jpg"

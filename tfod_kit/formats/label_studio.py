@@ -185,6 +185,9 @@ def _objects(
         label = next((name for value in values if (name := _label(value))), "")
         shape = next((v for v in values if any(key in v for key in _GEOMETRY)), None)
         parent = next((result["parentID"] for result in group if result.get("parentID")), None)
+        if group[0].get("type") == "relation":
+            context.findings.add("relation_ignored", result_where)
+            continue
         if shape is None:
             context.findings.add("image_level_label", result_where, label or None)
             continue

@@ -32,6 +32,7 @@ from tfod_kit.records.images import MAX_PIXELS
 from tfod_kit.records.rasters import run_lengths
 
 _SHAPES = re.compile(rb'"shapes"\s*:\s*\[')
+_IGNORED = "__ignore__"  # of labelme's own exporters: a region that is not to be learned
 _FLAGS = ("difficult", "truncated", "occluded", "is_crowd", "group_of")
 
 
@@ -133,6 +134,8 @@ def _objects(
         label = reading.name("" if shape.label is None else shape.label)
         if not label:
             context.findings.add("class_missing", where)
+        elif label == _IGNORED:
+            context.findings.add("dont_care", where, label)
         elif _is_point(group) and shape.group_id is not None and owners[shape.group_id] == 1:
             keypoints.setdefault(shape.group_id, []).append(_keypoint(shape, label, size))
         else:

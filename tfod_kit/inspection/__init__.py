@@ -3,16 +3,17 @@
 `inspect()` computes all figures; `sheet` and `page` draw them.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from tfod_kit import datasets
-from tfod_kit.core.annotations import ImageRef
+from tfod_kit.core.annotations import ImageAnnotation, ImageRef
 from tfod_kit.datasets import Loaded, duplicates
 from tfod_kit.errors import DataError
+from tfod_kit.formats.common import losses
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.inspection import figures, suspicious
 from tfod_kit.inspection.figures import BoxFigures, SizeFigures, SplitFigures
@@ -160,6 +161,14 @@ def _measured(loaded: Loaded, findings: Findings) -> Measured:
             found="; ".join(f"{count} {code}" for code, count in findings.counts.items()),
             fix="Repair what was left out; --on_error fix stops at the first and explains it.",
         )
+    planned: dict[str, list[ImageAnnotation]] = defaultdict(list)
+    for source, part in loaded.parts:
+        planned[source.split or measured.splits[-1]] += part  # the last: images without a split
+    counted = {
+        name: {**dict.fromkeys(loaded.classes, 0), **split.classes}
+        for name, split in figures.splits(measured).items()
+    }
+    losses.check_written(planned, counted, findings)
     return measured
 
 

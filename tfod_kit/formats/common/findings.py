@@ -103,6 +103,7 @@ REASONS: dict[str, Reason] = {
     "not_annotated_yet": Reason(_NOTE, "images that nobody has annotated yet, left out"),
     "image_level_label": Reason(_NOTE, "labels of a whole image, without a position, left out"),
     "object_deleted": Reason(_NOTE, "objects marked as deleted, left out"),
+    "relation_ignored": Reason(_NOTE, "relations between objects, left out"),
     "dont_care": Reason(_NOTE, 'regions marked as "don\'t care", left out'),
     "shape_ignored": Reason(_NOTE, "shapes that enclose nothing (points, lines), left out"),
     "mask_ignored": Reason(_NOTE, "masks that cannot be read, left out; their boxes are kept"),

@@ -6,6 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# Folders in which labelme's exporters draw annotations on copies of the images.
+_DRAWN = frozenset(
+    (
+        "AnnotationsVisualization",
+        "SegmentationClassVisualization",
+        "SegmentationObjectVisualization",
+    )
+)
 _MOST_VISITS = 8  # of a folder through links, or links to folders of links would multiply
 
 
@@ -25,7 +33,7 @@ class Links:
 
 
 class FolderWalk:
-    """Every file below a folder and its name, in sorted order, without hidden ones.
+    """Every file below a folder and its name, in sorted order, without hidden and drawn ones.
 
     The names are yielded too because Path.name would take longer than all the rest. Entries are
     not examined one by one: the system states their types with their names.
@@ -55,7 +63,7 @@ class FolderWalk:
             return
         folders: list[tuple[Path, tuple[str, ...]]] = []
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or entry.name in _DRAWN:
                 continue
             if entry.is_symlink() and not self._follow(entry, above):
                 continue

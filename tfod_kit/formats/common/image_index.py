@@ -14,7 +14,7 @@ _MASKS = {"SegmentationObject", "SegmentationClass"}  # Pascal VOC's images of m
 
 _SAMPLE = 20  # files opened to recognise a format
 
-_SPLITS = {
+SPLITS = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -29,7 +29,7 @@ _SPLITS = {
 def split_of(name: str) -> str | None:
     """The split in the name of a file or folder: "instances_val2017" -> "val"; else None."""
     words = re.findall("[a-z]+", name.lower())
-    return next((_SPLITS[word] for word in reversed(words) if word in _SPLITS), None)
+    return next((SPLITS[word] for word in reversed(words) if word in SPLITS), None)
 
 
 @lru_cache(maxsize=1024)  # called for each file of a folder

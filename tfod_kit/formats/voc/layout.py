@@ -8,13 +8,17 @@ from pathlib import Path
 
 from tfod_kit.errors import DataError
 from tfod_kit.formats.base import Context, Source
-from tfod_kit.formats.common.image_index import split_of_path
+from tfod_kit.formats.common.image_index import SPLITS, split_of_path
 
 _LISTS = ("train", "val", "test")
 _LIST_LINE = re.compile(r"(.*?)(?:\s+(-?[01]))?")  # matches every line
 _ANNOTATION_FOLDERS = ("annotations", "annotation", "xml", "xmls", "labels")
 _LABELME = re.compile(rb"<(?:sourceImage|sourceAnnotation|imagesize|pt)[\s>/]")
 _HEAD_BYTES = 4096
+_NEGATIVE = (
+    "Its image exists: if that shows no object, write an XML file without <object>; else annotate "
+    "it, or remove it from the list."
+)
 _SAMPLED_FILES = 20  # read to recognise the format
 
 
@@ -85,13 +89,21 @@ def _sources(home: Path, files: list[Path], context: Context) -> Iterator[Source
 
 
 def _lists(home: Path) -> dict[str, Path]:
-    """Split -> its list in ImageSets/Main; lists of one class, such as cat_train.txt, are ignored.
+    """Split -> its list in ImageSets/Main, such as train.txt, Train.txt or valid.txt.
+
+    Lists of one class, such as cat_train.txt, are ignored.
 
     trainval.txt serves as the training split if neither train.txt nor val.txt exists.
     """
     folder = home / "ImageSets" / "Main"
-    paths = {split: folder / f"{split}.txt" for split in _LISTS}
-    lists = {split: path for split, path in paths.items() if path.is_file()}
+    paths = [path for path in sorted(folder.glob("*.txt")) if path.is_file()]
+    named = {split: [p for p in paths if SPLITS.get(p.stem.lower()) == split] for split in _LISTS}
+    # Of several names, such as val.txt and valid.txt, VOC's own comes first.
+    lists = {
+        split: next((path for path in found if path.stem == split), found[0])
+        for split, found in named.items()
+        if found
+    }
     union = folder / "trainval.txt"
     if union.is_file() and not {"train", "val"} & set(lists):
         lists = {"train": union, **lists}
@@ -108,7 +120,8 @@ def _listed(
         members = []
         for stem in _stems(path, context):
             if stem not in by_stem:
-                context.findings.add("annotation_missing", context.name(path), stem)
+                fix = _NEGATIVE if context.images.by_stem(stem, path, split) else ""
+                context.findings.add("annotation_missing", context.name(path), stem, fix=fix)
                 continue
             times_listed[stem] += 1
             members.append(by_stem[stem])
