@@ -12,8 +12,10 @@ from tfod_kit import formats
 from tfod_kit.core import labels
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box
+from tfod_kit.datasets import load
 from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import DataError, TfodKitError
+from tfod_kit.formats.common.findings import Findings
 from tfod_kit.records import example, image_files, images
 from tfod_kit.records.rasters import clipping, masks, run_lengths
 
@@ -202,3 +204,21 @@ def test_other_encodings_are_read_or_refused(tmp_path: Path, encoding: str) -> N
     (tmp_path / "a.json").write_bytes(text.encode(encoding))
     with pytest.raises(TfodKitError):
         read(tmp_path, "coco")
+
+
+def test_a_class_name_with_nul_is_refused(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    text = "filename,class,xmin,ymin,xmax,ymax\na.jpg,c\0at,4,3,20,15\n"
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match="control character") as caught:
+        load(tmp_path, findings=Findings())
+    assert (caught.value.where, caught.value.found) == ("a.jpg", "'c\\x00at'")
+
+
+def test_an_image_name_with_nul_is_missing(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    text = "filename,class,xmin,ymin,xmax,ymax\na\0.jpg,cat,4,3,20,15\n"
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match="missing") as caught:
+        load(tmp_path, findings=Findings())
+    assert caught.value.where == "a.csv:2"

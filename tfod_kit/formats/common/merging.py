@@ -1,7 +1,8 @@
 """Merges the parts of a data set: unique ids, and one label map."""
 
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tfod_kit.formats.common import overlaps
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.overlaps import Read
 from tfod_kit.io.files import readable
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def unique(read: Read, context: Context) -> Read:
@@ -98,6 +101,7 @@ def label_map(parts: Sequence[Part], read: Read, findings: Findings) -> LabelMap
     names = {label for _, part in read for a in part for label in a.labels}
     declared = {pair for part in parts for pair in part.ids.items()}
     own = dict(sorted(declared, key=lambda pair: (pair[1], pair[0])))
+    _check_names(names | own.keys(), read)
     if not own and not names:
         raise DataError(
             "No object has a class.",
@@ -113,6 +117,23 @@ def label_map(parts: Sequence[Part], read: Read, findings: Findings) -> LabelMap
         own = {name: number + 1 - lowest for name, number in own.items()}
     following = max(own.values(), default=0) + 1
     return LabelMap(own | {n: i for i, n in enumerate(sorted(names - own.keys()), following)})
+
+
+def _check_names(names: Iterable[str], read: Read) -> None:
+    """Refuses class names with control characters, which other tools cut or cannot read.
+
+    Raises:
+      DataError: a name has one; the message names the first image with an object of that class.
+    """
+    name = next((name for name in sorted(names) if _CONTROL.search(name)), None)
+    if name is not None:
+        images = (a.source_id for _, part in read for a in part if name in a.labels)
+        raise DataError(
+            "A class name contains a control character.",
+            where=next(images, "the list of classes"),
+            found=repr(name),
+            fix="Remove the character from the name.",
+        )
 
 
 def known(
