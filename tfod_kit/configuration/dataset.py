@@ -141,7 +141,7 @@ def _no_train(folder: Path, splits: Mapping[str, list[Path]]) -> UsageError:
             "There is no such folder of records.",
             where=folder,
             expected="the folder that `tfod convert ... --out FOLDER` wrote",
-            fix=f"Run `tfod convert SOURCE --format voc --out {folder}` first, or name another."
+            fix=f"Run `tfod convert SOURCE --out {folder}` first, or name another."
             + (f" {near}" if near.startswith("Did") else ""),
         )
     return UsageError(
@@ -151,7 +151,10 @@ def _no_train(folder: Path, splits: Mapping[str, list[Path]]) -> UsageError:
         found=", ".join(splits)
         or ", ".join(sorted(path.name for path in folder.iterdir())[:5])
         or "an empty folder",
-        fix=f"Run `tfod convert SOURCE --format voc --out {folder}` first, or name another folder.",
+        fix=f"Convert with a training split, such as `tfod convert SOURCE --split 0.8,0.2 --out "
+        f"{folder}`, or name another folder."
+        if splits
+        else f"Run `tfod convert SOURCE --out {folder}` first, or name another folder.",
     )
 
 
