@@ -12,6 +12,7 @@ from tfod_kit.drawing import plots
 from tfod_kit.errors import UsageError
 from tfod_kit.io import files
 from tfod_kit.io.progress import announce
+from tfod_kit.runs import run_lock
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,13 +53,14 @@ def run(args: argparse.Namespace) -> int:
     announce("Sweeping the learning rate (loading TensorFlow takes some seconds)")
     from tfod_kit.training import lr_finder
 
-    found = lr_finder.sweep(
-        path,
-        first=options.lowest,
-        last=options.highest,
-        steps=options.steps,
-        options=steps.step_options(options),
-    )
+    with run_lock.writing(path.parent, arguments.as_command("lr", options)):
+        found = lr_finder.sweep(
+            path,
+            first=options.lowest,
+            last=options.highest,
+            steps=options.steps,
+            options=steps.step_options(options),
+        )
     files.write_bytes(out, plots.png(_picture(found)))
     print(_verdict(found, options.run))
     print(f"Image:       {out}")

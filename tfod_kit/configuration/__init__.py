@@ -1,5 +1,6 @@
 """Writes a pipeline.config for a model and a data set: `tfod configure`."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tfod_kit.configuration.dataset import DataSet
 from tfod_kit.errors import ConfigError, UsageError
 from tfod_kit.io import files
 from tfod_kit.pipeline_config import Change, PipelineConfig
-from tfod_kit.runs import checkpoints
+from tfod_kit.runs import checkpoints, run_lock
 from tfod_kit.zoo import catalog
 from tfod_kit.zoo.download import DownloadOptions
 
@@ -101,12 +102,21 @@ def configure(request: Request) -> Configured:
         used.
     """
     result = plan(request)
+    with ExitStack() as stack:
+        if result.path.is_file():
+            stack.enter_context(
+                run_lock.writing(request.out, ("configure", f"--out {request.out}"))
+            )
+        _write(request, result)
+    return result
+
+
+def _write(request: Request, result: Configured) -> None:
     _reject_trained(result, request.overwrite)
     if result.keypoint_map is not None:
         files.write_text(_keypoint_map(request.out), result.keypoint_map)
     header = f"Written by `tfod configure` from {result.base}."
     pipeline_config.save(result.config, result.path, header=header)
-    return result
 
 
 def plan(request: Request) -> Configured:

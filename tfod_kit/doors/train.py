@@ -14,7 +14,7 @@ from tfod_kit.errors import UsageError
 from tfod_kit.evaluation import metrics
 from tfod_kit.evaluation import run as evaluation_run
 from tfod_kit.io.progress import announce
-from tfod_kit.runs import best_checkpoint
+from tfod_kit.runs import best_checkpoint, run_lock
 from tfod_kit.runs import run_folder as states
 
 if TYPE_CHECKING:
@@ -200,14 +200,24 @@ def train(run_folder: StrPath, **options: object) -> Trained:
 def run(options: TrainArguments) -> Trained:
     """Trains as `tfod train` with these arguments does."""
     path = shared.config_path(options.run)
-    if not options.no_check and not options.skip_bad_records:
-        _check(path)
     cluster = _cluster(options)
-    command = arguments.as_command("train", options)
     if options.local_workers:
+        if _to_check(options):
+            _check(path)
         alone = arguments.as_command("train", replace(options, local_workers=None))
         workers.run_local(options.local_workers, path, alone)
         return Trained(path.parent)
+    command = arguments.as_command("train", options)
+    with run_lock.writing(path.parent, command, cluster.workers if cluster else ()):
+        return Trained(path.parent, _trained(path, options, cluster, command))
+
+
+def _trained(
+    path: Path, options: TrainArguments, cluster: "Cluster | None", command: list[str]
+) -> "TrainResult":
+    """Trains in this process, which holds the run folder's lock."""
+    if _to_check(options):
+        _check(path)
     measure = None if options.no_evaluate else evaluation_run.checkpoint_measure(path)
     # Report an unknown metric now rather than at the first evaluation.
     accepted = metrics.measured_by(pipeline_config.load(path))
@@ -216,7 +226,7 @@ def run(options: TrainArguments) -> Trained:
     from tfod_kit.training.train import Every, TrainOptions, train
 
     every = options.evaluate_every
-    result = train(
+    return train(
         path,
         TrainOptions(
             steps=options.steps,
@@ -238,7 +248,10 @@ def run(options: TrainArguments) -> Trained:
         ),
         measure,
     )
-    return Trained(path.parent, result)
+
+
+def _to_check(options: TrainArguments) -> bool:
+    return not options.no_check and not options.skip_bad_records
 
 
 def _check(path: Path) -> None:

@@ -68,16 +68,12 @@ class CheckpointSelector:
         training_history.append(self.folder, point)
         metric = best_checkpoint.find_metric(point.metrics, self.metric)
         value = best_checkpoint.metric_value(point.metrics, metric)
-        is_best = value is not None and self._is_best(metric, value)
-        if value is not None and is_best:
-            best_checkpoint.keep(self.folder, prefix, metric, value, point.step)
+        is_best = value is not None and best_checkpoint.offer(
+            self.folder, prefix, metric, value, point.step
+        )
         waited = self._without_improvement(point.split, metric)
         stop = self.patience is not None and waited >= self.patience
         return SelectionOutcome(metric, value, is_best, waited, stop)
-
-    def _is_best(self, metric: str, value: float) -> bool:
-        known = best_checkpoint.read(self.folder)
-        return known is None or known.metric != metric or value > known.value
 
     def _without_improvement(self, split: str, metric: str) -> int:
         points = [

@@ -6,16 +6,19 @@ Also counts the evaluations without improvement, for early stopping.
 import json
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tfod_kit.errors import DataError, UsageError, did_you_mean
 from tfod_kit.io import files
+from tfod_kit.io.locking import held
 from tfod_kit.runs import checkpoints
 from tfod_kit.runs.training_history import EvalPoint
 
 FILE_NAME = "best.json"
 DEFAULT_METRIC = "mAP"
+_LOCK = ".lock"
 _NOT_MEASURED = -1.0  # COCO's value for "no ground truth"
 
 
@@ -54,6 +57,27 @@ def read(run: Path) -> BestCheckpoint | None:
             found=str(error),
             fix="Remove the file: the next evaluation writes it again.",
         ) from error
+
+
+def offer(run: Path, prefix: Path, metric: str, value: float, step: int) -> bool:
+    """Keeps a checkpoint if it is better than the best one so far; returns whether it is.
+
+    A training and `tfod evaluate --continuous` may do this for one run at the same time.
+
+    Raises:
+      UsageError: it cannot be copied.
+      DataError: best.json is invalid.
+    """
+    folder = run / checkpoints.BEST
+    with ExitStack() as stack:
+        with files.explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(folder / _LOCK))
+        known = read(run)
+        better = known is None or known.metric != metric or value > known.value
+        if better:
+            keep(run, prefix, metric, value, step)
+    return better
 
 
 def keep(run: Path, prefix: Path, metric: str, value: float, step: int) -> BestCheckpoint:

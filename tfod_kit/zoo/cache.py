@@ -2,19 +2,16 @@
 
 import os
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tfod_kit.errors import UsageError
-from tfod_kit.io.locking import try_lock, unlock
+from tfod_kit.io.locking import held
 
 CACHE = "TFOD_CACHE"
 MIRROR = "TFOD_MIRROR"
 OFFLINE = "TFOD_OFFLINE"
-
-_RETRY_S = 0.2
 
 
 def folder(part: str = "zoo") -> Path:
@@ -45,24 +42,19 @@ def lock(path: Path) -> Iterator[None]:
     Raises:
       UsageError: the folder cannot be written to.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("ab")
-    except OSError as error:
-        raise UsageError(
-            "The cache folder cannot be written to.",
-            where=path.parent,
-            found=error.strerror,
-            fix=f"Name another with the environment variable {CACHE}.",
-        ) from error
-    with stream:
-        waiting = False
-        while not try_lock(stream):
-            if not waiting:
-                print(f"Waiting for another process that uses {path.stem}", file=sys.stderr)
-                waiting = True
-            time.sleep(_RETRY_S)
+
+    def waiting() -> None:
+        print(f"Waiting for another process that uses {path.stem}", file=sys.stderr)
+
+    with ExitStack() as stack:
         try:
-            yield
-        finally:
-            unlock(stream)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(path, waiting))
+        except OSError as error:
+            raise UsageError(
+                "The cache folder cannot be written to.",
+                where=path.parent,
+                found=error.strerror,
+                fix=f"Name another with the environment variable {CACHE}.",
+            ) from error
+        yield
