@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from small_records import write_records
 
 from tests.tfod import tfod
-from tfod_kit.errors import UsageError
-from tfod_kit.runs import run_lock
+from tfod_kit.cli.main import main
+from tfod_kit.errors import CheckpointError, UsageError
+from tfod_kit.runs import checkpoints, run_lock
 
 HOLDER = """
 import sys
@@ -117,3 +119,26 @@ def test_a_damaged_lock_file_still_locks(tmp_path: Path, text: str) -> None:
         (tmp_path / run_lock.FILE_NAME).write_text(text)
         with pytest.raises(UsageError, match="not stated"), run_lock.writing(tmp_path, ["train"]):
             pass
+
+
+def test_configure_does_not_replace_the_config_of_a_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_records(tmp_path / "records", train=4, val=2)
+    run = tmp_path / "run"
+    words = ["configure", "--records", str(tmp_path / "records"), "--out", str(run)]
+    assert main(words) == 0
+    before = (run / "pipeline.config").read_bytes()
+    with holder(run):
+        assert main([*words, "--overwrite", "--batch_size", "2"]) == 2
+        assert "Another process is writing" in capsys.readouterr().err
+        assert (run / "pipeline.config").read_bytes() == before
+    assert main([*words, "--overwrite", "--batch_size", "2"]) == 0
+    assert (run / "pipeline.config").read_bytes() != before
+
+
+def test_a_missing_checkpoint_beside_a_training_is_awaited(tmp_path: Path) -> None:
+    with holder(tmp_path), pytest.raises(CheckpointError, match="Wait for the next checkpoint"):
+        checkpoints.resolve(tmp_path)
+    with pytest.raises(CheckpointError, match="Train first"):
+        checkpoints.resolve(tmp_path)

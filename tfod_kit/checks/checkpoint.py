@@ -12,7 +12,7 @@ from tfod_kit.configuration.start import checkpoint_type
 from tfod_kit.errors import TfodKitError
 from tfod_kit.pipeline_config import PipelineConfig, is_remote
 from tfod_kit.pipeline_config.messages import TrainConfig
-from tfod_kit.runs import checkpoint_index, checkpoints
+from tfod_kit.runs import checkpoint_index, checkpoints, run_lock
 
 _BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "bool": 1, "float16": 2}
 # The types that restore each content (restore_from_objects of upstream's meta architectures).
@@ -32,13 +32,13 @@ def check_checkpoint(context: CheckContext, findings: CheckFindings) -> None:
 
 
 def _check_resume(own: Path, settings: TrainConfig, findings: CheckFindings) -> None:
-    if damage := _damage(own):
+    if damage := _confirmed_damage(own):
         # Training falls back to the checkpoint before it, so this is not an error.
         findings.warning(
             "checkpoint_damaged",
             "The run folder's newest checkpoint is damaged; training resumes from the one before.",
             damage,
-            fix="Remove it, unless it can be copied again.",
+            fix="Nothing needs to be done; copy it again if there is a copy.",
         )
         return
     step = checkpoints.number(own)
@@ -94,6 +94,13 @@ def _check_fine_tune(prefix: Path, context: CheckContext, findings: CheckFinding
             fix=f"Set it to {content!r} (`tfod configure --checkpoint` does).",
         )
     _check_same_model(prefix, context, where, findings)
+
+
+def _confirmed_damage(prefix: Path) -> Location | None:
+    """The damage of a run's own checkpoint, unless a training in progress is writing to the run."""
+    if _damage(prefix) is None or run_lock.other_writer(prefix.parent) is not None:
+        return None
+    return _damage(prefix)
 
 
 def _damage(prefix: Path) -> Location | None:

@@ -75,12 +75,13 @@ def _check_bucket_paths(context: CheckContext, findings: CheckFindings) -> None:
         if path and not path.startswith("gs://")
     ]
     if local:
-        findings.error(
+        findings.warning(
             "path_not_on_gs",
-            "A TPU opens no local files: training stops with 'File system scheme '[local]' not "
-            "implemented'.",
+            "A TPU on another machine opens no local files: training stops with 'File system "
+            "scheme '[local]' not implemented'.",
             *local,
-            fix="Copy them to a bucket (`gsutil cp`), and name them gs://BUCKET/...",
+            fix="Train on the TPU's own machine, a TPU VM (`tfod train --tpu local`), which opens "
+            "local files. A run folder on gs:// is not supported.",
         )
 
 

@@ -3,11 +3,13 @@
 import argparse
 from pathlib import Path
 
+from tfod_kit.doors.arguments import local_path
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add = parser.add_argument
-    add("--out", type=Path, default=Path("work/demo"), metavar="DIR", help="where to draw")
+    add("--out", type=local_path, default=Path("work/demo"), metavar="DIR", help="where to draw")
     add("--images", type=int, metavar="N", help="images, all splits together (default: 1,500)")
     add("--seed", type=int, default=0, help="another seed draws other images")
 

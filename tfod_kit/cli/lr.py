@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_kit.doors import arguments, steps, values
-from tfod_kit.doors.arguments import option, positional
+from tfod_kit.doors.arguments import local_path, option, positional
 from tfod_kit.doors.shared import config_path
 from tfod_kit.drawing import plots
 from tfod_kit.errors import UsageError
@@ -27,14 +27,14 @@ _NEAR = 3.0  # times: within this the config's rate is as good as the one found
 class LrArguments(steps.StepArguments):
     """The arguments of `tfod lr`; each is explained by its help."""
 
-    run: Path = positional("the run folder with pipeline.config", parse=Path)
+    run: Path = positional("the run folder with pipeline.config", parse=local_path)
     lowest: float = option(1e-6, "the lowest rate", parse=values.positive, metavar="X", flag="from")
     highest: float = option(1.0, "the highest rate", parse=values.positive, metavar="X", flag="to")
     steps: int = option(
         100, "steps from the lowest to the highest", parse=values.count, metavar="N"
     )
     out: Path | None = option(
-        None, f"the image to write (default: RUN/{PLOT})", parse=Path, metavar="FILE"
+        None, f"the image to write (default: RUN/{PLOT})", parse=local_path, metavar="FILE"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tfod_kit.configuration import start
 from tfod_kit.doors import arguments
-from tfod_kit.doors.arguments import Group, option
+from tfod_kit.doors.arguments import Group, local_path, option
 from tfod_kit.doors.configure import DownloadArguments, download_options
 from tfod_kit.errors import UsageError, did_you_mean
 from tfod_kit.zoo import catalog, download
@@ -26,7 +26,7 @@ _RIGHT = {"INPUT", "SPEED", "COCO mAP"}
 class ModelsDownloadArguments(DownloadArguments):
     """The options of `tfod models download`."""
 
-    archive: Path | None = option(None, "a local NAME.tar.gz", parse=Path, metavar="FILE")
+    archive: Path | None = option(None, "a local NAME.tar.gz", parse=local_path, metavar="FILE")
     again: bool = option(False, "download again, even if the archive is in the cache")
 
 

@@ -1,8 +1,8 @@
 """`tfod plot RUN...`: single charts of one run, or of several in one figure, as PNG or SVG."""
 
 import argparse
-from pathlib import Path
 
+from tfod_kit.doors.arguments import local_path
 from tfod_kit.errors import UsageError
 
 _ALL = "all"
@@ -13,7 +13,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     from tfod_kit.reports.charts import CHARTS
 
     add = parser.add_argument
-    add("runs", type=Path, nargs="+", metavar="RUN", help="run folders; several are compared")
+    add("runs", type=local_path, nargs="+", metavar="RUN", help="run folders; several are compared")
     add(
         "--what",
         default=_ALL,
@@ -22,7 +22,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--out",
-        type=Path,
+        type=local_path,
         metavar="PATH",
         help="a folder, or a .png or .svg file for one chart (default: RUN/plots, or plots for "
         "several runs)",

@@ -1,8 +1,8 @@
 """`tfod serve MODEL`: detects objects in images that are sent over HTTP."""
 
 import argparse
-from pathlib import Path
 
+from tfod_kit.doors.arguments import local_path
 from tfod_kit.doors.values import count, share
 from tfod_kit.serving.limits import Limits
 from tfod_kit.serving.run import ServeOptions, serve
@@ -12,14 +12,14 @@ _DEFAULTS = ServeOptions()
 
 def register(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("model", type=Path, help="an exported model, or a run folder")
+    add("model", type=local_path, help="an exported model, or a run folder")
     add("--host", default=_DEFAULTS.host, help="0.0.0.0 accepts connections from other machines")
     add("--port", type=int, default=_DEFAULTS.port, help="0 takes a free one")
     add("--min_score", type=share, default=_DEFAULTS.min_score, help="leave out scores below")
     add("--batch_size", type=count, default=_DEFAULTS.batch_size, help="images per call")
     add("--window_ms", type=count, default=5, help="how long an idle model waits for a batch")
-    add("--label_map", type=Path, help="class names, for a model without a label map")
-    add("--checkpoint", type=Path, help="a run's checkpoint (default: its latest)")
+    add("--label_map", type=local_path, help="class names, for a model without a label map")
+    add("--checkpoint", type=local_path, help="a run's checkpoint (default: its latest)")
     add("--access_log", action="store_true", help="log each request")
     limits = parser.add_argument_group("limits; beyond them a request is refused")
     limits.add_argument("--max_mb", type=count, default=20, help="size of a request")

@@ -9,9 +9,11 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tfod_kit.errors import UsageError, did_you_mean
+from tfod_kit.io import files
 
 StrPath = str | os.PathLike[str]
 _T = TypeVar("_T")
@@ -35,7 +37,8 @@ class Argument:
       metavar: the placeholder of the value.
       choices: the values allowed; a function, as for `help`.
       parse: turns the text of the command line into the value; raises
-        argparse.ArgumentTypeError or ValueError for an invalid text.
+        argparse.ArgumentTypeError or ValueError for an invalid text. `local_path` or `local_name`
+        for whatever names a local file.
       group: the group of the option in the help.
       exclusive: of the options that share this name at most one may be given.
       positional: given by position, without an option's name.
@@ -66,6 +69,16 @@ class Argument:
     @property
     def allowed(self) -> tuple[object, ...]:
         return self.choices() if callable(self.choices) else self.choices
+
+
+def local_path(text: str) -> Path:
+    """A path on this machine. Raises UsageError for an address such as gs://bucket/run."""
+    return Path(files.local(text))
+
+
+def local_name(text: str) -> str:
+    """A name, a pattern or a path on this machine. Raises as `local_path`."""
+    return files.local(text)
 
 
 def option(default: Any, help: str | Callable[[], str], **settings: Any) -> Any:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tfod_kit import benchmarking
 from tfod_kit.doors import arguments, values
-from tfod_kit.doors.arguments import StrPath, option, positional
+from tfod_kit.doors.arguments import StrPath, local_name, local_path, option, positional
 from tfod_kit.evaluation import record_files
 
 _DEFAULTS = benchmarking.BenchmarkOptions()
@@ -16,13 +16,14 @@ class BenchmarkArguments:
     """The arguments of `tfod benchmark`; each is explained by its help."""
 
     models: tuple[Path, ...] = positional(
-        "run folders and exported models", parse=Path, nargs="+", metavar="MODEL"
+        "run folders and exported models", parse=local_path, nargs="+", metavar="MODEL"
     )
-    out: Path = option(Path("work/benchmark"), "the folder for the figures", parse=Path)
+    out: Path = option(Path("work/benchmark"), "the folder for the figures", parse=local_path)
     records: str | None = option(
         None,
         "a folder that `tfod convert` wrote, or a pattern of record files: for mAP, and to detect "
         "in (default: noise, and no mAP)",
+        parse=local_name,
     )
     split: str = option(record_files.DEFAULT_SPLIT, "the records' split")
     limit: int | None = option(
@@ -42,8 +43,12 @@ class BenchmarkArguments:
         metavar="WxH",
         join="x",
     )
-    label_map: Path | None = option(None, "class names, for models without a label map", parse=Path)
-    checkpoint: str | None = option(None, "of run folders: latest, best, a step, or a prefix")
+    label_map: Path | None = option(
+        None, "class names, for models without a label map", parse=local_path
+    )
+    checkpoint: str | None = option(
+        None, "of run folders: latest, best, a step, or a prefix", parse=local_name
+    )
 
 
 def benchmark(*models: StrPath, **options: object) -> benchmarking.Benchmark:

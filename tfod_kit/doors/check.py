@@ -11,7 +11,7 @@ from pathlib import Path
 from tfod_kit import checks
 from tfod_kit.checks.findings import Finding, Level, counts
 from tfod_kit.doors import arguments, values
-from tfod_kit.doors.arguments import StrPath, option, positional
+from tfod_kit.doors.arguments import StrPath, local_name, local_path, option, positional
 from tfod_kit.drawing import notebook
 from tfod_kit.io.progress import Progress, progress
 
@@ -26,14 +26,15 @@ class CheckArguments:
     """The arguments of `tfod check`; each is explained by its help."""
 
     target: str = positional(
-        "a run folder, a pipeline.config, a folder of records, or a pattern of files"
+        "a run folder, a pipeline.config, a folder of records, or a pattern of files",
+        parse=local_name,
     )
     sample: int | None = option(
         None, "look at about N records of each split", parse=values.count, metavar="N"
     )
     pixels: bool = option(False, "decode every image to the end")
     label_map: Path | None = option(
-        None, "for records: another than beside them", parse=Path, metavar="FILE"
+        None, "for records: another than beside them", parse=local_path, metavar="FILE"
     )
     workers: int = option(1, "machines that train together", parse=values.count, metavar="N")
     tpu: bool = option(False, "a TPU will train")

@@ -8,7 +8,7 @@ from tfod_kit import pipeline_config
 from tfod_kit.configuration import Configured, Request, augment
 from tfod_kit.configuration.dataset import SplitRecords
 from tfod_kit.doors import arguments, values
-from tfod_kit.doors.arguments import Group, option, positional
+from tfod_kit.doors.arguments import Group, local_name, local_path, option, positional
 from tfod_kit.doors.run import Run
 from tfod_kit.errors import UsageError
 from tfod_kit.zoo import cache, catalog, download
@@ -49,18 +49,20 @@ class ConfigureArguments(DownloadArguments):
         f"--zoo: {catalog.DEFAULT.name})",
         default=None,
     )
-    records: Path = option(Path("work/records"), "the folder that `tfod convert` wrote", parse=Path)
-    out: Path | None = option(None, "the run folder (default: work/MODEL)", parse=Path)
+    records: Path = option(
+        Path("work/records"), "the folder that `tfod convert` wrote", parse=local_path
+    )
+    out: Path | None = option(None, "the run folder (default: work/MODEL)", parse=local_path)
     pretrained: bool = option(
         False, "start from the zoo's weights for the model, downloaded once", exclusive="start"
     )
     base: Path | None = option(
-        None, "start from your own config", parse=Path, metavar="FILE", exclusive="start"
+        None, "start from your own config", parse=local_path, metavar="FILE", exclusive="start"
     )
     zoo: Path | None = option(
         None,
         "start from an archive of the model zoo: its folder, or its NAME.tar.gz",
-        parse=Path,
+        parse=local_path,
         metavar="PATH",
         exclusive="start",
     )
@@ -84,6 +86,7 @@ class ConfigureArguments(DownloadArguments):
         "weights to start from: a prefix, a folder, or none",
         metavar="PREFIX",
         group=_TRAINING,
+        parse=local_name,
     )
     augment: tuple[str, ...] | None = option(
         None,
@@ -117,7 +120,11 @@ class ConfigureArguments(DownloadArguments):
         group=_MODEL,
     )
     label_map: Path | None = option(
-        None, "another than the one beside the records", parse=Path, metavar="FILE", group=_MODEL
+        None,
+        "another than the one beside the records",
+        parse=local_path,
+        metavar="FILE",
+        group=_MODEL,
     )
     metrics: tuple[str, ...] | None = option(
         None,

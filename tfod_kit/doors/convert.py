@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfod_kit.conversion.beam import RUNNERS, Runner
 from tfod_kit.doors import arguments, shared, values
-from tfod_kit.doors.arguments import Group, StrPath, option, positional
+from tfod_kit.doors.arguments import Group, StrPath, local_name, local_path, option, positional
 from tfod_kit.drawing import notebook
 from tfod_kit.errors import UsageError
 from tfod_kit.formats import AUTO, FORMATS
@@ -31,7 +31,7 @@ class ConvertArguments(shared.ClassArguments):
 
     source: tuple[Path, ...] = positional(
         "the data set's folder or annotation file; several are merged",
-        parse=Path,
+        parse=local_path,
         nargs="+",
         metavar="SOURCE",
     )
@@ -44,18 +44,21 @@ class ConvertArguments(shared.ClassArguments):
     out: Path | None = option(
         None,
         "the folder to write (default: work/records, work/coco)",
-        parse=Path,
+        parse=local_path,
         metavar="DIR",
     )
     link: bool = option(False, "with --to: link to the images instead of copying them")
     images: Path | None = option(
-        None, "the folder of the images (default: SOURCE)", parse=Path, metavar="DIR"
+        None, "the folder of the images (default: SOURCE)", parse=local_path, metavar="DIR"
     )
     follow_links: bool = option(
         False, "follow symbolic links that lead out of the data set's folder"
     )
     label_map: str | None = option(
-        None, "a label map, or the name of a standard one (coco_2017)", metavar="FILE"
+        None,
+        "a label map, or the name of a standard one (coco_2017)",
+        metavar="FILE",
+        parse=local_name,
     )
     split: str | None = option(
         None, "0.8,0.1,0.1 or train=0.8,val=0.2", metavar="RATIOS", group=_SPLITS

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tfod_kit import evaluation
 from tfod_kit.doors import arguments, values
-from tfod_kit.doors.arguments import Group, StrPath, option, positional
+from tfod_kit.doors.arguments import Group, StrPath, local_name, local_path, option, positional
 from tfod_kit.errors import UsageError
 from tfod_kit.evaluation import run as measuring
 from tfod_kit.evaluation.result import Evaluation
@@ -21,16 +21,19 @@ class EvaluateArguments:
     """The arguments of `tfod evaluate`; each is explained by its help."""
 
     model: Path | None = positional(
-        "a run folder, a checkpoint folder or an exported model", default=None, parse=Path
+        "a run folder, a checkpoint folder or an exported model", default=None, parse=local_path
     )
     records: str | None = option(
         None,
         "a folder that `tfod convert` wrote, or a pattern of record files (default: those of the "
         "model's pipeline.config)",
+        parse=local_name,
     )
     split: str | None = option(None, "the split to measure on, such as val or test")
     checkpoint: str | None = option(
-        None, "a run's checkpoint to measure: latest, best, a step, or a prefix (default: latest)"
+        None,
+        "a run's checkpoint to measure: latest, best, a step, or a prefix (default: latest)",
+        parse=local_name,
     )
     metrics: tuple[str, ...] = option(
         (),
@@ -39,10 +42,12 @@ class EvaluateArguments:
         repeat=True,
     )
     label_map: Path | None = option(
-        None, "class names, for a model without a label map", parse=Path
+        None, "class names, for a model without a label map", parse=local_path
     )
     batch_size: int = option(_DEFAULTS.batch_size, "images per call", parse=values.count)
-    out: Path | None = option(None, "folder for the results (default: MODEL/eval)", parse=Path)
+    out: Path | None = option(
+        None, "folder for the results (default: MODEL/eval)", parse=local_path
+    )
     continuous: bool = option(
         False,
         "measure each checkpoint as it appears, until the training is over",
@@ -56,19 +61,19 @@ class EvaluateArguments:
         group=_WATCHING,
     )
     ground_truth: Path | None = option(
-        None, "a COCO JSON", parse=Path, metavar="JSON", group=_DETECTIONS
+        None, "a COCO JSON", parse=local_path, metavar="JSON", group=_DETECTIONS
     )
     detections: Path | None = option(
         None,
         "COCO results, or what `tfod predict` writes",
-        parse=Path,
+        parse=local_path,
         metavar="JSON",
         group=_DETECTIONS,
     )
     images: Path | None = option(
         None,
         "the folder of the images, to draw those with most errors and some others",
-        parse=Path,
+        parse=local_path,
         group=_DETECTIONS,
     )
 

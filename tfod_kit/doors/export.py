@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfod_kit import exports
 from tfod_kit.doors import arguments, shared, values
-from tfod_kit.doors.arguments import StrPath, option, positional
+from tfod_kit.doors.arguments import StrPath, local_name, local_path, option, positional
 from tfod_kit.drawing import notebook
 from tfod_kit.errors import UsageError
 from tfod_kit.exports import PARITY_IMAGES, Target, all_targets, chosen
@@ -100,18 +100,20 @@ class Exports:
 class ExportArguments:
     """The arguments of `tfod export`; each is explained by its help."""
 
-    run: Path = positional("the run folder", parse=Path)
+    run: Path = positional("the run folder", parse=local_path)
     out: Path | None = option(
         None,
         "the folder to write (default: export/ in the run, export-TARGET/ for other targets); with "
         "several targets, the folder above theirs",
-        parse=Path,
+        parse=local_path,
     )
     target: tuple[str, ...] = option(
         (DEFAULT,), lambda: f"one, or several: A,B. {_targets()}", parse=values.names, metavar="A,B"
     )
     checkpoint: str | None = option(
-        None, "a run's checkpoint to export: latest, best, a step, or a prefix (default: latest)"
+        None,
+        "a run's checkpoint to export: latest, best, a step, or a prefix (default: latest)",
+        parse=local_name,
     )
     input_type: str | None = option(
         None,
@@ -133,7 +135,7 @@ class ExportArguments:
     records: Path | None = option(
         None,
         "the records to prove parity and to calibrate on (default: those of pipeline.config)",
-        parse=Path,
+        parse=local_path,
     )
     parity_images: int = option(PARITY_IMAGES, "images to prove parity on", parse=values.count)
     no_parity: bool = option(False, "do not compare what was exported with the checkpoint")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_kit.doors import arguments, shared, values
-from tfod_kit.doors.arguments import StrPath, option, positional
+from tfod_kit.doors.arguments import StrPath, local_name, local_path, option, positional
 from tfod_kit.drawing import notebook
 from tfod_kit.errors import UsageError
 from tfod_kit.formats import AUTO, FORMATS
@@ -28,25 +28,31 @@ class InspectArguments(shared.ClassArguments):
 
     source: tuple[Path, ...] = positional(
         "the data set's folder or annotation file, or a folder of records; several are merged",
-        parse=Path,
+        parse=local_path,
         nargs="+",
         metavar="SOURCE",
     )
     format: str = option(AUTO, lambda: f"{AUTO}, {', '.join(FORMATS)}", metavar="FORMAT")
     images: Path | None = option(
-        None, "the folder of the images (default: SOURCE)", parse=Path, metavar="DIR"
+        None, "the folder of the images (default: SOURCE)", parse=local_path, metavar="DIR"
     )
     follow_links: bool = option(
         False, "follow symbolic links that lead out of the data set's folder"
     )
     label_map: str | None = option(
-        None, "a label map, or the name of a standard one (coco_2017)", metavar="FILE"
+        None,
+        "a label map, or the name of a standard one (coco_2017)",
+        metavar="FILE",
+        parse=local_name,
     )
     config: Path | None = option(
-        None, "a pipeline.config: compare its anchors with the boxes", parse=Path, metavar="FILE"
+        None,
+        "a pipeline.config: compare its anchors with the boxes",
+        parse=local_path,
+        metavar="FILE",
     )
     out: Path | None = option(
-        None, f"write {PAGE}, {SHEET} and {FIGURES} there", parse=Path, metavar="DIR"
+        None, f"write {PAGE}, {SHEET} and {FIGURES} there", parse=local_path, metavar="DIR"
     )
     json: bool = option(False, "print all figures as JSON")
     near: bool | None = option(

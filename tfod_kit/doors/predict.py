@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfod_kit.doors import arguments, values
-from tfod_kit.doors.arguments import Group, StrPath, option, positional
+from tfod_kit.doors.arguments import Group, StrPath, local_name, local_path, option, positional
 from tfod_kit.io.progress import announce
 from tfod_kit.prediction.filters import Filters, parse_thresholds
 from tfod_kit.prediction.run import OUT, PredictionSummary, predict_files, saveable
@@ -22,19 +22,19 @@ _VIDEOS = Group("videos")
 class PredictArguments:
     """The arguments of `tfod predict`; each is explained by its help."""
 
-    model: Path = positional("an exported model, or a run folder", parse=Path)
+    model: Path = positional("an exported model, or a run folder", parse=local_path)
     images: tuple[str, ...] = positional(
         "images and videos: files, folders, patterns, http(s) addresses, rtsp streams, camera:0, "
         "or - for an image or a list on standard input",
         nargs="+",
         metavar="INPUT",
     )
-    out: Path = option(OUT, "the folder for the results", parse=Path)
+    out: Path = option(OUT, "the folder for the results", parse=local_path)
     label_map: Path | None = option(
-        None, "class names, for a model without a label map", parse=Path
+        None, "class names, for a model without a label map", parse=local_path
     )
     checkpoint: str | None = option(
-        None, "a run's checkpoint: latest, best, a name or path (default: latest)"
+        None, "a run's checkpoint: latest, best, a name or path (default: latest)", parse=local_name
     )
     batch_size: int = option(_DEFAULTS.batch_size, "images per call", parse=values.count)
     restart: bool = option(False, "detect again what an earlier run has done")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_kit.doors import arguments
-from tfod_kit.doors.arguments import StrPath, option, positional
+from tfod_kit.doors.arguments import StrPath, local_path, option, positional
 
 if TYPE_CHECKING:
     from tfod_kit.reports.writing import ReportPage
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class ReportArguments:
     """The arguments of `tfod report`; each is explained by its help."""
 
-    run: Path = positional("the folder that was trained in", parse=Path)
+    run: Path = positional("the folder that was trained in", parse=local_path)
     out: Path | None = option(
-        None, "the page to write (default: RUN/report.html)", parse=Path, metavar="FILE"
+        None, "the page to write (default: RUN/report.html)", parse=local_path, metavar="FILE"
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_kit import pipeline_config
-from tfod_kit.doors.arguments import StrPath
+from tfod_kit.doors.arguments import StrPath, local_path
 from tfod_kit.runs import best_checkpoint, checkpoints, training_history
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Run:
     summary: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path))
+        object.__setattr__(self, "path", local_path(str(self.path)))
 
     def __fspath__(self) -> str:
         return str(self.path)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from tfod_kit.doors import values
-from tfod_kit.doors.arguments import Group, option
+from tfod_kit.doors.arguments import Group, local_name, option
 
 if TYPE_CHECKING:
     from tfod_kit.training.step_options import StepOptions
@@ -89,6 +89,7 @@ class StepArguments:
         "decode each image once: keep them in memory, or in files that begin with PATH",
         metavar="memory|PATH",
         group=_INPUT,
+        parse=local_name,
     )
 
 

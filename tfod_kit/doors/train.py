@@ -8,7 +8,7 @@ from tfod_kit import checks, pipeline_config
 from tfod_kit.checks.findings import Level
 from tfod_kit.doors import arguments, shared, steps, values, workers
 from tfod_kit.doors import check as checking
-from tfod_kit.doors.arguments import Group, StrPath, option, positional
+from tfod_kit.doors.arguments import Group, StrPath, local_path, option, positional
 from tfod_kit.drawing import notebook
 from tfod_kit.errors import UsageError
 from tfod_kit.evaluation import metrics
@@ -39,7 +39,7 @@ class TrainArguments(steps.StepArguments):
     """The arguments of `tfod train`; each is explained by its help."""
 
     run: Path = positional(
-        "the run folder with pipeline.config; checkpoints are saved there", parse=Path
+        "the run folder with pipeline.config; checkpoints are saved there", parse=local_path
     )
     steps: int | None = option(
         None, "stop at this step (default: the config's)", parse=values.count, metavar="N"

@@ -97,6 +97,6 @@ def _tpu_strategy(tf: ModuleType, tpu: str) -> Strategy:
             f"The TPU {tpu!r} cannot be reached.",
             found=first_line(error),
             fix="Check the name and the zone (`gcloud compute tpus list`), and that this machine "
-            "can reach it; TPU training reads and writes gs:// paths only.",
+            "can reach it; on a TPU VM, use --tpu local.",
         ) from error
     return tf.distribute.TPUStrategy(resolver)

@@ -13,6 +13,8 @@ from typing import IO
 
 from tfod_kit.errors import UsageError
 
+# gs://bucket; Path("gs://bucket") has one slash left. C:/ is a drive.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")
 _UNPORTABLE = re.compile(r'[\x00-\x1f<>:"/\\|?*\ud800-\udfff]')
 
 
@@ -67,6 +69,22 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 file with \\n line ends, or leaves the old one in place."""
     write_bytes(path, readable(text).encode("utf-8"))
+
+
+def local(text: str) -> str:
+    """Returns the text of a local path.
+
+    Raises:
+      UsageError: it is an address, such as gs://bucket/run, which would name a local folder "gs:".
+    """
+    if _ADDRESS.match(text) is None:
+        return text
+    address = text if "://" in text else text.replace(":/", "://", 1)
+    raise UsageError(
+        f"{address} is not a local path; only local files are read and written here.",
+        fix="Copy the files to this machine, or mount the storage (gcsfuse, s3fs) and name the "
+        "folder it is mounted at.",
+    )
 
 
 def readable(name: str) -> str:

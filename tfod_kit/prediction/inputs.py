@@ -102,7 +102,9 @@ def _parse(text: str, out: Path) -> Iterator[Input]:
     elif glob.has_magic(text):
         yield from _matching(text)
     else:
-        raise UsageError("The file or folder does not exist.", where=text, fix="Check the path.")
+        raise UsageError(
+            "The file or folder does not exist.", where=files.local(text), fix="Check the path."
+        )
 
 
 def _inside(folder: Path, out: Path) -> Iterator[Input]:
@@ -117,7 +119,7 @@ def _inside(folder: Path, out: Path) -> Iterator[Input]:
 
 
 def _matching(pattern: str) -> Iterator[Input]:
-    names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  it may be absolute
+    names = sorted(glob.glob(files.local(pattern), recursive=True))  # noqa: PTH207  it may be absolute
     if not names:
         raise UsageError(
             "No file matches the pattern.",

@@ -55,7 +55,7 @@ def read(run: Path) -> BestCheckpoint | None:
             "The record of the best checkpoint cannot be read.",
             where=path,
             found=str(error),
-            fix="Remove the file: the next evaluation writes it again.",
+            fix="Rename the file: the next evaluation writes it again.",
         ) from error
 
 

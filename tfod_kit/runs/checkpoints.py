@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfod_kit.errors import CheckpointError
+from tfod_kit.runs import run_lock
 
 LATEST = "latest"
 BEST = "best"  # its name on the command line, and its folder in the run
@@ -142,10 +143,14 @@ def _named_by_state(folder: Path) -> Path | None:
 
 def _missing(path: Path, found: str, folder: Path) -> CheckpointError:
     names = ", ".join(prefix.name for prefix in available(folder)) if folder.is_dir() else ""
+    training = run_lock.other_writer(folder)
     return CheckpointError(
         "The checkpoint is missing.",
         where=path,
         expected="a prefix such as ckpt-1000, with ckpt-1000.index and ckpt-1000.data-* beside it",
         found=f"{found}; the checkpoints in {folder} are: {names}" if names else found,
-        fix="Train first (`tfod train`), or name an existing checkpoint.",
+        fix="Train first (`tfod train`), or name an existing checkpoint."
+        if training is None
+        else f"Wait for the next checkpoint of the training that is running ({training}), or name "
+        "an existing one.",
     )

@@ -120,7 +120,7 @@ def read(folder: Path) -> RunRecord | None:
             "The record of the run cannot be read.",
             where=path,
             found=f"{type(error).__name__}: {error}",
-            fix="Remove the file: the training resumes without it and writes a new one.",
+            fix="Rename the file: the training resumes without it and writes a new one.",
         ) from error
 
 

@@ -188,7 +188,8 @@ def _point(line: bytes, where: str) -> TrainPoint | EvalPoint:
             where=where,
             expected='{"kind": "train" or "eval", "step": ..., ...}, as in docs/training.md',
             found=f"{type(error).__name__}: {error}",
-            fix=f"Remove the line; or {FILE_NAME}, which only loses the curves.",
+            fix=f"Correct the line, or rename {FILE_NAME}: the training then continues without the "
+            "earlier curves.",
         ) from error
 
 
