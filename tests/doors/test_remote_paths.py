@@ -68,6 +68,8 @@ def test_python_functions_refuse_it_too(run: object) -> None:
         tfod_kit.train(run)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"^gs://bucket/run is not a local path"):
         tfod_kit.Run(run)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"^gs://bucket/run is not a local path"):
+        tfod_kit.load(run)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -95,3 +95,35 @@ def test_a_missing_best_checkpoint_is_explained(tmp_path: Path) -> None:
     put(tmp_path, "ckpt-7")
     with pytest.raises(CheckpointError, match="--no_evaluate"):
         checkpoints.choose(tmp_path, "best")
+
+
+def test_a_checkpoint_that_a_training_deletes_while_it_is_read_gives_way_to_the_next(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path, "ckpt-1", "ckpt-2")
+    seen: list[str] = []
+
+    def read(prefix: Path) -> str:
+        seen.append(prefix.name)
+        if prefix.name == "ckpt-2":
+            put(tmp_path, "ckpt-3")
+            for path in checkpoints.parts(prefix):
+                path.unlink()
+            raise CheckpointError("It is gone.")
+        return prefix.name
+
+    assert checkpoints.read_steadily(tmp_path, None, read) == "ckpt-3"
+    assert seen == ["ckpt-2", "ckpt-3"]
+
+
+def test_a_checkpoint_that_stays_as_it_is_is_read_once(tmp_path: Path) -> None:
+    put(tmp_path, "ckpt-1")
+    seen: list[Path] = []
+
+    def read(prefix: Path) -> None:
+        seen.append(prefix)
+        raise CheckpointError("It is damaged.")
+
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoints.read_steadily(tmp_path, "latest", read)
+    assert len(seen) == 1

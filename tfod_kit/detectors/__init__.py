@@ -15,6 +15,7 @@ from tfod_kit.detectors.base import BatchDetector, Detector, Runtime
 from tfod_kit.detectors.checkpoint import LiveDetector
 from tfod_kit.detectors.objects import as_objects
 from tfod_kit.errors import UsageError
+from tfod_kit.io import files
 
 __all__ = [
     "RUNTIMES",
@@ -59,7 +60,7 @@ def load(
       CheckpointError: the checkpoint is missing or does not fit the model.
       ConfigError: the label map does not fit the model.
     """
-    name, location = runtime_of(Path(path))
+    name, location = runtime_of(Path(files.local(str(path))))
     return RUNTIMES[name].load(location, label_map=label_map, checkpoint=checkpoint)
 
 

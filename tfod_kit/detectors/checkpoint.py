@@ -40,7 +40,12 @@ def load(
       ConfigError: the config is invalid, or TensorFlow 2 has no such model.
     """
     config = _config_of(location) or location / pipeline_config.FILE_NAME
-    prefix = checkpoints.choose(location, checkpoint)
+    return checkpoints.read_steadily(
+        location, checkpoint, lambda prefix: _restored(config, prefix, label_map)
+    )
+
+
+def _restored(config: Path, prefix: Path, label_map: Path | None) -> "CheckpointDetector":
     if checkpoint_index.OBJECT_GRAPH not in checkpoint_index.read(prefix):
         raise CheckpointError(
             "This is a checkpoint of TensorFlow 1.",

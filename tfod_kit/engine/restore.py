@@ -146,7 +146,14 @@ def matched(model: DetectionModel, prefix: Path) -> Iterator[None]:
 
 
 def does_not_fit(prefix: Path, error: Exception) -> CheckpointError:
-    """The error for a checkpoint of another model; `error` is TensorFlow's."""
+    """The error for a checkpoint that was deleted, or another model's; `error` is TensorFlow's."""
+    if not prefix.with_name(f"{prefix.name}.index").is_file():
+        return CheckpointError(
+            "The checkpoint was deleted while it was read.",
+            where=prefix,
+            fix="Run the command again. A training keeps only its newest checkpoints (--keep) and "
+            "the best one (--checkpoint best).",
+        )
     return CheckpointError(
         "The checkpoint does not fit the model of its config.",
         where=prefix,

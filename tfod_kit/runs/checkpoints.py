@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from tfod_kit.errors import CheckpointError
 from tfod_kit.runs import run_lock
@@ -12,6 +13,9 @@ LATEST = "latest"
 BEST = "best"  # its name on the command line, and its folder in the run
 
 _INDEX = ".index"
+_READS = 4
+_READ_PAUSE_S = 0.5
+_T = TypeVar("_T")
 
 
 def available(folder: Path) -> list[Path]:
@@ -75,6 +79,42 @@ def choose(run: Path, checkpoint: str | Path | None = None) -> Path:
     if len(Path(name).parts) == 1 and (run / f"{name}{_INDEX}").is_file():
         return resolve(run / name)
     return resolve(Path(checkpoint))
+
+
+def read_steadily(run: Path, checkpoint: str | Path | None, read: Callable[[Path], _T]) -> _T:
+    """Reads the checkpoint that `choose` finds, or the one after it if that was deleted meanwhile.
+
+    A training in the same folder keeps only its newest checkpoints.
+
+    Args:
+      run, checkpoint: as for `choose`.
+      read: reads the checkpoint with this prefix; raises CheckpointError if it cannot.
+
+    Raises:
+      CheckpointError: there is no such checkpoint, or it cannot be read.
+    """
+    for _ in range(_READS - 1):
+        prefix = choose(run, checkpoint)
+        before = _state(prefix)
+        try:
+            return read(prefix)
+        except CheckpointError:
+            if _state(prefix) == before:
+                raise
+        time.sleep(_READ_PAUSE_S)
+    return read(choose(run, checkpoint))
+
+
+def _state(prefix: Path) -> list[tuple[str, int, int]]:
+    """The files of a checkpoint with their sizes and times of change."""
+    found = []
+    for path in parts(prefix):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        found.append((path.name, status.st_size, status.st_mtime_ns))
+    return found
 
 
 def watch(

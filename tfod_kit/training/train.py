@@ -134,14 +134,15 @@ def newest_whole(folder: Path) -> Path | None:
         return None
     older = [prefix for prefix in checkpoints.available(folder) if prefix != newest]
     for prefix in (newest, *reversed(older)):
-        fault = _fault(prefix)
-        if fault is None:
+        # Twice, because a program without our lock, such as upstream's, may just be writing it.
+        if _fault(prefix) is None or (fault := _fault(prefix)) is None:
             return prefix
         print(f"The checkpoint {prefix} is damaged and skipped: {fault}", flush=True)
     raise CheckpointError(
         "Every checkpoint in the run folder is damaged.",
         where=folder,
-        fix="Remove its ckpt-* files to start again, or copy a complete checkpoint there.",
+        fix="Start again with --resume never, which moves them to a subfolder, or copy a complete "
+        "checkpoint there.",
     )
 
 
