@@ -4,6 +4,8 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from tfod_kit.records.shards import masked_crc
+
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -30,7 +32,8 @@ def _block(items: Mapping[str, bytes]) -> bytes:
         _varint(0) + _varint(len(key.encode())) + _varint(len(value)) + key.encode() + value
         for key, value in items.items()
     )
-    return data + struct.pack("<II", 0, 1) + b"\0" + b"\0\0\0\0"
+    block = data + struct.pack("<II", 0, 1) + b"\0"
+    return block + struct.pack("<I", masked_crc(block))
 
 
 def _entry(kind: int, shape: tuple[int, ...]) -> bytes:

@@ -155,3 +155,42 @@ def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
     printed = tfod("evaluate", "--ground_truth", truth, "--detections", tmp_path / "no", code=2)
     assert "No such file" in printed
     assert "both --ground_truth and" in tfod("evaluate", "--ground_truth", truth, code=2)
+
+
+@pytest.mark.parametrize("ids", [(int, str), (str, int)])
+def test_ids_as_text_and_as_numbers_are_one(
+    tmp_path: Path, ids: tuple[Callable[[int], object], Callable[[int], object]]
+) -> None:
+    truth, found = scenes.write(tmp_path, images=5)
+    expected = coco.measure(from_json.read(truth, found))
+    document = json.loads(truth.read_text())
+    for image in document["images"]:
+        image["id"] = ids[0](image["id"])
+    for item in document["annotations"]:
+        item["image_id"] = ids[0](item["image_id"])
+    truth.write_text(json.dumps(document))
+    items = json.loads(found.read_text())
+    found.write_text(json.dumps([item | {"image_id": ids[1](item["image_id"])} for item in items]))
+    assert coco.measure(from_json.read(truth, found)) == expected
+
+
+def test_text_and_number_stay_apart_where_both_occur(tmp_path: Path) -> None:
+    truth, found = scenes.write(tmp_path, images=2)
+    document = json.loads(truth.read_text())
+    document["images"].append(document["images"][0] | {"id": "100"})
+    truth.write_text(json.dumps(document))
+    tables = from_json.read(truth, found)
+    assert [image["source_id"] for image in tables.images] == ["100", "103", "100"]
+    assert {row["image_id"] for row in tables.detections} <= {1, 2}
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "1e300", "-1e300"])
+def test_an_absurd_number_is_refused_with_its_place(tmp_path: Path, number: str) -> None:
+    truth, found = scenes.write(tmp_path, images=2)
+    items = json.loads(found.read_text())
+    items[1]["bbox"][2] = 12345.5
+    found.write_text(json.dumps(items).replace("12345.5", number))
+    with pytest.raises(DataError) as caught:
+        from_json.read(truth, found)
+    assert "found.json" in str(caught.value)
+    assert "bbox" in str(caught.value)

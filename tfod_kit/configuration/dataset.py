@@ -1,20 +1,18 @@
 """Reads what a config needs to know about a folder that `tfod convert` wrote."""
 
 import glob
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tfod_kit.core import labels
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError, UsageError, did_you_mean
-from tfod_kit.records import shards
+from tfod_kit.records import conversion_report, shards
+from tfod_kit.records.conversion_report import StoredReport, StoredSplit
 
 LABEL_MAP = labels.FILE_NAME
-REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def read(folder: Path, label_map: Path | None = None) -> DataSet:
     if "train" not in splits:
         raise _no_train(folder, splits)
     map_path = absolute(label_map or labels.beside(folder))
-    report = _report(folder)
+    report = conversion_report.read(folder)
     return DataSet(
         folder=folder,
         label_map_path=map_path,
@@ -84,7 +82,7 @@ def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 resolve() would follow links
 
 
-def _split(name: str, paths: list[Path], report: Mapping[str, Any]) -> SplitRecords:
+def _split(name: str, paths: list[Path], report: StoredReport) -> SplitRecords:
     total = int(paths[0].stem.rsplit("-", 1)[1])
     expected = [paths[0].with_name(shards.name(name, index, total)) for index in range(total)]
     if expected != paths:
@@ -104,34 +102,19 @@ def _split(name: str, paths: list[Path], report: Mapping[str, Any]) -> SplitReco
             found="0 bytes",
             fix="Run `tfod convert` again.",
         )
-    facts = _facts(report, name)
-    if facts.get("files") != [path.name for path in paths]:
-        facts = {}  # the report describes other records
+    facts = report.splits.get(name, StoredSplit())
+    if list(facts.files) != [path.name for path in paths]:
+        facts = StoredSplit()  # the report describes other records
     folder = glob.escape(absolute(paths[0].parent).as_posix())
-    images = facts.get("images") or sum(map(shards.count, paths))
+    images = facts.images or sum(map(shards.count, paths))
     return SplitRecords(
         pattern=f"{folder}/{shards.pattern(name, total)}",
         shards=total,
         images=images,
         size=sum(sizes),
-        most_objects=facts.get("most_objects"),
-        masks=facts.get("masks"),
+        most_objects=facts.most_objects,
+        masks=facts.masks,
     )
-
-
-def _report(folder: Path) -> Mapping[str, Any]:
-    """The report of the conversion; {} for records from other tools, which are counted instead."""
-    try:
-        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return report if isinstance(report, dict) else {}
-
-
-def _facts(report: Mapping[str, Any], split: str) -> Mapping[str, Any]:
-    splits = report.get("splits")
-    facts = splits.get(split) if isinstance(splits, dict) else None
-    return facts if isinstance(facts, dict) else {}
 
 
 def _no_train(folder: Path, splits: Mapping[str, list[Path]]) -> UsageError:

@@ -19,7 +19,7 @@ from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError
 from tfod_kit.formats.common import repair
 from tfod_kit.formats.common.findings import Findings
-from tfod_kit.io import files
+from tfod_kit.io import files, json_files
 from tfod_kit.records import example, image_files, images, shards
 
 NOTE_SUFFIX = ".done.json"
@@ -97,8 +97,8 @@ def finished(shard: Shard) -> WrittenShard | None:
     if not shard.path.is_file():
         return None
     try:
-        written = msgspec.json.decode(shard.note.read_bytes(), type=WrittenShard)
-    except (OSError, msgspec.DecodeError):
+        written = json_files.read(shard.note, WrittenShard)
+    except ValueError:
         return None
     complete = written.bytes == shard.path.stat().st_size
     same = complete and written.made_from == _fingerprint(shard, _digest(shard))

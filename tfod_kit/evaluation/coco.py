@@ -89,7 +89,7 @@ def _keypoints(tables: Tables) -> tuple[dict[str, float], dict[str, tuple[float,
         length = max((len(row.get("keypoints", ())) for row in truth), default=0)
         if not length:
             continue
-        _check_keypoints(detections, length, name)
+        _check_keypoints([*(row for row in truth if "keypoints" in row), *detections], length, name)
         unlabelled = {"keypoints": [0] * length, "num_keypoints": 0}
         scorer = _scored(
             tables,
@@ -109,11 +109,11 @@ def _keypoints(tables: Tables) -> tuple[dict[str, float], dict[str, tuple[float,
     return overall, {name: (values[ap], values[ap50]) for name, values in by_class.items()}
 
 
-def _check_keypoints(detections: Iterable[Row], length: int, name: str) -> None:
-    wrong = next((row for row in detections if len(row["keypoints"]) != length), None)
+def _check_keypoints(objects: Iterable[Row], length: int, name: str) -> None:
+    wrong = next((row for row in objects if len(row["keypoints"]) != length), None)
     if wrong is not None:
         raise DataError(
-            f"Detections and ground truth of {name!r} differ in their number of keypoints.",
+            f"The objects of {name!r}, or their detections, differ in their number of keypoints.",
             expected=f"{length // 3} keypoints",
             found=f"{len(wrong['keypoints']) // 3}",
             fix="Use the keypoints that the model was trained with.",

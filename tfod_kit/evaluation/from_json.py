@@ -4,9 +4,10 @@ Detections are COCO results (a list of image_id, category_id, bbox, score, and o
 segmentation or keypoints) or what `tfod predict` writes.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -15,44 +16,50 @@ from tfod_kit.core.annotations import Polygons, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError, did_you_mean
 from tfod_kit.evaluation.tables import Row, Tables
+from tfod_kit.io import json_files
 from tfod_kit.records.images import MAX_PIXELS
 from tfod_kit.records.rasters import masks, run_lengths
 
-_Id = int | str
+# Beyond these, the arithmetic of an evaluation overflows.
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+_Size = Annotated[int, msgspec.Meta(ge=0, le=10**6)]
+_Number = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
+_Area = Annotated[float, msgspec.Meta(ge=-1e18, le=1e18)]
+_Id = _Whole | str
 
 
 class _Image(msgspec.Struct):
     id: _Id
-    width: int = 0  # needed only for masks
-    height: int = 0
+    width: _Size = 0  # needed only for masks
+    height: _Size = 0
     file_name: str = ""
     neg_category_ids: list[int] | None = None
     not_exhaustive_category_ids: list[int] | None = None
 
 
 class _Category(msgspec.Struct):
-    id: int
+    id: _Whole
     name: str
     frequency: Literal["r", "c", "f"] | None = None  # LVIS's
 
 
 class _RunLengths(msgspec.Struct):
-    size: tuple[int, int]
+    size: tuple[_Size, _Size]
     counts: str | list[int]
 
 
 class _Object(msgspec.Struct):
     image_id: _Id
-    category_id: int
-    bbox: list[float] | None = None
-    area: float | None = None
-    iscrowd: int | bool = 0
-    segmentation: _RunLengths | list[list[float]] | None = None
-    keypoints: list[float] | None = None
-    num_keypoints: int | None = None
-    difficult: int | bool = 0
-    group_of: int | bool = 0
-    score: float | None = None
+    category_id: _Whole
+    bbox: list[_Number] | None = None
+    area: _Area | None = None
+    iscrowd: _Whole | bool = 0
+    segmentation: _RunLengths | list[list[_Number]] | None = None
+    keypoints: list[_Number] | None = None
+    num_keypoints: _Whole | None = None
+    difficult: _Whole | bool = 0
+    group_of: _Whole | bool = 0
+    score: _Number | None = None
 
 
 class _Truth(msgspec.Struct):
@@ -65,16 +72,16 @@ class _PredictedObject(msgspec.Struct):
     """A detection as `tfod predict` writes it."""
 
     label: str
-    score: float
-    box: tuple[float, float, float, float]
-    mask: _RunLengths | list[list[float]] | None = None
-    keypoints: list[tuple[float, float, float]] = []
+    score: _Number
+    box: tuple[_Number, _Number, _Number, _Number]
+    mask: _RunLengths | list[list[_Number]] | None = None
+    keypoints: list[tuple[_Number, _Number, _Number]] = []
 
 
 class _PredictedImage(msgspec.Struct):
     file: str
-    width: int
-    height: int
+    width: _Size
+    height: _Size
     detections: list[_PredictedObject]
 
 
@@ -115,10 +122,13 @@ class _Reader:
     def __init__(self, tables: Tables, indices: Mapping[_Id, int]) -> None:
         self._images = tables.images
         self._indices = indices
+        counts = Counter(map(str, indices))
+        # Some tools write ids as text, others as numbers; "7" and 7 are one id unless both occur.
+        self._by_text = {str(id_): at for id_, at in indices.items() if counts[str(id_)] == 1}
         self._categories = set(tables.classes.values())
 
     def row(self, item: _Object, where: str) -> Row:
-        index = self._indices.get(item.image_id)
+        index = self._indices.get(item.image_id, self._by_text.get(str(item.image_id)))
         if index is None:
             raise _unknown("an image", f"image_id {item.image_id!r}", self._indices, where)
         if item.category_id not in self._categories:
@@ -192,13 +202,13 @@ def _predicted(
 
 def _decoded(file: Path, type_: Any, expected: str) -> Any:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=type_)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return json_files.read(file, type_)
+    except ValueError as error:
         raise DataError(
             "The file cannot be used for an evaluation.",
             where=file,
             expected=expected,
-            found=error.strerror if isinstance(error, OSError) else str(error),
+            found=str(error),
             fix="Check that it is the right file and complete.",
         ) from error
 

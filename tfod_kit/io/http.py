@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tfod_kit import __version__
 from tfod_kit.errors import UsageError
-from tfod_kit.io import files
+from tfod_kit.io import files, json_files
 from tfod_kit.io.progress import Progress, progress
 
 if TYPE_CHECKING:
@@ -336,8 +336,4 @@ def _note(target: Path) -> Path:
 
 
 def _read_note(target: Path) -> dict[str, Any]:
-    try:
-        begun = json.loads(_note(target).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return begun if isinstance(begun, dict) else {}
+    return json_files.read_if_valid(_note(target))

@@ -12,11 +12,12 @@ from typing import IO, Any
 import msgspec
 
 from tfod_kit.errors import UsageError
-from tfod_kit.io import files
+from tfod_kit.io import files, json_files
 from tfod_kit.io.files import readable
 from tfod_kit.io.locking import try_lock
 from tfod_kit.prediction.inputs import Input, path_of
 
+_ENTRY_FIELDS = {"file", "stamp", "drawn"}
 NAME = "journal.jsonl"
 
 
@@ -101,12 +102,21 @@ class Journal:
         self._stream.seek(0)
         lines = _whole_lines(self._stream)
         _, end, first = next(lines, (0, 0, {}))
-        header = first.get("by")
+        header = _fingerprint_of(first)
         for offset, after, entry in lines:
+            if not entry.keys() >= _ENTRY_FIELDS or not isinstance(entry["file"], str):
+                break  # damaged: this input and those after it are detected again
             self._offsets[entry["file"]] = offset
             self._stamps[entry["file"]] = entry["stamp"], entry["drawn"]
             end = after
         return header, end
+
+
+def _fingerprint_of(first: Mapping[str, Any]) -> dict[str, str] | None:
+    """The fingerprint in the first line; None if there is none or it is damaged."""
+    found = first.get("by")
+    valid = isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
+    return found if valid else None
 
 
 def _lock(stream: IO[bytes], folder: Path) -> None:
@@ -137,8 +147,8 @@ def _whole_lines(stream: IO[bytes]) -> Iterator[tuple[int, int, dict[str, Any]]]
         if not line.endswith(b"\n"):
             return
         try:
-            content = msgspec.json.decode(line, type=dict[str, Any])
-        except msgspec.MsgspecError:
+            content = json_files.decode(line, dict[str, Any])
+        except ValueError:
             return
         yield start, stream.tell(), content
 

@@ -4,14 +4,14 @@ Nothing here loads TensorFlow: a report is built from the files that training an
 in a second or two, for runs that are finished, in progress or killed.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tfod_kit import pipeline_config
 from tfod_kit.errors import UsageError
+from tfod_kit.records import conversion_report
+from tfod_kit.records.conversion_report import StoredReport
 from tfod_kit.reports import events
 from tfod_kit.runs import best_checkpoint, results, run_folder, training_history
 from tfod_kit.runs.best_checkpoint import BestCheckpoint
@@ -20,7 +20,6 @@ from tfod_kit.runs.run_folder import RunRecord
 from tfod_kit.runs.training_history import History
 
 EVAL = "eval"
-DATA_REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class RunData:
     best: BestCheckpoint | None = None
     record: RunRecord | None = None
     config: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: StoredReport = field(default_factory=StoredReport)
 
     @property
     def results(self) -> Results | None:
@@ -119,15 +118,11 @@ def read_all(folders: Sequence[Path]) -> list[RunData]:
     ]
 
 
-def _data(config_path: Path) -> Mapping[str, Any]:
+def _data(config_path: Path) -> StoredReport:
     """The report of `tfod convert` on the records that a config trains on; empty without one."""
     if not config_path.is_file():
-        return {}
+        return StoredReport()
     config = pipeline_config.load(config_path)
     patterns = pipeline_config.record_patterns(config.train_input_reader)
-    report = Path(patterns[0]).parent / DATA_REPORT if patterns else Path(DATA_REPORT)
-    try:
-        document = json.loads(report.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}  # the records are moved, remote or of another program: the report omits them
-    return document if isinstance(document, dict) and "splits" in document else {}
+    # It is missing if the records are moved, remote or of another program; the page omits it then.
+    return conversion_report.read(Path(patterns[0]).parent) if patterns else StoredReport()

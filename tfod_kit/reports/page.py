@@ -213,28 +213,25 @@ def _drawn(run: RunData, images: Iterable[results.ImageErrors]) -> list[tuple[by
 
 
 def _data(page: Page, run: RunData) -> None:
-    splits = run.data.get("splits", {})
+    splits = run.data.splits
     if not splits:
         return
     page.heading("Data set")
     names = list(splits)
     rows = [
-        [what, *(f"{splits[name].get(key, 0):,}" for name in names)]
-        for what, key in (
-            ("images", "images"),
-            ("without objects", "negatives"),
-            ("objects", "objects"),
-        )
+        ["images", *(f"{splits[name].images:,}" for name in names)],
+        ["without objects", *(f"{splits[name].negatives:,}" for name in names)],
+        ["objects", *(f"{splits[name].objects:,}" for name in names)],
     ]
     page.table(["", *names], rows)
-    counts = {name: splits[name].get("classes", {}) for name in names}
+    counts = {name: splits[name].classes for name in names}
     if any(counts.values()):
         page.charts([plots.svg(plots.bars(counts, title="Objects of each class", unit="objects"))])
-    findings = run.data.get("findings", {})
+    findings = run.data.findings
     if findings:
         page.table(
             ["count", "repaired or left out by tfod convert"],
-            [[f"{one.get('count', 0):,}", str(one.get("text", ""))] for one in findings.values()],
+            [[f"{one.count:,}", one.text] for one in findings.values()],
             text=True,
         )
 

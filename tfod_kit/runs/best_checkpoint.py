@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tfod_kit.errors import DataError, UsageError, did_you_mean
-from tfod_kit.io import files
+from tfod_kit.io import files, json_files
 from tfod_kit.io.locking import held
 from tfod_kit.runs import checkpoints
 from tfod_kit.runs.training_history import EvalPoint
@@ -35,7 +35,7 @@ class BestCheckpoint:
 
     metric: str
     value: float
-    step: int
+    step: json_files.Step
     checkpoint: str
 
 
@@ -49,8 +49,8 @@ def read(run: Path) -> BestCheckpoint | None:
     if not path.is_file():
         return None
     try:
-        return BestCheckpoint(**json.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError, OSError) as error:
+        return json_files.read(path, BestCheckpoint)
+    except ValueError as error:
         raise DataError(
             "The record of the best checkpoint cannot be read.",
             where=path,

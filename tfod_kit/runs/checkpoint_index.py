@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfod_kit.errors import CheckpointError
+from tfod_kit.errors import CheckpointError, first_line
 from tfod_kit.io.wire_format import read_varint
+from tfod_kit.records import shards
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -51,8 +52,7 @@ def read(prefix: Path) -> dict[str, Variable]:
     """
     path = prefix.with_name(f"{prefix.name}.index")
     try:
-        data = path.read_bytes()
-        entries = dict(_entries(data))
+        return dict(_variables(path.read_bytes()))
     except OSError as error:
         raise CheckpointError(
             "The checkpoint's index cannot be read.",
@@ -60,14 +60,13 @@ def read(prefix: Path) -> dict[str, Variable]:
             found=error.strerror,
             fix="Name a checkpoint by its prefix, such as ckpt-12.",
         ) from error
-    except (ValueError, IndexError, struct.error) as error:
+    except (ValueError, IndexError, struct.error, OverflowError, MemoryError) as error:
         raise CheckpointError(
             "The checkpoint's index is damaged.",
             where=path,
-            found=str(error),
-            fix="Copy the checkpoint again, or take an earlier one.",
+            found=first_line(error),
+            fix="Copy the checkpoint again, or use an earlier one.",
         ) from error
-    return {name.decode(): _variable(value) for name, value in entries.items() if name}
 
 
 def values(variables: Mapping[str, Variable]) -> dict[str, Variable]:
@@ -94,13 +93,21 @@ def architecture(variables: Mapping[str, Variable]) -> str | None:
     return None
 
 
+def _variables(data: bytes) -> Iterator[tuple[str, Variable]]:
+    for name, value in _entries(data):
+        if name:  # the entry without a name describes the file
+            yield name.decode(), _variable(value)
+
+
 def _entries(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     footer = data[-_FOOTER_SIZE:]
     if len(footer) < _FOOTER_SIZE or struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
         raise ValueError("it does not end like an index: not a checkpoint, or truncated")
     at = 0
-    for _ in range(2):  # skip the handle of the metadata block
-        _, at = read_varint(footer, at)
+    offset, at = read_varint(footer, at)
+    size, at = read_varint(footer, at)
+    for _ in _block(data, offset, size):
+        pass  # the metadata block: nothing is read from it, but it must be intact
     offset, at = read_varint(footer, at)
     size, at = read_varint(footer, at)
     for _, handle in _block(data, offset, size):
@@ -113,7 +120,12 @@ def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
     """A block's keys and values; each key is stored as its difference from the one before."""
     if offset + size + _TRAILER_SIZE > len(data):
         raise ValueError("a block is beyond its end")
-    block, compression = data[offset : offset + size], data[offset + size]
+    end = offset + size
+    if shards.CRC.unpack(data[end + 1 : end + _TRAILER_SIZE])[0] != shards.masked_crc(
+        data[offset : end + 1]
+    ):
+        raise ValueError("a block's checksum does not match")
+    block, compression = data[offset:end], data[end]
     if compression == _SNAPPY:  # in the zoo's checkpoints; TensorFlow now writes plain blocks
         block = _uncompressed(block)
     elif compression != _PLAIN:

@@ -177,7 +177,8 @@ def _named_by_state(folder: Path) -> Path | None:
     state = folder / "checkpoint"
     if not state.is_file():
         return None
-    match = re.search(r'^model_checkpoint_path: "(.*)"', state.read_text("utf-8"), re.MULTILINE)
+    text = state.read_text("utf-8", errors="replace")
+    match = re.search(r'^model_checkpoint_path: "(.*)"', text, re.MULTILINE)
     return folder / Path(match[1]).name if match else None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from tfod_kit.errors import DataError
-from tfod_kit.io import files
+from tfod_kit.io import files, json_files
 
 VERSION = 1
 NOT_MEASURED = -1.0
@@ -235,8 +235,8 @@ def load(file: Path) -> Results:
       DataError: the file is not a results file, or one of a later version.
     """
     try:
-        loaded = msgspec.json.decode(file.read_bytes(), type=Results)
-    except (OSError, msgspec.MsgspecError) as error:
+        loaded = json_files.read(file, Results)
+    except ValueError as error:
         raise _unreadable(file, str(error)) from error
     if loaded.version > VERSION:
         raise _unreadable(file, f"version {loaded.version}")

@@ -17,7 +17,7 @@ from pathlib import Path
 from tfod_kit import pipeline_config
 from tfod_kit.core import labels
 from tfod_kit.errors import ConfigError, DataError
-from tfod_kit.io import files
+from tfod_kit.io import files, json_files
 from tfod_kit.pipeline_config import Change, PipelineConfig, record_patterns
 from tfod_kit.runs import checkpoints, training_history
 
@@ -61,8 +61,8 @@ class TrainingStart:
       seed: the seed of all randomness; None for a different one each time.
     """
 
-    time: float
-    step: int
+    time: json_files.Timestamp
+    step: json_files.Step
     command: tuple[str, ...]
     config: str
     versions: Mapping[str, str]
@@ -82,11 +82,11 @@ class RunRecord:
       step: the step it ended at.
     """
 
-    classes: Mapping[str, str] = field(default_factory=dict)
+    classes: Mapping[json_files.Id, str] = field(default_factory=dict)
     data: Mapping[str, list[str]] = field(default_factory=dict)
     starts: tuple[TrainingStart, ...] = ()
     ended: str | None = None
-    step: int | None = None
+    step: json_files.Step | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +112,12 @@ def read(folder: Path) -> RunRecord | None:
     if not path.is_file():
         return None
     try:
-        document = json.loads(path.read_text("utf-8"))
-        starts = tuple(TrainingStart(**start) for start in document.pop("starts"))
-        return RunRecord(**document, starts=starts)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return json_files.read(path, RunRecord)
+    except ValueError as error:
         raise DataError(
             "The record of the run cannot be read.",
             where=path,
-            found=f"{type(error).__name__}: {error}",
+            found=str(error),
             fix="Rename the file: the training resumes without it and writes a new one.",
         ) from error
 

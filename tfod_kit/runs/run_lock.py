@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from tfod_kit.errors import UsageError
-from tfod_kit.io import files
+from tfod_kit.io import files, json_files
 from tfod_kit.io.locking import try_lock
 
 FILE_NAME = ".tfod.lock"
@@ -37,10 +37,10 @@ class Writer:
       cluster: the addresses of the workers that train together and share the lock.
     """
 
-    pid: int = 0
+    pid: json_files.Count = 0
     host: str = ""
     command: str = ""
-    since: float = 0.0
+    since: json_files.Timestamp = 0.0
     cluster: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -115,11 +115,8 @@ def _state(stream: IO[bytes], me: Writer) -> None:
 def _stated(path: Path) -> Writer:
     """The writer that a lock file names; Writer() if it is unreadable or still empty."""
     try:
-        document = json.loads(path.read_bytes())
-        cluster = tuple(map(str, document["cluster"]))
-        pid, since = int(document["pid"]), float(document["since"])
-        return Writer(pid, str(document["host"]), str(document["command"]), since, cluster)
-    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+        return json_files.read(path, Writer)
+    except ValueError:
         return Writer()
 
 

@@ -16,10 +16,10 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from tfod_kit.errors import DataError
-from tfod_kit.io import files
+from tfod_kit.io import files, json_files
 
 FILE_NAME = "history.jsonl"
 TRAIN_TABLE = "history_train.csv"
@@ -39,12 +39,12 @@ class TrainPoint:
       time: seconds since 1970, UTC.
     """
 
-    step: int
+    step: json_files.Step
     losses: Mapping[str, float]
     learning_rate: float
     steps_per_second: float | None = None
     skipped_records: int = 0
-    time: float = field(default_factory=time.time)
+    time: json_files.Timestamp = field(default_factory=time.time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class EvalPoint:
       time: seconds since 1970, UTC.
     """
 
-    step: int
+    step: json_files.Step
     split: str
     metrics: Mapping[str, float]
     classes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    time: float = field(default_factory=time.time)
+    time: json_files.Timestamp = field(default_factory=time.time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,13 @@ class History:
 
     train: tuple[TrainPoint, ...] = ()
     evals: tuple[EvalPoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """The field that distinguishes the points."""
+
+    kind: Literal["train", "eval"]
 
 
 _KINDS: dict[str, type[TrainPoint] | type[EvalPoint]] = {"train": TrainPoint, "eval": EvalPoint}
@@ -180,14 +187,14 @@ def _points(path: Path) -> Iterable[TrainPoint | EvalPoint]:
 
 def _point(line: bytes, where: str) -> TrainPoint | EvalPoint:
     try:
-        document = json.loads(line)
-        return _KINDS[document.pop("kind")](**document)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        kind = json_files.decode(line, _Kind).kind
+        return json_files.decode(line, _KINDS[kind])
+    except ValueError as error:
         raise DataError(
             "A line of the training history is invalid.",
             where=where,
             expected='{"kind": "train" or "eval", "step": ..., ...}, as in docs/training.md',
-            found=f"{type(error).__name__}: {error}",
+            found=str(error),
             fix=f"Correct the line, or rename {FILE_NAME}: the training then continues without the "
             "earlier curves.",
         ) from error

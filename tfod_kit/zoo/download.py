@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_kit.errors import CheckpointError, UsageError
-from tfod_kit.io import files, http
+from tfod_kit.io import files, http, json_files
 from tfod_kit.zoo import cache
 from tfod_kit.zoo.archives import SOURCES, Archive
 from tfod_kit.zoo.unpack import unpack
@@ -226,11 +226,8 @@ def _write_record(folder: Path, source: str, sha256: str) -> None:
 
 
 def _record(folder: Path) -> Mapping[str, Any]:
-    try:
-        record = json.loads(_record_path(folder).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) and record.get("sha256") else {}
+    record = json_files.read_if_valid(_record_path(folder))
+    return record if record.get("sha256") else {}
 
 
 def _record_path(folder: Path) -> Path:

@@ -17,7 +17,7 @@ from tfod_kit.errors import DataError, UsageError
 from tfod_kit.formats.base import DETAILS, Format, Output
 from tfod_kit.formats.common import losses, repair, serialisation
 from tfod_kit.formats.common.findings import Findings
-from tfod_kit.io import files, resumable_output, worker_pool
+from tfod_kit.io import files, json_files, resumable_output, worker_pool
 from tfod_kit.io.progress import progress
 from tfod_kit.records.images import EncodedImage
 
@@ -157,6 +157,13 @@ def _placed(
     return placed
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What is read again of a report."""
+
+    entries: tuple[str, ...] = ()
+
+
 def check_out(out: Path) -> None:
     """Refuses to replace a folder that contains anything but an earlier output of `write`.
 
@@ -166,9 +173,8 @@ def check_out(out: Path) -> None:
     if not out.is_dir():
         return
     try:
-        report = json.loads((out / REPORT).read_text("utf-8"))
-        ours = {REPORT, *report.get("entries", ())}
-    except (OSError, ValueError, AttributeError, TypeError):
+        ours = {REPORT, *json_files.read(out / REPORT, _Stored).entries}
+    except ValueError:
         ours = set()
     foreign = sorted(path.name for path in out.iterdir() if path.name not in ours)
     if foreign:
