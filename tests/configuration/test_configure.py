@@ -368,15 +368,6 @@ def test_an_own_base_keeps_its_figures(request_for, tmp_path):
     assert pipeline_config.learning_rate(result.config) == pipeline_config.learning_rate(base)
 
 
-def test_an_own_base_with_a_checkpoint_that_is_gone(request_for, tmp_path):
-    base = pipeline_config.load(catalog.DEFAULT.base_config)
-    base.train_config.fine_tune_checkpoint = str(tmp_path / "gone" / "ckpt-0")
-    pipeline_config.save(base, tmp_path / "own.config")
-    with pytest.raises(CheckpointError):
-        plan(request_for(base=tmp_path / "own.config"))
-    plan(request_for(base=tmp_path / "own.config", checkpoint="none"))
-
-
 def test_base_and_zoo_exclude_each_other(request_for, archive):
     with pytest.raises(UsageError, match="exclude"):
         plan(request_for(zoo=archive, base=archive / "pipeline.config"))

@@ -14,6 +14,7 @@ from pathlib import Path
 from tfod_kit import pipeline_config
 from tfod_kit.checks import (
     anchor_fit,
+    augmentations,
     balance,
     boxes,
     capacity,
@@ -21,6 +22,7 @@ from tfod_kit.checks import (
     classes,
     config,
     duplicates,
+    image_shapes,
     inputs,
     label_maps,
     masks_and_keypoints,
@@ -51,6 +53,8 @@ CHECKS = (
     balance.CHECK,
     config.CHECK,
     capacity.CHECK,
+    image_shapes.CHECK,
+    augmentations.CHECK,
     masks_and_keypoints.CHECK,
     label_maps.CHECK,
     schedule.CHECK,

@@ -138,6 +138,7 @@ def plan(request: Request) -> Configured:
     notes += edits.set_boxes(config, data)
     notes += edits.set_precision(config, request.mixed_precision)
     notes += _set_schedule(config, base, request, data.splits["train"].images)
+    notes += edits.set_padding(config)
     notes += edits.set_memory(config, data)
     notes += _set_start(config, base, request)
     for path, value in request.settings:
@@ -227,6 +228,12 @@ def _set_start(config: PipelineConfig, base: start.StartingPoint, request: Reque
         ]
     else:
         notes = []
+    missing = start.missing_checkpoint(base)
+    if missing and request.checkpoint is None and base.archive is None:
+        notes.append(
+            f"The base's checkpoint, {missing}, is not on this machine: training would start from "
+            "random weights. Name one with --checkpoint."
+        )
     kind = ""
     if prefix is not None:
         kind = start.checkpoint_type(prefix)

@@ -13,6 +13,7 @@ from tfod_kit.compat import protos
 from tfod_kit.configuration.dataset import DataSet, SplitRecords
 from tfod_kit.errors import UsageError, did_you_mean
 from tfod_kit.pipeline_config import PipelineConfig
+from tfod_kit.pipeline_config.input_sizes import keeps_shapes_apart
 
 _READERS = 8  # files read in parallel; more only cost memory on one machine
 _SHUFFLED_IMAGES = 2048
@@ -127,6 +128,21 @@ def set_input_size(config: PipelineConfig, size: tuple[int, int] | None) -> list
             # It pads to a square of its own size, which would be resized again if it differed.
             step.random_scale_crop_and_pad_to_square.output_size = max(size)
     return []
+
+
+def set_padding(config: PipelineConfig) -> list[str]:
+    """Pads images of a batch to one shape, where the base's resizer leaves them in several."""
+    resizer = pipeline_config.model_of(config).image_resizer
+    kind = resizer.WhichOneof("image_resizer_oneof")
+    if config.train_config.batch_size < 2 or kind != "keep_aspect_ratio_resizer":
+        return []
+    if not keeps_shapes_apart(resizer):
+        return []
+    resizer.keep_aspect_ratio_resizer.pad_to_max_dimension = True
+    return [
+        "pad_to_max_dimension is switched on: a batch needs images of one shape. With "
+        "--batch_size 1 nothing is padded."
+    ]
 
 
 def set_negatives(config: PipelineConfig) -> list[str]:

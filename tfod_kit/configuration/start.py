@@ -182,8 +182,20 @@ def checkpoint(start: StartingPoint, asked: str | None) -> Path | None:
     elif start.archive is not None:
         chosen = start.archive / "checkpoint"
     else:
-        chosen = Path(own) if own and PLACEHOLDER not in own else None
+        chosen = Path(own) if own and missing_checkpoint(start) is None else None
     return absolute(checkpoints.resolve(chosen)) if chosen is not None else None
+
+
+def missing_checkpoint(start: StartingPoint) -> str | None:
+    """The checkpoint that a base config names and that is not on this machine; None otherwise."""
+    own = start.config.train_config.fine_tune_checkpoint
+    if not own or PLACEHOLDER in own:
+        return own or None
+    try:
+        checkpoints.resolve(Path(own))
+    except CheckpointError:
+        return own
+    return None
 
 
 def checkpoint_type(prefix: Path) -> str:

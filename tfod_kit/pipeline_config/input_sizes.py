@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tfod_kit.pipeline_config.messages import FeatureExtractor
+from tfod_kit.pipeline_config.messages import FeatureExtractor, ImageResizer
 
 # shape_utils.check_min_image_dim in upstream's models/ssd_*_feature_extractor.py.
 _LEAST = {"ssd_mobilenet": 33, "ssd_resnet": 129, "ssd_efficientnet": 129}
@@ -41,6 +41,14 @@ class InputSizes:
         return next(
             filter(self.fits, itertools.count(-(-size // self.unit) * self.unit, self.unit))
         )
+
+
+def keeps_shapes_apart(resizer: ImageResizer) -> bool:
+    """Whether a resizer leaves images of different aspect ratios in different shapes."""
+    kind = resizer.WhichOneof("image_resizer_oneof")
+    if kind == "keep_aspect_ratio_resizer":
+        return not resizer.keep_aspect_ratio_resizer.pad_to_max_dimension
+    return kind == "identity_resizer"
 
 
 def input_sizes(architecture: str, extractor: FeatureExtractor) -> InputSizes:
