@@ -71,3 +71,10 @@ def test_an_augmentation_that_cannot_run_is_an_error(records: Path) -> None:
     config.train_config.data_augmentation_options.add().autoaugment_image.policy_name = "v0"
     pipeline_config.save(config, run / "pipeline.config")
     assert "augmentation_unavailable" in _codes(run)
+
+
+def test_one_channel_is_an_error(records: Path) -> None:
+    grey = "{fixed_shape_resizer {height: 96 width: 96 convert_to_grayscale: true}}"
+    assert "grayscale_input" in _codes(_configured(records, (RESIZER[0], grey)))
+    colour = "{fixed_shape_resizer {height: 96 width: 96}}"
+    assert "grayscale_input" not in _codes(_configured(records, (RESIZER[0], colour)))

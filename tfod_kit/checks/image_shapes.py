@@ -1,4 +1,4 @@
-"""The check `image_shapes`: whether all images of a batch come to one shape."""
+"""The check `image_shapes`: the channels of images, and whether a batch comes to one shape."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,6 +6,7 @@ from tfod_kit import pipeline_config
 from tfod_kit.checks.base import Check, CheckContext, Needs
 from tfod_kit.checks.findings import CheckFindings, Location
 from tfod_kit.checks.scanning.facts import SplitFacts
+from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.pipeline_config.input_sizes import keeps_shapes_apart
 from tfod_kit.pipeline_config.messages import PreprocessingStep
 
@@ -14,8 +15,9 @@ _RESHAPING = ("crop", "pad", "resize", "rotation")
 
 
 def check_image_shapes(context: CheckContext, findings: CheckFindings) -> None:
-    """Finds resizers that give images of one batch different shapes."""
+    """Finds resizers whose images have the wrong channels, or different shapes in one batch."""
     config = context.config
+    _check_channels(config, findings)
     batch = config.train_config.batch_size
     if batch < 2 or not keeps_shapes_apart(pipeline_config.model_of(config).image_resizer):
         return
@@ -38,6 +40,22 @@ def check_image_shapes(context: CheckContext, findings: CheckFindings) -> None:
     )
 
 
+def _check_channels(config: PipelineConfig, findings: CheckFindings) -> None:
+    resizer = pipeline_config.model_of(config).image_resizer
+    kind = resizer.WhichOneof("image_resizer_oneof")
+    if kind and getattr(getattr(resizer, kind), "convert_to_grayscale", False):
+        findings.error(
+            "grayscale_input",
+            "The images would have one channel, and the feature extractor expects three: training "
+            "stops at the first step.",
+            Location(
+                f"model.{pipeline_config.architecture(config)}.image_resizer.{kind}",
+                found="convert_to_grayscale: true",
+            ),
+            fix="Remove it: images are decoded to three channels, grey ones too.",
+        )
+
+
 def _shapes(facts: SplitFacts) -> set[tuple[int, int]]:
     return set(zip(facts.sizes[::2], facts.sizes[1::2], strict=True))
 
@@ -52,7 +70,7 @@ def _reshaping(options: Iterable[PreprocessingStep]) -> Iterator[str]:
 CHECK = Check(
     name="image_shapes",
     covers="whether the images of a batch come to one shape",
-    codes=("batch_of_mixed_shapes",),
+    codes=("batch_of_mixed_shapes", "grayscale_input"),
     run=check_image_shapes,
     needs=Needs.MODEL,
     quick=True,

@@ -89,7 +89,6 @@ def _as_image(pixels: "NDArray[np.floating]") -> "Image.Image":
     from PIL import Image
 
     low, high = float(pixels.min()), float(pixels.max())
-    pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))  # grey images have one channel
     return Image.fromarray(np.uint8((pixels - low) * (255 / max(high - low, 1e-6))))
 
 

@@ -47,7 +47,7 @@ def keeps_shapes_apart(resizer: ImageResizer) -> bool:
     """Whether a resizer leaves images of different aspect ratios in different shapes."""
     kind = resizer.WhichOneof("image_resizer_oneof")
     if kind == "keep_aspect_ratio_resizer":
-        return not resizer.keep_aspect_ratio_resizer.pad_to_max_dimension
+        return not bool(resizer.keep_aspect_ratio_resizer.pad_to_max_dimension)
     return kind == "identity_resizer"
 
 
