@@ -47,8 +47,8 @@ def keeps_shapes_apart(resizer: ImageResizer) -> bool:
     """Whether a resizer leaves images of different aspect ratios in different shapes."""
     kind = resizer.WhichOneof("image_resizer_oneof")
     if kind == "keep_aspect_ratio_resizer":
-        return not bool(resizer.keep_aspect_ratio_resizer.pad_to_max_dimension)
-    return kind == "identity_resizer"
+        return not resizer.keep_aspect_ratio_resizer.pad_to_max_dimension
+    return bool(kind == "identity_resizer")
 
 
 def input_sizes(architecture: str, extractor: FeatureExtractor) -> InputSizes:
