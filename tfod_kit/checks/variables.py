@@ -1,5 +1,6 @@
 """The check `variables`: a checkpoint's variables against the model's. It loads TensorFlow."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,14 +69,20 @@ def _report(restored: "Restored", prefix: str, findings: CheckFindings) -> None:
 
 
 def _restored(context: CheckContext, prefix: Path, checkpoint_type: str) -> "Restored":
+    from tfod_kit.engine import fine_tuning, restore
     from tfod_kit.engine import model as models
-    from tfod_kit.engine import restore, runtime
 
-    tf = runtime.start()
-    model = models.build(context.config, is_training=True, where=context.target.config_path)
-    height, width = anchors.canvas(context.config) or (256, 256)
-    model.predict(*model.preprocess(tf.zeros((1, height, width, 3))))
-    return restore.restored(model, prefix, checkpoint_type)
+    model = models.build(context.config, is_training=False, where=context.target.config_path)
+    models.create_variables(model, *(anchors.canvas(context.config) or (256, 256)))
+    report = restore.restored(model, prefix, checkpoint_type)
+    if checkpoint_type != "detection" or not report.complete:
+        return report
+    plan = fine_tuning.plan(model, context.config, prefix, fine_tuning.RestoreOptions())
+    return replace(
+        report,
+        matched={name: plan.shapes[name] for name in (*plan.copied, *plan.by_class)},
+        initialised={name: plan.shapes[name] for name in plan.new},
+    )
 
 
 CHECK = Check(

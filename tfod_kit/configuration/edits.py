@@ -274,7 +274,7 @@ def set_checkpoint(config: PipelineConfig, prefix: Path | None, checkpoint_type:
 
 
 _CONTENT = {
-    "detection": "a whole detector: type detection restores all but the class and box heads.",
+    "detection": "a whole detector: everything that fits is restored, class rows by name.",
     "classification": "a backbone: with type classification, the detector's own layers start from "
     "random weights.",
 }

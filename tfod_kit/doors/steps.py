@@ -1,6 +1,7 @@
 """The options of training steps, which `tfod train` and `tfod lr` share."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tfod_kit.doors import values
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from tfod_kit.training.step_options import StepOptions
 
 _STEPS = Group("steps", "how the gradients become a step")
+_WEIGHTS = Group("weights", "from the config's fine_tune_checkpoint")
 _SPEED = Group("speed and memory")
 _INPUT = Group("input")
 
@@ -70,6 +72,20 @@ class StepArguments:
         "the same numbers every time, at the price of speed (seed 0 unless --seed)",
         group=_STEPS,
     )
+    restore: Literal["all", "backbone"] = option(
+        "all",
+        "all: everything that fits, with the class layers by class name; backbone: the feature "
+        "extractor, as upstream",
+        choices=("all", "backbone"),
+        group=_WEIGHTS,
+    )
+    checkpoint_label_map: Path | None = option(
+        None,
+        "the label map that the checkpoint was trained with (default: looked for beside it)",
+        parse=Path,
+        metavar="FILE",
+        group=_WEIGHTS,
+    )
     precision: Literal["float32", "bfloat16", "float16"] = option(
         "float32",
         "what the network computes in; float16, with loss scaling, on a GPU",
@@ -95,6 +111,7 @@ class StepArguments:
 
 def step_options(arguments: StepArguments) -> "StepOptions":
     """What the training engine takes for these options."""
+    from tfod_kit.engine.fine_tuning import RestoreOptions
     from tfod_kit.training.step_options import StepOptions
 
     return StepOptions(
@@ -110,4 +127,5 @@ def step_options(arguments: StepArguments) -> "StepOptions":
         deterministic=arguments.deterministic,
         input_workers=arguments.input_workers,
         cache=arguments.cache,
+        restore=RestoreOptions(arguments.restore, arguments.checkpoint_label_map),
     )

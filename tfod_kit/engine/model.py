@@ -33,3 +33,16 @@ def build(config: PipelineConfig, *, is_training: bool, where: object = None) ->
             fix="`tfod configure` writes configs that build; TF1 feature extractors such as "
             "'ssd_mobilenet_v2' are named 'ssd_mobilenet_v2_keras' on TensorFlow 2.",
         ) from error
+
+
+def create_variables(model: DetectionModel, height: int, width: int | None = None) -> None:
+    """Creates the variables of a model that was built for inference, by one call on a blank image.
+
+    Args:
+      model: the model, built with is_training=False.
+      height, width: the size of the image in pixels; a square by default.
+    """
+    tf = runtime.start()
+    image, shape = model.preprocess(tf.zeros((1, height, width or height, 3)))
+    # The second stage of Faster R-CNN creates the variables of its masks in postprocess.
+    model.postprocess(model.predict(image, shape), shape)

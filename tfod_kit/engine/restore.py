@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tfod_kit.engine import averages
-from tfod_kit.engine.upstream import Dataset, DetectionModel, TrainConfig, Variable
+from tfod_kit.engine.carry_over import Stored
+from tfod_kit.engine.upstream import DetectionModel, Variable
 from tfod_kit.errors import CheckpointError, first_line
-from tfod_kit.runs import checkpoint_index, checkpoints
+from tfod_kit.runs import checkpoint_index
 from tfod_kit.runs.checkpoint_index import VALUE
 
 _SHOWN = 3
@@ -90,6 +91,31 @@ def named_variables(model: DetectionModel) -> Iterator[tuple[str, Variable]]:
             yield name, variable
 
 
+def stored(model: DetectionModel, prefix: Path) -> dict[str, Stored]:
+    """The variables of a detector's checkpoint that have the roles of a model's variables.
+
+    Args:
+      model: upstream's DetectionModel, whose variables exist.
+      prefix: the prefix of the checkpoint.
+
+    Returns:
+      The name of the model's variable -> the checkpoint's variable; without an entry for those
+      that the checkpoint does not have.
+
+    Raises:
+      CheckpointError: the checkpoint is damaged.
+    """
+    import tensorflow as tf
+
+    values = checkpoint_index.values(checkpoint_index.read(prefix))
+    keys = dict(_stored_keys(tf.train.Checkpoint(model=model), prefix))
+    return {
+        name: Stored(key, values[key].shape)
+        for name, variable in named_variables(model)
+        if (key := keys.get(id(variable))) in values
+    }
+
+
 def restored(model: DetectionModel, prefix: Path, kind: str = "full") -> Restored:
     """Reports which variables are restored if upstream restores a checkpoint into a model.
 
@@ -104,7 +130,7 @@ def restored(model: DetectionModel, prefix: Path, kind: str = "full") -> Restore
     """
     import tensorflow as tf
 
-    stored = checkpoint_index.values(checkpoint_index.read(prefix))
+    values = checkpoint_index.values(checkpoint_index.read(prefix))
     root = tf.train.Checkpoint(**model.restore_from_objects(fine_tune_checkpoint_type=kind))
     keys = dict(_stored_keys(root, prefix))  # id of a variable -> its name in the checkpoint
     requested = {id(variable) for _, variable in _variables(root)}
@@ -115,10 +141,10 @@ def restored(model: DetectionModel, prefix: Path, kind: str = "full") -> Restore
         key = keys.get(id(variable))
         if id(variable) not in requested:
             initialised[name] = shape
-        elif key is None or key not in stored:
+        elif key is None or key not in values:
             missing[name] = shape
-        elif stored[key].shape != shape:
-            other[name] = (shape, stored[key].shape)
+        elif values[key].shape != shape:
+            other[name] = (shape, values[key].shape)
         else:
             matched[name] = shape
     return Restored(matched, initialised, missing, other)
@@ -161,44 +187,6 @@ def does_not_fit(prefix: Path, error: Exception) -> CheckpointError:
         fix="Use the pipeline.config that this checkpoint was trained with; if the file is "
         "damaged, name an earlier one with --checkpoint.",
     )
-
-
-def fine_tune(model: DetectionModel, settings: TrainConfig, data: Dataset, where: Path) -> Restored:
-    """Loads the checkpoint to fine-tune as upstream does; reports what was restored.
-
-    Args:
-      model: upstream's DetectionModel.
-      settings: the train_config; its fine_tune_checkpoint_type is filled in if it is missing.
-      data: the training input, which creates the model's variables.
-      where: the config's file, for the message.
-
-    Raises:
-      CheckpointError: the checkpoint is missing or does not fit the model.
-    """
-    from object_detection import model_lib_v2
-    from object_detection.utils import config_util
-
-    prefix = checkpoints.resolve(Path(settings.fine_tune_checkpoint))
-    config_util.update_fine_tune_checkpoint_type(settings)
-    try:
-        model_lib_v2.load_fine_tune_checkpoint(
-            model,
-            str(prefix),
-            settings.fine_tune_checkpoint_type,
-            settings.fine_tune_checkpoint_version,
-            settings.run_fine_tune_checkpoint_dummy_computation,
-            data,
-            settings.unpad_groundtruth_tensors,
-        )
-    except (OSError, ValueError, AssertionError) as error:
-        raise CheckpointError(
-            "The checkpoint to fine-tune does not fit this model.",
-            where=prefix,
-            expected=f"a TF2 checkpoint of this model ({settings.fine_tune_checkpoint_type})",
-            found=first_line(error),
-            fix=f"Check fine_tune_checkpoint and fine_tune_checkpoint_type in {where}.",
-        ) from error
-    return restored(model, prefix, settings.fine_tune_checkpoint_type)
 
 
 def check_complete(model: DetectionModel, prefix: Path) -> None:

@@ -45,6 +45,12 @@ class DetectionModel(Protocol):
         """The raw predictions for a batch."""
         ...
 
+    def postprocess(
+        self, prediction_dict: dict[str, Tensor], true_image_shapes: Tensor
+    ) -> dict[str, Tensor]:
+        """The detections of a batch of predictions."""
+        ...
+
     def restore_from_objects(self, fine_tune_checkpoint_type: str) -> dict[str, Any]:
         """The objects that a checkpoint of this type restores, by name."""
         ...

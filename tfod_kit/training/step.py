@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from tfod_kit.engine import averages, restore, runtime
+from tfod_kit.engine import averages, fine_tuning, runtime
 from tfod_kit.engine import model as models
 from tfod_kit.engine.averages import Averages
+from tfod_kit.engine.carry_over import CarryOver
 from tfod_kit.engine.restore import Restored
 from tfod_kit.engine.upstream import Dataset, InputContext, Strategy, Tensor, Variable
 from tfod_kit.pipeline_config import PipelineConfig
@@ -143,17 +144,17 @@ class TrainingStep:
         if self._averages is not None and not averages.are_in(prefix):
             self._averages.begin()
 
-    def fine_tune(self) -> Restored:
-        """Restores the weights of the config's fine_tune_checkpoint.
+    def fine_tune(self) -> CarryOver | Restored:
+        """Restores the weights of the config's fine_tune_checkpoint, and reports which.
 
         Raises:
-          CheckpointError: the checkpoint is missing or does not fit the model.
+          CheckpointError: the checkpoint is missing or does not fit the model, or the label map
+            is not the checkpoint's.
         """
-        settings = self._config.train_config
-        report = runtime.without_autograph(restore.fine_tune)(
-            self.model, settings, self.input, self._config_path
+        report = runtime.without_autograph(fine_tuning.load)(
+            self.model, self._config, self.input, self._config_path, self._options.restore
         )
-        self._prepare(built=settings.run_fine_tune_checkpoint_dummy_computation)
+        self._prepare(built=True)
         if self._averages is not None:
             self._averages.begin()
         return report

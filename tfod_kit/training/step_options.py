@@ -4,11 +4,12 @@ Options for which the config has a field are written into a copy of it, so that 
 training are in one place; training/step.py uses the others.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tfod_kit import pipeline_config
 from tfod_kit.engine import runtime
+from tfod_kit.engine.fine_tuning import RestoreOptions
 from tfod_kit.errors import UsageError
 from tfod_kit.pipeline_config import PipelineConfig
 
@@ -37,6 +38,7 @@ class StepOptions:
       deterministic: two trainings with one seed give the same numbers; this is slower.
       input_workers: threads that read and augment; None for one per core.
       cache: cache the decoded images in "memory", or in files whose names start with this path.
+      restore: what to restore from the checkpoint to fine-tune.
     """
 
     batch_size: int | Literal["auto"] | None = None
@@ -51,6 +53,7 @@ class StepOptions:
     deterministic: bool = False
     input_workers: int | None = None
     cache: str | None = None
+    restore: RestoreOptions = field(default_factory=RestoreOptions)
 
 
 def applied(options: StepOptions, config: PipelineConfig) -> PipelineConfig:
