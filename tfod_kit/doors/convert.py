@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfod_kit.conversion.beam import RUNNERS, Runner
 from tfod_kit.doors import arguments, shared, values
-from tfod_kit.doors.arguments import Group, StrPath, local_name, local_path, option, positional
+from tfod_kit.doors.arguments import Group, StrPath, local_path, option
 from tfod_kit.drawing import notebook
 from tfod_kit.errors import UsageError
 from tfod_kit.formats import AUTO, FORMATS
@@ -26,16 +26,9 @@ _MACHINES = Group("more than one machine", "all of them see the same disk")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConvertArguments(shared.ClassArguments):
+class ConvertArguments(shared.SourceArguments):
     """The arguments of `tfod convert`; each is explained by its help."""
 
-    source: tuple[Path, ...] = positional(
-        "the data set's folder or annotation file; several are merged",
-        parse=local_path,
-        nargs="+",
-        metavar="SOURCE",
-    )
-    format: str = option(AUTO, lambda: f"{AUTO}, {', '.join(FORMATS)}", metavar="FORMAT")
     to: str = option(
         TFRECORD,
         "what to write: records to train on, or annotations for other tools",
@@ -48,18 +41,6 @@ class ConvertArguments(shared.ClassArguments):
         metavar="DIR",
     )
     link: bool = option(False, "with --to: link to the images instead of copying them")
-    images: Path | None = option(
-        None, "the folder of the images (default: SOURCE)", parse=local_path, metavar="DIR"
-    )
-    follow_links: bool = option(
-        False, "follow symbolic links that lead out of the data set's folder"
-    )
-    label_map: str | None = option(
-        None,
-        "a label map, or the name of a standard one (coco_2017)",
-        metavar="FILE",
-        parse=local_name,
-    )
     split: str | None = option(
         None, "0.8,0.1,0.1 or train=0.8,val=0.2", metavar="RATIOS", group=_SPLITS
     )
@@ -104,9 +85,6 @@ class ConvertArguments(shared.ClassArguments):
         "fix: repair what is safe, stop at what is ambiguous; skip: leave that out; fail: stop at "
         "either",
         choices=ON_ERROR,
-    )
-    origin: int = option(
-        0, "VOC, CSV: the number of the first pixel", parse=values.whole, choices=(0, 1)
     )
     max_side: int | None = option(
         None,

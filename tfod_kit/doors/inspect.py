@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_kit.doors import arguments, shared, values
-from tfod_kit.doors.arguments import StrPath, local_name, local_path, option, positional
+from tfod_kit.doors.arguments import StrPath, local_path, option
 from tfod_kit.drawing import notebook
 from tfod_kit.errors import UsageError
-from tfod_kit.formats import AUTO, FORMATS
+from tfod_kit.formats import FORMATS
 from tfod_kit.formats.common.findings import ON_ERROR
 
 if TYPE_CHECKING:
@@ -23,28 +23,9 @@ PAGE, SHEET, FIGURES = "index.html", "samples.png", "figures.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InspectArguments(shared.ClassArguments):
+class InspectArguments(shared.SourceArguments):
     """The arguments of `tfod inspect`; each is explained by its help."""
 
-    source: tuple[Path, ...] = positional(
-        "the data set's folder or annotation file, or a folder of records; several are merged",
-        parse=local_path,
-        nargs="+",
-        metavar="SOURCE",
-    )
-    format: str = option(AUTO, lambda: f"{AUTO}, {', '.join(FORMATS)}", metavar="FORMAT")
-    images: Path | None = option(
-        None, "the folder of the images (default: SOURCE)", parse=local_path, metavar="DIR"
-    )
-    follow_links: bool = option(
-        False, "follow symbolic links that lead out of the data set's folder"
-    )
-    label_map: str | None = option(
-        None,
-        "a label map, or the name of a standard one (coco_2017)",
-        metavar="FILE",
-        parse=local_name,
-    )
     config: Path | None = option(
         None,
         "a pipeline.config: compare its anchors with the boxes",
@@ -66,9 +47,6 @@ class InspectArguments(shared.ClassArguments):
         "skip",
         "skip: count what convert would stop at; fix, fail: stop as it does",
         choices=ON_ERROR,
-    )
-    origin: int = option(
-        0, "VOC: the number of the first pixel", parse=values.whole, choices=(0, 1)
     )
 
 

@@ -1,12 +1,14 @@
-"""What several verbs share: the options that choose classes, and where a run's config is."""
+"""What several verbs share: the data set to read, its classes, and where a run's config is."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_kit import pipeline_config
-from tfod_kit.doors.arguments import Group, option
+from tfod_kit.doors import values
+from tfod_kit.doors.arguments import Group, local_name, local_path, option, positional
 from tfod_kit.errors import UsageError
+from tfod_kit.formats import AUTO, FORMATS
 
 if TYPE_CHECKING:
     from tfod_kit.datasets.class_selection import Selection
@@ -35,6 +37,34 @@ class ClassArguments:
         False,
         "leave out images that lose all their objects, rather than keep them as negatives",
         group=CLASSES,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceArguments(ClassArguments):
+    """The data set to read, and how."""
+
+    source: tuple[Path, ...] = positional(
+        "the data set's folder or annotation file, or a folder of records; several are merged",
+        parse=local_path,
+        nargs="+",
+        metavar="SOURCE",
+    )
+    format: str = option(AUTO, lambda: f"{AUTO}, {', '.join(FORMATS)}", metavar="FORMAT")
+    images: Path | None = option(
+        None, "the folder of the images (default: SOURCE)", parse=local_path, metavar="DIR"
+    )
+    follow_links: bool = option(
+        False, "follow symbolic links that lead out of the data set's folder"
+    )
+    label_map: str | None = option(
+        None,
+        "a label map, or the name of a standard one (coco_2017)",
+        metavar="FILE",
+        parse=local_name,
+    )
+    origin: int = option(
+        0, "VOC, CSV: the number of the first pixel", parse=values.whole, choices=(0, 1)
     )
 
 

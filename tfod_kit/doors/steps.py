@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tfod_kit.doors import values
-from tfod_kit.doors.arguments import Group, local_name, option
+from tfod_kit.doors.arguments import Group, local_name, local_path, option
 
 if TYPE_CHECKING:
     from tfod_kit.training.step_options import StepOptions
@@ -82,7 +82,7 @@ class StepArguments:
     checkpoint_label_map: Path | None = option(
         None,
         "the label map that the checkpoint was trained with (default: looked for beside it)",
-        parse=Path,
+        parse=local_path,
         metavar="FILE",
         group=_WEIGHTS,
     )
