@@ -14,7 +14,11 @@ from tfod_kit.compat import environment
 CLEAN = {
     name: value
     for name, value in os.environ.items()
-    if name not in ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS")
+    if name
+    not in (
+        *("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS"),
+        "TF_ENABLE_ONEDNN_OPTS",
+    )
 }
 
 
@@ -91,6 +95,12 @@ def test_keeps_what_the_user_asked_to_hear() -> None:
     )
     assert level == "0"
     assert filters_same
+
+
+@pytest.mark.parametrize(("given", "value"), [({}, "1"), ({environment.ONEDNN: "0"}, "0")])
+def test_onednn_is_enabled_unless_the_user_decided(given: dict[str, str], value: str) -> None:
+    code = "import os\nfrom tfod_kit import compat\ncompat.activate()\n"
+    assert _printed(f"{code}print(os.environ['{environment.ONEDNN}'])", **given) == int(value)
 
 
 @pytest.mark.parametrize(("gpu", "level"), [(True, "1"), (False, "3")])

@@ -157,6 +157,14 @@ def test_keras_setting(value: str | None, level: str, monkeypatch: pytest.Monkey
     assert _row(doctor.settings(), "Keras setting").level == level
 
 
+@pytest.mark.parametrize(("value", "level"), [("0", WARNING), ("1", OK), (None, OK)])
+def test_onednn_setting(value: str | None, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(environment.ONEDNN, raising=False)
+    if value is not None:
+        monkeypatch.setenv(environment.ONEDNN, value)
+    assert _row(doctor.settings(), "oneDNN setting").level == level
+
+
 def test_a_gpu_that_tensorflow_does_not_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "has_nvidia_gpu", lambda: True)
     _probe(monkeypatch, stdout=json.dumps(FOUND))

@@ -27,6 +27,7 @@ def activate(without: Collection[str] = ()) -> None:
       SetupError: TensorFlow is imported already, with Keras 3.
     """
     environment.use_keras_2()
+    environment.use_onednn()
     quiet()
     if PROTOS not in without:
         protos.install()
