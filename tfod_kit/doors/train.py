@@ -42,7 +42,26 @@ class TrainArguments(steps.StepArguments):
         "the run folder with pipeline.config; checkpoints are saved there", parse=local_path
     )
     steps: int | None = option(
-        None, "stop at this step (default: the config's)", parse=values.count, metavar="N"
+        None,
+        "stop at this step (default: the config's)",
+        parse=values.count,
+        metavar="N",
+        exclusive="length",
+    )
+    epochs: float | None = option(
+        None,
+        "stop after this many passes over the data",
+        parse=values.positive,
+        metavar="N",
+        exclusive="length",
+    )
+    minutes: float | None = option(
+        None,
+        "train for this time, its start and measurements included: the number of steps and the "
+        "schedule in the config are fitted to it",
+        parse=values.positive,
+        metavar="N",
+        exclusive="length",
     )
     resume: Literal["auto", "never", "must"] = option(
         "auto",
@@ -75,7 +94,8 @@ class TrainArguments(steps.StepArguments):
     tpu: str | None = option(None, "train on this Cloud TPU", metavar="NAME")
     evaluate_every: tuple[float, Literal["steps", "epochs"]] | None = option(
         None,
-        "steps or epochs between evaluations (default: at each checkpoint)",
+        "steps or epochs between evaluations (default: after each epoch, if that takes at most a "
+        "tenth of the time, and at each checkpoint)",
         parse=values.steps_or_epochs,
         metavar="500|1epoch",
         group=_MEASURING,
@@ -230,6 +250,8 @@ def _trained(
         path,
         TrainOptions(
             steps=options.steps,
+            epochs=options.epochs,
+            minutes=options.minutes,
             checkpoint_every=options.checkpoint_every,
             checkpoint_minutes=options.checkpoint_minutes,
             keep=options.keep,

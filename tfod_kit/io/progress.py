@@ -43,6 +43,10 @@ class Progress:
         if self.due():
             self._show()
 
+    def set_total(self, total: int) -> None:
+        """Changes the number of units."""
+        self.total = total
+
     def due(self) -> bool:
         """Whether the next `advance` updates the display: build a costly note only then."""
         return time.monotonic() >= self._next_line
@@ -122,7 +126,7 @@ class _LiveProgress(Progress):
             self._silent = False
             self._bar.start()
         figures = self.line().replace("[", r"\[")  # [ ] is markup to rich
-        self._bar.update(self._task, completed=self.done, description=figures)
+        self._bar.update(self._task, total=self.total, completed=self.done, description=figures)
         self._next_line = time.monotonic() + _REDRAW_EVERY_S
 
 

@@ -35,6 +35,8 @@ class TrainOptions:
 
     Attributes:
       steps: the step to stop at, instead of the config's num_steps.
+      epochs: the same in epochs: it stops when each record was used so many times.
+      minutes: train for this time instead, with the schedule stretched to what fits into it.
       checkpoint_every: steps between two checkpoints.
       checkpoint_minutes: the longest time between two checkpoints.
       keep: how many checkpoints are kept in the folder, in addition to the best one.
@@ -43,7 +45,8 @@ class TrainOptions:
       resume: "auto" resumes from the newest checkpoint of the folder if there is one; "must"
         requires one; "never" sets the existing training aside and starts again.
       allow_changed: resume although the run was trained with another config.
-      evaluate_every: how often to measure; None means at each checkpoint.
+      evaluate_every: how often to measure; None means at each checkpoint, and after an epoch if
+        that takes at most a tenth of the time.
       best_metric: the metric that ranks checkpoints: its name, or the end of it.
       patience: stop after this number of evaluations without an improvement; None means never.
       min_delta: smaller improvements are ignored.
@@ -54,6 +57,8 @@ class TrainOptions:
     """
 
     steps: int | None = None
+    epochs: float | None = None
+    minutes: float | None = None
     checkpoint_every: int = 1000
     checkpoint_minutes: float = 10.0
     keep: int = 5

@@ -91,6 +91,8 @@ class TrainingStep:
             settings.optimizer, global_step=self._count
         )
         self._rate = rate if callable(rate) else lambda: rate
+        self._schedule = self._rate
+        self._changing_rate: Variable | None = None
         self.checkpoint = self._tf.train.Checkpoint(
             step=self._count, model=self.model, optimizer=self._optimizer
         )
@@ -132,6 +134,22 @@ class TrainingStep:
         size, batches = self._config.train_config.batch_size, self._options.accumulate
         return f"batch size {size}" if batches == 1 else f"{batches} batches of {size}"
 
+    def follow_schedule(self, config: PipelineConfig) -> None:
+        """Uses the schedule of another config from now on; call it first before the first step.
+
+        A graph keeps the schedule that it was built with. Here the rate is a variable, which gets
+        the schedule's value before each call of the graph.
+        """
+        from object_detection.builders import optimizer_builder
+
+        _, (rate,) = optimizer_builder.build(config.train_config.optimizer, global_step=self._count)
+        self._schedule = rate if callable(rate) else lambda: rate
+        if self._changing_rate is None:
+            self._changing_rate = self._tf.Variable(
+                0.0, trainable=False, dtype=self._tf.float32, name="learning_rate"
+            )
+            self.set_learning_rate(self._changing_rate)
+
     def set_learning_rate(self, rate: Variable) -> None:
         """Uses the value of a variable as the rate, in place of the config's schedule."""
         self._optimizer.learning_rate = rate.read_value
@@ -167,6 +185,8 @@ class TrainingStep:
 
     def run(self, batches: Iterator[Batch], count: int) -> StepResult:
         """Takes `count` optimiser steps on every replica; returns the result of the last one."""
+        if self._changing_rate is not None:
+            self._changing_rate.assign(self._schedule())
         return StepResult(*self._steps(batches, count))
 
     def averaged(self) -> AbstractContextManager[None]:

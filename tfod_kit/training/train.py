@@ -1,5 +1,6 @@
 """Trains a run folder: its pipeline.config defines what to train, TrainOptions how."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,13 @@ from tfod_kit.engine import runtime
 from tfod_kit.errors import CheckpointError, ConfigError, UsageError, first_line
 from tfod_kit.evaluation.checkpoint_selector import CheckpointSelector, Measure
 from tfod_kit.pipeline_config import PipelineConfig
+from tfod_kit.records import shards
 from tfod_kit.runs import checkpoints, run_folder
 from tfod_kit.training import batch_size, step_options, workers
 from tfod_kit.training.inputs import check_records, count_readable
+from tfod_kit.training.measuring import Interval
 from tfod_kit.training.options import Every, TrainOptions, TrainResult
+from tfod_kit.training.step_plan import StepPlan
 from tfod_kit.training.trainer import Trainer
 
 __all__ = ["Every", "TrainOptions", "TrainResult", "train"]
@@ -39,30 +43,23 @@ def train(
       CheckpointError: a checkpoint does not fit the model, or a required one is missing.
       UsageError: the options contradict each other.
     """
+    started = time.monotonic()
+    _check_length(options)
     original = pipeline_config.load(config_path)
     options = replace(options, step_options=batch_size.settled(options.step_options, config_path))
     config = step_options.applied(options.step_options, original)
-    steps = options.steps or config.train_config.num_steps
-    if steps < 1:
-        raise ConfigError(
-            "The number of steps is not set.",
-            where=config_path,
-            expected="train_config { num_steps: N } with N of 1 or more",
-            fix="Use `tfod train --steps N`, or write the config again with `tfod configure`.",
-        )
     reader = config.train_input_reader
     cluster = options.cluster
     if cluster is not None:
         workers.check_shards(reader, len(cluster.workers))
         cluster.join()
     records = (count_readable if options.skip_bad_records else check_records)(reader)
+    steps = _steps(config, options, records, config_path)
     resumed = _start(config_path.parent, config, options)
     step_options.prepare(options.step_options)
     strategy = runtime.strategy(options.tpu, several=cluster is not None)
     workers.check_batch(config.train_config.batch_size, strategy, config_path)
     selector = _selector(config_path.parent, options, measure)
-    every = options.evaluate_every
-    images = config.train_config.batch_size * options.step_options.accumulate
     with strategy.scope():
         trainer = Trainer(
             config,
@@ -70,10 +67,59 @@ def train(
             strategy,
             options,
             selector,
-            every.steps(records, images) if every is not None else None,
+            _interval(config, options, records),
         )
         trainer.restore(resumed)
-    return trainer.run(steps)
+    if options.minutes is None:
+        return trainer.run(StepPlan(steps))
+    return trainer.run(trainer.timed_plan(options.minutes, started))
+
+
+def _check_length(options: TrainOptions) -> None:
+    """Raises UsageError if the length of the training is given twice, or cannot be kept."""
+    given = [name for name in ("steps", "epochs", "minutes") if getattr(options, name) is not None]
+    if len(given) > 1:
+        raise UsageError(
+            f"--{given[0]} and --{given[1]} exclude each other.", fix="Use one of them."
+        )
+    if options.minutes is not None and (options.cluster is not None or options.tpu):
+        raise UsageError(
+            "--minutes is for CPUs and GPUs of one machine: several workers, and the hundred steps "
+            "that a TPU takes at a time, would not end at the same step.",
+            fix="Use --steps.",
+        )
+
+
+def _steps(config: PipelineConfig, options: TrainOptions, records: int, config_path: Path) -> int:
+    """The step to stop at. Raises ConfigError if neither the options nor the config state it."""
+    steps = options.steps or config.train_config.num_steps
+    if options.epochs is not None:
+        steps = Every(options.epochs, "epochs").steps(records, _images(config, options))
+    if steps < 1:
+        raise ConfigError(
+            "The number of steps is not set.",
+            where=config_path,
+            expected="train_config { num_steps: N } with N of 1 or more",
+            fix="Use `tfod train --steps N`, or write the config again with `tfod configure`.",
+        )
+    return steps
+
+
+def _interval(config: PipelineConfig, options: TrainOptions, records: int) -> Interval | None:
+    """How often to measure."""
+    images = _images(config, options)
+    if options.evaluate_every is not None:
+        return Interval(options.evaluate_every.steps(records, images))
+    if options.cluster is not None:  # each worker would decide by its own clock
+        return None
+    files = pipeline_config.record_files(*config.eval_input_reader, skip_missing=True)
+    measured = sum(map(shards.count, files))
+    return Interval(Every(1, "epochs").steps(records, images), measured / images)
+
+
+def _images(config: PipelineConfig, options: TrainOptions) -> int:
+    """The number of images in a step."""
+    return config.train_config.batch_size * options.step_options.accumulate
 
 
 def _selector(

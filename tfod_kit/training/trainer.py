@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfod_kit import pipeline_config
 from tfod_kit.engine import runtime, summaries
 from tfod_kit.engine.restore import check_complete
 from tfod_kit.engine.upstream import Strategy, Tensor
@@ -24,11 +25,12 @@ from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.runs import best_checkpoint, run_folder, training_history
 from tfod_kit.training import diagnosis
 from tfod_kit.training.inputs import Skipped, skipping
-from tfod_kit.training.measuring import Measuring, Selector
+from tfod_kit.training.measuring import Interval, Measuring, Selector
 from tfod_kit.training.options import TrainOptions, TrainResult
 from tfod_kit.training.reporter import Reporter
 from tfod_kit.training.saver import Saver
 from tfod_kit.training.step import TOTAL_LOSS, StepResult, TrainingStep
+from tfod_kit.training.step_plan import StepPlan, TimedPlan, stretched
 from tfod_kit.training.workers import Agreement
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class Trainer:
       strategy: the tf.distribute strategy.
       options: how to train.
       selector: measures checkpoints; None if they are not measured.
-      evaluate_every: steps between two measurements; None means at each checkpoint.
+      evaluate_every: how often to measure; None means at each checkpoint.
     """
 
     def __init__(
@@ -58,10 +60,11 @@ class Trainer:
         strategy: Strategy,
         options: TrainOptions,
         selector: Selector | None = None,
-        evaluate_every: int | None = None,
+        evaluate_every: Interval | None = None,
     ) -> None:
         self._config = config
         self._config_path = config_path
+        self._original = pipeline_config.load(config_path)
         self._options = options
         distributed = options.cluster is not None
         # All workers must save, each into its own folder; only the first one's is kept.
@@ -106,17 +109,13 @@ class Trainer:
             self._step.from_scratch()
             print("Starting from scratch: no checkpoint to resume or to fine-tune", flush=True)
 
-    def run(self, steps: int) -> TrainResult:
-        """Trains up to step `steps`; saves meanwhile and at the end."""
-        first, started = self._step.done, time.monotonic()
-        if first >= steps:
+    def run(self, plan: StepPlan) -> TrainResult:
+        """Trains up to the last step of the plan; saves meanwhile and at the end."""
+        first, started, steps = self._step.done, time.monotonic(), plan.steps
+        if first >= steps and not isinstance(plan, TimedPlan):
             print(f"Nothing to do: the run is at step {first:,} of {steps:,}", flush=True)
             return self._result(first, started, run_folder.FINISHED)
-        print(
-            f"Training {steps - first:,} steps of {self._step.images} "
-            f"on {runtime.describe_devices()}",
-            flush=True,
-        )
+        self._announce(first, plan)
         options = self._options
         self._saver.remove_partial()
         training_history.truncate(self._folder, first)
@@ -131,31 +130,59 @@ class Trainer:
             stop = stack.enter_context(StopRequest())
             writer = stack.enter_context(summaries.writer(self._folder / "train"))
             stack.enter_context(diagnosis.explained(self._config, self._config_path, self._skipped))
-            ended = self._loop(first, steps, stop, writer)
+            ended = self._loop(first, plan, stop, writer)
         training_history.write_tables(self._folder)
         run_folder.record_end(self._folder, ended, self._step.done)
         return self._result(first, started, ended)
 
-    def _loop(self, first: int, steps: int, stop: StopRequest, writer: "Writer") -> str:
+    def timed_plan(self, minutes: float, started: float) -> TimedPlan:
+        """The plan to train for a time; the schedule is stretched to what fits, here and on disk.
+
+        Args:
+          minutes: the time for all of it.
+          started: the start, by `time.monotonic()`.
+        """
+        steps = max(self._config.train_config.num_steps, self._step.done + 1)
+        self._step.follow_schedule(stretched(self._config, steps))
+        return TimedPlan(minutes, steps, started, self._follow)
+
+    def _follow(self, steps: int) -> None:
+        """Stretches the schedule to a number of steps, in this training and in pipeline.config."""
+        self._step.follow_schedule(stretched(self._config, steps))
+        if self._options.leads:
+            header = "Its steps and its schedule were set by `tfod train --minutes`."
+            config = stretched(self._original, steps)
+            pipeline_config.save(config, self._config_path, header=header)
+
+    def _announce(self, first: int, plan: StepPlan) -> None:
+        what = f"{plan.steps - first:,} steps"
+        if isinstance(plan, TimedPlan):
+            what = f"for {plan.minutes:g} minutes, in steps"
+        print(f"Training {what} of {self._step.images} on {runtime.describe_devices()}", flush=True)
+
+    def _loop(self, first: int, plan: StepPlan, stop: StopRequest, writer: "Writer") -> str:
         """Takes the steps; returns how the training ended, for run_folder.record_end."""
         batches = iter(self._step.input)
         summaries.input_images(writer, self._step.first_batch(batches), self._config, first)
         print("Building the graph at the first step (up to a minute, once) ...", flush=True)
-        step = self._advance(batches, first, steps)
+        step = self._advance(batches, first, plan.steps)
+        plan.begin(step)
         if self._resumed is not None:
             check_complete(self._step.model, self._resumed)
         options = self._options
         saved_step, saved_time = first, time.monotonic()
         if self._measuring is not None:
             self._measuring.start_at(first)
-        with progress("training", steps, "steps") as bar:
+        with progress("training", plan.steps, "steps") as bar:
             bar.start_at(step)
             reporter = Reporter(self._folder, bar, writer, self._skipped, options.summary_every)
             reporter.restart_clock(step)
             while True:
+                if plan.update(step, self._final_seconds()):
+                    bar.set_total(plan.steps)
                 late = time.monotonic() - saved_time > 60 * options.checkpoint_minutes
                 stopped, late = self._agreement.any(stop.requested, late)
-                last = step >= steps or stopped
+                last = step >= plan.steps or stopped
                 reporter.report(step, self._read_last, last=last)
                 self._loss = reporter.loss
                 save = last or late or step - saved_step >= options.checkpoint_every
@@ -172,7 +199,7 @@ class Trainer:
                     reporter.restart_clock(step)
                 if last:
                     return run_folder.STOPPED if stopped else run_folder.FINISHED
-                step = self._advance(batches, step, steps)
+                step = self._advance(batches, step, plan.steps)
 
     def _advance(self, batches: Iterator[Tensor], step: int, steps: int) -> int:
         """Runs the steps of one call; returns the number of the last one."""
@@ -183,6 +210,10 @@ class Trainer:
         self._unchecked.append((step + count, self._last))
         self._check_losses(lag=self._lag)
         return step + count
+
+    def _final_seconds(self) -> float:
+        """How long measuring the model takes; 0 if it is not measured, or was not yet."""
+        return self._measuring.seconds if self._measuring is not None else 0.0
 
     def _check_losses(self, *, lag: int) -> None:
         """Checks that the losses of all steps except the last `lag` are finite.
