@@ -60,7 +60,8 @@ install: $(READY) ## set up .venv with all packages
 demo: $(READY) ## everything, from drawn data to detections on new images, in minutes
 	$(TFOD) demo --out work/demo/data
 	$(TFOD) convert work/demo/data --out work/demo/records
-	$(TFOD) configure ssd_cpu --records work/demo/records --out work/demo/run
+	$(TFOD) configure ssd_cpu --records work/demo/records --out work/demo/run \
+		--augment horizontal_flip,vertical_flip,rotate90 --anchors keep
 	$(TFOD) train work/demo/run
 	$(TFOD) evaluate work/demo/run --split test
 	$(TFOD) report work/demo/run

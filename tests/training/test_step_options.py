@@ -84,7 +84,9 @@ def test_arguments_become_step_options() -> None:
     assert options_of(
         arguments.parsed(StepArguments, parser.parse_args(words.split()))
     ) == StepOptions(accumulate=4, freeze=("a", "b"), ema=0.9, precision="bfloat16", cache="memory")
-    assert options_of(arguments.parsed(StepArguments, parser.parse_args([]))) == StepOptions()
+    assert options_of(arguments.parsed(StepArguments, parser.parse_args([]))) == StepOptions(
+        cache="auto"
+    )
 
 
 @pytest.mark.parametrize(

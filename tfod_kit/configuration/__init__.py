@@ -5,8 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfod_kit import pipeline_config
-from tfod_kit.configuration import augment, dataset, edits, keypoints, masks, start
+from tfod_kit.configuration import (
+    anchor_fit,
+    augment,
+    dataset,
+    edits,
+    keypoints,
+    masks,
+    start,
+)
 from tfod_kit.configuration.dataset import DataSet
+from tfod_kit.configuration.recipe import Recipe, set_length
 from tfod_kit.errors import ConfigError, UsageError
 from tfod_kit.io import files
 from tfod_kit.pipeline_config import Change, PipelineConfig
@@ -32,6 +41,12 @@ class Request:
       download: how to get them.
       batch_size: images in a step.
       steps: the length of the training.
+      epochs: the same as passes over the training images.
+      freeze: "early" to freeze the first blocks of the backbone, "none" not to; None if the
+        weights decide.
+      anchors: "auto" to fit input size and anchors to the boxes, "keep" to leave them.
+      mirrors: whether a mirrored image is as good as the original; else it is never flipped
+        horizontally.
       checkpoint: a prefix, folder or file to start from; "none" for random weights.
       label_map: a label map other than the one beside the records.
       learning_rate: the highest rate of the schedule.
@@ -55,6 +70,10 @@ class Request:
     download: DownloadOptions = field(default_factory=DownloadOptions)
     batch_size: int | None = None
     steps: int | None = None
+    epochs: float | None = None
+    freeze: str | None = None
+    anchors: str = "auto"
+    mirrors: bool = True
     checkpoint: str | None = None
     label_map: Path | None = None
     learning_rate: float | None = None
@@ -128,8 +147,11 @@ def plan(request: Request) -> Configured:
     notes = [f"{name} is left out: the published API does not have it." for name in base.dropped]
     notes += edits.set_classes(config, data)
     notes += edits.set_readers(config, data)
-    notes += augment.set_augmentations(config, request.augmentations)
+    notes += augment.set_augmentations(config, request.augmentations, mirrors=request.mirrors)
     notes += edits.set_input_size(config, request.input_size)
+    prefix = start.checkpoint(base, request.checkpoint)
+    fits = request.anchors == "auto" and prefix is None and not base.own
+    notes += anchor_fit.fit(config, data, change=fits, size=request.input_size is None)
     notes += edits.set_evaluation(config, request.metrics, request.detections)
     notes += masks.set_masks(config, data, request.masks)
     points = keypoints.set_keypoints(config, data, request.keypoints, _keypoint_map(request.out))
@@ -137,10 +159,12 @@ def plan(request: Request) -> Configured:
     notes += edits.set_negatives(config)
     notes += edits.set_boxes(config, data)
     notes += edits.set_precision(config, request.mixed_precision)
-    notes += _set_schedule(config, base, request, data.splits["train"].images)
+    recipe = Recipe(base, prefix is not None, data.splits["train"].images)
+    notes += _set_schedule(config, recipe, request)
+    notes += recipe.set_freezing(config, request.freeze)
     notes += edits.set_padding(config)
     notes += edits.set_memory(config, data)
-    notes += _set_start(config, base, request)
+    notes += _set_start(config, base, request, prefix)
     for path, value in request.settings:
         pipeline_config.set_field(config, path, value)
     pipeline_config.check(config)
@@ -196,12 +220,11 @@ def _start(request: Request) -> start.StartingPoint:
     return start.from_model(request.model or catalog.DEFAULT.name)
 
 
-def _set_schedule(
-    config: PipelineConfig, base: start.StartingPoint, request: Request, images: int
-) -> list[str]:
+def _set_schedule(config: PipelineConfig, recipe: Recipe, request: Request) -> list[str]:
     """Sets batch size, steps and learning rate, which depend on each other."""
     notes = []
-    size = request.batch_size or base.batch_size
+    images = recipe.images
+    size = request.batch_size or recipe.batch_size
     if size > images:
         if request.batch_size is not None:
             raise UsageError(
@@ -212,15 +235,24 @@ def _set_schedule(
         size = images
         notes.append(f"The batch size is lowered to {images}, the number of images.")
     notes += edits.set_batch_size(config, size, scale_rate=request.scale_rate)
-    notes += edits.set_steps(config, request.steps or base.steps)
+    steps = request.steps
+    if request.epochs is not None:
+        steps = max(round(request.epochs * images / size), 1)
+    notes += set_length(config, recipe, size, steps)
     if request.learning_rate is not None:
         pipeline_config.set_learning_rate(config, request.learning_rate)
+        return [note for note in notes if not note.startswith("The learning rate follows")]
+    if not request.scale_rate:
+        return notes
+    raised = recipe.set_rate(config)
+    if raised:
         notes = [note for note in notes if not note.startswith("The learning rate follows")]
-    return notes
+    return notes + raised
 
 
-def _set_start(config: PipelineConfig, base: start.StartingPoint, request: Request) -> list[str]:
-    prefix = start.checkpoint(base, request.checkpoint)
+def _set_start(
+    config: PipelineConfig, base: start.StartingPoint, request: Request, prefix: Path | None
+) -> list[str]:
     if prefix is None and base.better and request.checkpoint is None:
         notes = [
             f"Random weights need many images and steps. The zoo's {base.better} is a better "

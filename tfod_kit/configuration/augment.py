@@ -51,20 +51,51 @@ def names() -> str:
     return ", ".join([*AUGMENTATIONS, NONE, BASE])
 
 
-def set_augmentations(config: PipelineConfig, requested: Sequence[str] | None) -> list[str]:
+def described(config: PipelineConfig) -> str:
+    """The augmentations of a config by their short names, where they have one."""
+    steps = [str(step) for step in config.train_config.data_augmentation_options]
+    short = {
+        str(parsed): name
+        for name, texts in AUGMENTATIONS.items()
+        if len(texts) == 1
+        for parsed in _steps(name)
+    }
+    full = [
+        step.WhichOneof("preprocessing_step")
+        for step in config.train_config.data_augmentation_options
+    ]
+    return ", ".join(short.get(text, name) for text, name in zip(steps, full, strict=True)) or NONE
+
+
+def set_augmentations(
+    config: PipelineConfig, requested: Sequence[str] | None, *, mirrors: bool = True
+) -> list[str]:
     """Replaces the augmentations by those requested, in place.
 
     Args:
       config: the config to change.
       requested: short names, or upstream's own such as random_jitter_boxes; "none"; "base" for
         those of the base. None keeps those of the base.
+      mirrors: whether images may be flipped horizontally.
 
     Raises:
       UsageError: there is no such augmentation; the nearest are suggested.
     """
-    if requested is None:
-        return []
     options = config.train_config.data_augmentation_options
+    _choose(options, requested)
+    flips = [step for step in options if step.HasField("random_horizontal_flip")]
+    if mirrors or not flips:
+        return []
+    kept = [pipeline_config.copy_of(step) for step in options if step not in flips]
+    del options[:]
+    options.extend(kept)
+    return ["Images are not flipped horizontally, because left and right differ."]
+
+
+def _choose(options: Any, requested: Sequence[str] | None) -> None:
+    """Replaces the steps of a config by those requested; None keeps them."""
+    if requested is None:
+        return
     base = [pipeline_config.copy_of(step) for step in options]
     steps: list[Any] = []
     for name in requested:
@@ -74,7 +105,6 @@ def set_augmentations(config: PipelineConfig, requested: Sequence[str] | None) -
             steps += _steps(name)
     del options[:]
     options.extend(steps)
-    return []
 
 
 def _steps(name: str) -> list[Any]:

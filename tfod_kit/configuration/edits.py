@@ -66,15 +66,26 @@ def set_readers(config: PipelineConfig, data: DataSet) -> list[str]:
     del config.eval_input_reader[1:]
     readers = config.eval_input_reader
     reader = readers[0] if readers else readers.add()
-    _set_reader(reader, data, val or train)
+    test = data.splits.get("test")
+    measured = val or test
+    if measured is None:
+        # Metrics on the training images would be misleading, and choose an overfitted checkpoint.
+        del readers[:]
+        return [
+            *notes,
+            "WARNING: there are no val and no test records: the training will not be measured. "
+            "Convert again with a split (tfod convert --split train=0.8,val=0.2).",
+        ]
+    _set_reader(reader, data, measured)
     # Each image once, in the same order every time.
     reader.shuffle = False
     reader.num_epochs = 1
     reader.num_readers = 1
     if val is None:
         notes.append(
-            "WARNING: there is no val split; evaluation uses the training images, and its metrics "
-            "will look too good. Convert again with a split for honest metrics."
+            "WARNING: there is no val split: the training is measured on the test images. Their "
+            "metrics will look somewhat too good, because they choose the best checkpoint. For "
+            "independent metrics, convert again with a val split."
         )
     return notes
 

@@ -30,6 +30,7 @@ class StartingPoint:
       archive: the unpacked zoo archive that it comes from, if any.
       dropped: the names of what the API cannot read.
       better: the zoo archive that would be a better start than random weights.
+      own: whether it is the user's own base config, whose values are kept.
     """
 
     config: PipelineConfig
@@ -39,6 +40,7 @@ class StartingPoint:
     archive: Path | None = None
     dropped: tuple[str, ...] = ()
     better: str | None = None
+    own: bool = False
 
 
 def from_model(name: str) -> StartingPoint:
@@ -108,7 +110,12 @@ def from_file(path: Path) -> StartingPoint:
     config, dropped = pipeline_config.load_foreign(path)
     training = config.train_config
     return StartingPoint(
-        config, str(path), training.batch_size, training.num_steps or _STEPS, dropped=tuple(dropped)
+        config,
+        str(path),
+        training.batch_size,
+        training.num_steps or _STEPS,
+        dropped=tuple(dropped),
+        own=True,
     )
 
 

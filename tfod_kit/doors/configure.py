@@ -1,12 +1,12 @@
 """`tfod configure` and `tfod_kit.configure`: writes a run's pipeline.config."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfod_kit import pipeline_config
 from tfod_kit.configuration import Configured, Request, augment
-from tfod_kit.configuration.dataset import SplitRecords
+from tfod_kit.configuration.dataset import DataSet, SplitRecords
 from tfod_kit.doors import arguments, values
 from tfod_kit.doors.arguments import Group, local_name, local_path, option, positional
 from tfod_kit.doors.run import Run
@@ -70,7 +70,35 @@ class ConfigureArguments(DownloadArguments):
         None, "images a step", parse=values.count, metavar="N", group=_TRAINING
     )
     steps: int | None = option(
-        None, "length of the training", parse=values.count, metavar="N", group=_TRAINING
+        None,
+        "length of the training (default: by the number of images)",
+        parse=values.count,
+        metavar="N",
+        group=_TRAINING,
+        exclusive="length",
+    )
+    epochs: float | None = option(
+        None,
+        "length of the training, in passes over the images",
+        parse=values.positive,
+        metavar="N",
+        group=_TRAINING,
+        exclusive="length",
+    )
+    minutes: float | None = option(
+        None,
+        "length of the training on this machine: takes some steps to measure their time",
+        parse=values.positive,
+        metavar="N",
+        group=_TRAINING,
+        exclusive="length",
+    )
+    freeze: str | None = option(
+        None,
+        "early: do not train the first blocks of the backbone (default for weights of a MobileNet "
+        "V2); none: train all",
+        choices=("early", "none"),
+        group=_TRAINING,
     )
     learning_rate: float | None = option(
         None, "the highest of the schedule", parse=values.positive, metavar="X", group=_TRAINING
@@ -95,6 +123,11 @@ class ConfigureArguments(DownloadArguments):
         metavar="NAME,...",
         group=_TRAINING,
     )
+    left_right_differ: bool = option(
+        False,
+        "never flip images horizontally: they show text, or left and right hands",
+        group=_TRAINING,
+    )
     mixed_precision: bool = option(
         False, "compute in bfloat16 where the device can", group=_TRAINING
     )
@@ -105,6 +138,13 @@ class ConfigureArguments(DownloadArguments):
         parse=values.square_or_sides,
         metavar="N|HxW",
         join="x",
+        group=_MODEL,
+    )
+    anchors: str = option(
+        "auto",
+        "auto: a small SSD from random weights gets a larger input, or smaller anchors, if more "
+        "than a tenth of the boxes have no anchor that fits; keep: as in the base",
+        choices=("auto", "keep"),
         group=_MODEL,
     )
     masks: str | None = option(
@@ -170,33 +210,46 @@ def run(arguments: ConfigureArguments) -> Run:
     """Configures as `tfod configure` with these arguments does."""
     from tfod_kit.configuration import configure
 
-    result = configure(
-        Request(
-            records=arguments.records,
-            out=arguments.out or _default_out(arguments),
-            model=arguments.model,
-            base=arguments.base,
-            zoo=arguments.zoo,
-            pretrained=arguments.pretrained,
-            download=download_options(arguments),
-            batch_size=arguments.batch_size,
-            steps=arguments.steps,
-            checkpoint=arguments.checkpoint,
-            label_map=arguments.label_map,
-            learning_rate=arguments.learning_rate,
-            scale_rate=arguments.scale_lr == "yes",
-            input_size=arguments.input_size,
-            augmentations=arguments.augment,
-            masks=_yes_or_no(arguments.masks),
-            keypoints=_yes_or_no(arguments.keypoints),
-            metrics=arguments.metrics,
-            detections=arguments.detections,
-            mixed_precision=arguments.mixed_precision,
-            settings=tuple(map(_setting, arguments.set)),
-            overwrite=arguments.overwrite,
-        )
-    )
+    request = _request(arguments)
+    result = configure(request)
+    if arguments.minutes is not None:
+        from tfod_kit.training import step_timing
+
+        steps = step_timing.steps_in(result.path, arguments.minutes)
+        result = configure(replace(request, steps=steps))
     return Run(result.path.parent, _summary(result, brief=arguments.brief))
+
+
+def _request(arguments: ConfigureArguments) -> Request:
+    """What the arguments request."""
+    return Request(
+        records=arguments.records,
+        out=arguments.out or _default_out(arguments),
+        model=arguments.model,
+        base=arguments.base,
+        zoo=arguments.zoo,
+        pretrained=arguments.pretrained,
+        download=download_options(arguments),
+        batch_size=arguments.batch_size,
+        steps=arguments.steps,
+        epochs=arguments.epochs,
+        freeze=arguments.freeze,
+        anchors=arguments.anchors,
+        mirrors=not arguments.left_right_differ,
+        checkpoint=arguments.checkpoint,
+        label_map=arguments.label_map,
+        learning_rate=arguments.learning_rate,
+        scale_rate=arguments.scale_lr == "yes",
+        input_size=arguments.input_size,
+        augmentations=arguments.augment,
+        masks=_yes_or_no(arguments.masks),
+        keypoints=_yes_or_no(arguments.keypoints),
+        metrics=arguments.metrics,
+        detections=arguments.detections,
+        mixed_precision=arguments.mixed_precision,
+        settings=tuple(map(_setting, arguments.set)),
+        overwrite=arguments.overwrite,
+    )
 
 
 def download_options(
@@ -255,7 +308,6 @@ def _rows(result: "Configured") -> list[tuple[str, str]]:
     training = config.train_config
     names = list(data.label_map)
     shown = ", ".join(names[:_SHOWN_CLASSES]) + (", ..." if len(names) > _SHOWN_CLASSES else "")
-    val = data.splits.get("val")
     epochs = training.num_steps * training.batch_size / data.splits["train"].images
     digits = 1 if epochs < 10 else 0
     extractor = pipeline_config.model_of(config).feature_extractor.type
@@ -263,15 +315,24 @@ def _rows(result: "Configured") -> list[tuple[str, str]]:
         ("model", f"{pipeline_config.architecture(config)}, {extractor}"),
         ("classes", f"{len(names)}: {shown}"),
         ("train", _images(data.splits["train"])),
-        ("val", _images(val) if val else "none"),
+        _measured(data),
         ("batch size", f"{training.batch_size:,}"),
         (
             "steps",
             f"{training.num_steps:,} ({epochs:,.{digits}f} times through the data)",
         ),
         ("learning rate", f"{pipeline_config.learning_rate(config):.4g} at its highest"),
+        ("augmentations", augment.described(config)),
         ("starts from", training.fine_tune_checkpoint or "random weights"),
     ]
+
+
+def _measured(data: DataSet) -> tuple[str, str]:
+    """The records that the training is measured on."""
+    for name in ("val", "test"):
+        if name in data.splits:
+            return name, _images(data.splits[name])
+    return "val", "none"
 
 
 def _images(split: SplitRecords) -> str:

@@ -101,9 +101,10 @@ class StepArguments:
         group=_INPUT,
     )
     cache: str | None = option(
-        None,
-        "decode each image once: keep them in memory, or in files that begin with PATH",
-        metavar="memory|PATH",
+        "auto",
+        "decode each image once, and keep them in memory, or in files that begin with PATH; auto: "
+        "in memory if they need at most a quarter of it; none: decode them again in each epoch",
+        metavar="auto|none|memory|PATH",
         group=_INPUT,
         parse=local_name,
     )
@@ -126,6 +127,6 @@ def step_options(arguments: StepArguments) -> "StepOptions":
         seed=arguments.seed,
         deterministic=arguments.deterministic,
         input_workers=arguments.input_workers,
-        cache=arguments.cache,
+        cache=None if arguments.cache == "none" else arguments.cache,
         restore=RestoreOptions(arguments.restore, arguments.checkpoint_label_map),
     )

@@ -71,7 +71,8 @@ def of_config(config: PipelineConfig) -> RecordFiles:
       UsageError: a pattern matches no file.
     """
     paths = pipeline_config.record_files(*config.eval_input_reader, skip_remote=False)
-    return RecordFiles(tuple(paths))
+    (split, *others) = {shards.base(path.name) for path in paths} or {None}
+    return RecordFiles(tuple(paths), split if split and not others else DEFAULT_SPLIT)
 
 
 def _split_of(folder: Path, split: str) -> RecordFiles:

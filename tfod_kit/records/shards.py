@@ -38,6 +38,12 @@ def pattern(base: str, total: int) -> str:
     return f"{base}-?????-of-{total:05}{SUFFIX}"
 
 
+def base(file_name: str) -> str | None:
+    """The base name of a shard's file name ("train"); None for another file name."""
+    parts = _SHARD_NAME.fullmatch(file_name)
+    return parts["base"] if parts else None
+
+
 def bases(folder: Path) -> dict[str, list[Path]]:
     """The shards in a folder by base name ("train", "val"), in the order of their index."""
     shards: dict[str, list[Path]] = {}

@@ -9,6 +9,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -29,8 +30,10 @@ from tfod_kit.records import example_proto, feature_keys, shards
 from tfod_kit.training.step_options import StepOptions
 
 MEMORY = "memory"
+AUTO = "auto"
 _READ_BUFFER = 8_000_000  # bytes, as upstream's
 _SHARE = 0.6  # of the machine's memory, for decoded images
+_AUTO_SHARE = 0.25  # of the machine's memory, if nobody asked for a cache
 _SAMPLE = 32  # records of a file
 _SHUFFLED = 512  # decoded images, if they are cached in files
 
@@ -204,6 +207,31 @@ def _mapped(data: Dataset, function: Transform, *_: object) -> Dataset:
     return data.map(function, runtime.start().data.AUTOTUNE)
 
 
+def settled(options: StepOptions, reader: InputReader, *, whole: bool) -> tuple[StepOptions, str]:
+    """Decides whether images are cached if that is left open; returns the options and a note.
+
+    Args:
+      options: the step options.
+      reader: train_input_reader.
+      whole: whether this process reads all records, and expects none to be damaged.
+    """
+    if options.cache != AUTO:
+        return options, ""
+    limit = hardware.memory()
+    weighted = bool(reader.sample_from_datasets_weights)
+    remote = any(map(pipeline_config.is_remote, pipeline_config.record_patterns(reader)))
+    if not whole or weighted or remote or limit is None:
+        return replace(options, cache=None), ""
+    needed = _needed(reader)
+    if needed > _AUTO_SHARE * limit:
+        return replace(options, cache=None), ""
+    note = (
+        f"Decoded images stay in memory: about {needed / 2**20:,.0f} MiB of "
+        f"{limit / 2**30:.0f} GiB (--cache none decodes them in each epoch)"
+    )
+    return replace(options, cache=MEMORY), note
+
+
 def check_memory(options: StepOptions, reader: InputReader) -> None:
     """Checks that the decoded images fit into memory, if they are to be cached there.
 
@@ -213,7 +241,7 @@ def check_memory(options: StepOptions, reader: InputReader) -> None:
     limit = hardware.memory()
     if options.cache != MEMORY or limit is None:
         return
-    needed = sum(shards.count(path) * _bytes_each(path) for path in record_files(reader))
+    needed = _needed(reader)
     if needed > _SHARE * limit:
         raise UsageError(
             "The decoded images do not fit into memory.",
@@ -221,6 +249,11 @@ def check_memory(options: StepOptions, reader: InputReader) -> None:
             found=f"about {needed / 2**30:.1f} GiB",
             fix="Cache them in files (--cache PATH), or convert them to a smaller size.",
         )
+
+
+def _needed(reader: InputReader) -> int:
+    """The approximate bytes of all decoded images."""
+    return sum(shards.count(path) * _bytes_each(path) for path in record_files(reader))
 
 
 def _bytes_each(path: Path) -> int:

@@ -73,6 +73,11 @@ class TrainingStep:
         self._config = config
         self._config_path = config_path
         self._strategy = strategy
+        options, note = dataset.settled(
+            options, config.train_input_reader, whole=strategy.num_replicas_in_sync == 1
+        )
+        if note:
+            print(note, flush=True)
         self._options = options
         check(options, config)
         dataset.check_memory(options, config.train_input_reader)

@@ -37,7 +37,8 @@ class StepOptions:
       seed: of the weights, the order of the images and the augmentation.
       deterministic: two trainings with one seed give the same numbers; this is slower.
       input_workers: threads that read and augment; None for one per core.
-      cache: cache the decoded images in "memory", or in files whose names start with this path.
+      cache: cache the decoded images in "memory", or in files whose names start with this path;
+        "auto" for in memory if they fit (dataset.settled); None decodes them in each epoch.
       restore: what to restore from the checkpoint to fine-tune.
     """
 

@@ -11,7 +11,7 @@ from tfod_kit.evaluation.checkpoint_selector import CheckpointSelector, Measure
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.records import shards
 from tfod_kit.runs import checkpoints, run_folder
-from tfod_kit.training import batch_size, step_options, workers
+from tfod_kit.training import batch_size, dataset, step_options, workers
 from tfod_kit.training.inputs import check_records, count_readable
 from tfod_kit.training.measuring import Interval
 from tfod_kit.training.options import Every, TrainOptions, TrainResult
@@ -46,6 +46,9 @@ def train(
     started = time.monotonic()
     _check_length(options)
     original = pipeline_config.load(config_path)
+    if options.skip_bad_records and options.step_options.cache == dataset.AUTO:
+        # The first pass over damaged files decides which records are used.
+        options = replace(options, step_options=replace(options.step_options, cache=None))
     options = replace(options, step_options=batch_size.settled(options.step_options, config_path))
     config = step_options.applied(options.step_options, original)
     reader = config.train_input_reader

@@ -1,0 +1,209 @@
+"""The defaults of a training by its weights, its images and their boxes."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from index_writer import write_index
+from PIL import Image
+
+from tfod_kit import pipeline_config
+from tfod_kit.compat import environment
+from tfod_kit.configuration import Configured, Request, plan
+from tfod_kit.core import labels
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.core.boxes import Box
+from tfod_kit.evaluation import record_files
+from tfod_kit.records import example, images, shards
+from tfod_kit.zoo import catalog
+
+DETECTOR = {"model/_feature_extractor/x": (1,), "model/_box_predictor/x": (1,)}
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    return written(tmp_path / "records", 200)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    return str(write_index(tmp_path / "weights" / "ckpt-0", DETECTOR, True))
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "has_nvidia_gpu", lambda: False)
+
+
+def written(folder: Path, number: int, sides: Sequence[float] = (0.5,)) -> Path:
+    """Records of one tiny image with square boxes of these sides, as parts of its width."""
+    folder.mkdir()
+    label_map = labels.from_names(["cell"])
+    labels.save(label_map, folder / "label_map.pbtxt")
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "PNG")
+    path = folder / "image.png"
+    path.write_bytes(stream.getvalue())
+    objects = tuple(ObjectAnnotation("cell", Box(0.13, 0.13, 0.13 + s, 0.13 + s)) for s in sides)
+    annotation = ImageAnnotation(path, 8, 8, "image", objects)
+    record = example.encode(annotation, images.load(path), label_map)
+    path.unlink()
+    for split, count in (("train", number), ("val", 4)):
+        shards.write(folder / shards.name(split, 0, 1), [record] * count)
+    return folder
+
+
+def planned(records: Path, **options: object) -> Configured:
+    return plan(Request(records=records, out=records.parent / "run", **options))
+
+
+def length(result: Configured) -> tuple[int, int]:
+    training = result.config.train_config
+    return training.batch_size, training.num_steps
+
+
+# ---- from weights --------------------------------------------------------------------------------
+
+
+def test_fine_tuning(records: Path, weights: str) -> None:
+    result = planned(records, model="fpnlite", checkpoint=weights)
+    assert length(result) == (8, 500), "20 times 200 images in batches of 8"
+    assert pipeline_config.learning_rate(result.config) == pytest.approx(0.02)
+    assert list(result.config.train_config.freeze_variables) == [
+        r"^(bn_)?Conv1/",
+        r"^expanded_conv_",
+        r"^block_[123]_",
+    ]
+    for reason in ("500 steps for 200 images from weights", "0.02, not 0.005", "first blocks"):
+        assert any(reason in note for note in result.notes), result.notes
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(20, (8, 400)), (400, (8, 1000)), (5000, (8, 10_000))]
+)
+def test_the_length_follows_the_images(
+    tmp_path: Path, weights: str, number: int, expected: tuple[int, int]
+) -> None:
+    records = written(tmp_path / "others", number)
+    assert length(planned(records, model="fpnlite", checkpoint=weights)) == expected
+
+
+def test_a_gpu_takes_the_batch_size_of_the_base(
+    records: Path, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "has_nvidia_gpu", lambda: True)
+    assert length(planned(records, model="fpnlite", checkpoint=weights)) == (16, 400)
+
+
+def test_each_default_can_be_overridden(records: Path, weights: str) -> None:
+    result = planned(
+        records,
+        model="fpnlite",
+        checkpoint=weights,
+        batch_size=4,
+        epochs=2,
+        learning_rate=0.001,
+        freeze="none",
+    )
+    assert length(result) == (4, 100)
+    assert pipeline_config.learning_rate(result.config) == pytest.approx(0.001)
+    assert not result.config.train_config.freeze_variables
+    scaled = planned(records, model="fpnlite", checkpoint=weights, scale_rate=False)
+    assert pipeline_config.learning_rate(scaled.config) == pytest.approx(0.01), "the base's"
+
+
+def test_other_optimisers_keep_at_least_the_rate_of_the_base(records: Path, weights: str) -> None:
+    parts = ("_feature_extractor_for_proposal_features", "_first_stage_box_predictor")
+    other = write_index(
+        records.parent / "faster" / "ckpt-0", {f"model/{part}/x": (1,) for part in parts}, True
+    )
+    base = pipeline_config.load(catalog.find("faster_rcnn").base_config)
+    result = planned(records, model="faster_rcnn", checkpoint=str(other), batch_size=1)
+    assert pipeline_config.learning_rate(result.config) == pipeline_config.learning_rate(base)
+    scratch = planned(records, model="faster_rcnn", batch_size=1)
+    share = 1 / base.train_config.batch_size
+    assert pipeline_config.learning_rate(scratch.config) == pytest.approx(
+        share * pipeline_config.learning_rate(base)
+    )
+
+
+# ---- from random weights -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "steps"), [(200, 1500), (3000, 3750), (40_000, 15_000)])
+def test_from_random_weights(tmp_path: Path, number: int, steps: int) -> None:
+    result = planned(written(tmp_path / "others", number))
+    assert length(result) == (16, steps)
+    assert pipeline_config.learning_rate(result.config) == pytest.approx(0.002)
+    assert not result.config.train_config.freeze_variables
+    assert any(f"{steps:,} steps for" in note for note in result.notes) == (steps != 1500)
+
+
+# ---- augmentations -------------------------------------------------------------------------------
+
+
+def steps_of(result: Configured) -> list[str]:
+    options = result.config.train_config.data_augmentation_options
+    return [step.WhichOneof("preprocessing_step") for step in options]
+
+
+def test_the_default_model_augments_photographs(records: Path) -> None:
+    assert steps_of(planned(records)) == ["random_horizontal_flip", "random_crop_image"]
+    result = planned(records, mirrors=False)
+    assert steps_of(result) == ["random_crop_image"]
+    assert any("left and right differ" in note for note in result.notes)
+    chosen = planned(records, augmentations=("horizontal_flip", "rotate90"), mirrors=False)
+    assert steps_of(chosen) == ["random_rotation90"]
+
+
+# ---- input size and anchors ----------------------------------------------------------------------
+
+
+def side_of(result: Configured) -> int:
+    return int(result.config.model.ssd.image_resizer.fixed_shape_resizer.height)
+
+
+def smallest_of(result: Configured) -> float:
+    return float(result.config.model.ssd.anchor_generator.ssd_anchor_generator.min_scale)
+
+
+def test_boxes_that_have_anchors_change_nothing(records: Path) -> None:
+    result = planned(records)
+    assert (side_of(result), smallest_of(result)) == (192, pytest.approx(0.15))
+    assert result.notes == []
+
+
+def test_small_boxes_get_smaller_anchors_and_that_is_reported(tmp_path: Path) -> None:
+    records = written(tmp_path / "small", 20, sides=(0.5, 0.09, 0.09))
+    result = planned(records)
+    assert (side_of(result), smallest_of(result)) == (320, pytest.approx(0.1))
+    (note,) = result.notes
+    assert "320 px instead of 192" in note
+    assert "0% of the boxes have no anchor of IoU 0.5, instead of 67%" in note
+    kept = planned(records, anchors="keep")
+    assert (side_of(kept), smallest_of(kept)) == (192, pytest.approx(0.15))
+    assert "67% of the boxes" in kept.notes[0]
+    sized = planned(records, input_size=(224, 224))
+    assert (side_of(sized), smallest_of(sized)) == (224, pytest.approx(0.1))
+
+
+def test_few_small_boxes_change_nothing(tmp_path: Path) -> None:
+    records = written(tmp_path / "few", 20, sides=(0.5,) * 10 + (0.09,))
+    assert planned(records).notes == []
+
+
+def test_weights_keep_their_anchors(tmp_path: Path, weights: str) -> None:
+    records = written(tmp_path / "small", 20, sides=(0.02,))
+    result = planned(records, model="fpnlite", checkpoint=weights)
+    assert side_of(result) == 320
+    assert any("100% of the boxes" in note for note in result.notes)
+
+
+# ---- the records to measure on -------------------------------------------------------------------
+
+
+def test_test_records_are_measured_under_their_name(records: Path) -> None:
+    (records / shards.name("val", 0, 1)).rename(records / shards.name("test", 0, 1))
+    result = planned(records)
+    assert record_files.of_config(result.config).split == "test"
