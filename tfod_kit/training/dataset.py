@@ -226,7 +226,7 @@ def settled(options: StepOptions, reader: InputReader, *, whole: bool) -> tuple[
     if needed > _AUTO_SHARE * limit:
         return replace(options, cache=None), ""
     note = (
-        f"Decoded images stay in memory: about {needed / 2**20:,.0f} MiB of "
+        f"Decoded images stay in memory: about {max(needed / 2**20, 1):,.0f} MiB of "
         f"{limit / 2**30:.0f} GiB (--cache none decodes them in each epoch)"
     )
     return replace(options, cache=MEMORY), note
