@@ -14,6 +14,7 @@ from tfod_kit.configuration import Configured, Request, plan
 from tfod_kit.core import labels
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.core.boxes import Box
+from tfod_kit.errors import UsageError
 from tfod_kit.evaluation import record_files
 from tfod_kit.records import example, images, shards
 from tfod_kit.zoo import catalog
@@ -126,6 +127,13 @@ def test_other_optimisers_keep_at_least_the_rate_of_the_base(records: Path, weig
     assert pipeline_config.learning_rate(scratch.config) == pytest.approx(
         share * pipeline_config.learning_rate(base)
     )
+
+
+def test_early_blocks_are_only_frozen_where_they_can_be(records: Path, weights: str) -> None:
+    with pytest.raises(UsageError, match="random weights"):
+        planned(records, model="fpnlite", freeze="early")
+    with pytest.raises(UsageError, match="ssd_resnet50_v1_fpn_keras"):
+        planned(records, model="retinanet50", checkpoint=weights, freeze="early")
 
 
 # ---- from random weights -------------------------------------------------------------------------

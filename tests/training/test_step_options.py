@@ -17,6 +17,7 @@ from tfod_kit.doors.steps import StepArguments
 from tfod_kit.doors.steps import step_options as options_of
 from tfod_kit.errors import UsageError
 from tfod_kit.io import hardware
+from tfod_kit.records import shards
 from tfod_kit.training import batch_size, dataset, lr_finder, step_options
 from tfod_kit.training.lr_finder import Sweep
 from tfod_kit.training.step_options import StepOptions
@@ -135,6 +136,23 @@ def test_the_suggestion_is_a_tenth_of_the_rate_with_the_lowest_loss() -> None:
 @pytest.mark.parametrize("losses", [[1.0] * 30, [1.0 + n for n in range(30)], [1.0, 0.5]])
 def test_no_suggestion_where_no_rate_helped(losses: list[float]) -> None:
     assert sweep(*losses).suggestion is None
+
+
+def test_a_cache_is_chosen_only_if_the_images_fit(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = pipeline_config.load(run / "pipeline.config").train_input_reader
+    given = StepOptions(cache="auto")
+    needed = 3 * 128 * 128 * sum(map(shards.count, pipeline_config.record_files(reader)))
+    monkeypatch.setattr(dataset.hardware, "memory", lambda: 4 * needed)
+    options, note = dataset.settled(given, reader, whole=True)
+    assert options.cache == "memory"
+    assert "stay in memory" in note
+    monkeypatch.setattr(dataset.hardware, "memory", lambda: 4 * needed - 4)
+    assert dataset.settled(given, reader, whole=True) == (StepOptions(cache=None), "")
+    monkeypatch.setattr(dataset.hardware, "memory", lambda: 4 * needed)
+    assert dataset.settled(given, reader, whole=False)[0].cache is None, "one of several replicas"
+    assert dataset.settled(StepOptions(), reader, whole=True)[0].cache is None, "not asked for"
 
 
 def test_images_that_do_not_fit_into_memory_are_not_cached(

@@ -67,9 +67,10 @@ def _changed(
     )
     share = shares[chosen]
     if before - share < _WORTHWHILE:
+        tried = "neither a larger input nor smaller anchors" if size else "no smaller anchors"
         return [
-            f"{before:.0%} of the boxes have no anchor of IoU {_MATCHED_IOU:g}, and neither a "
-            "larger input nor smaller anchors would change that much."
+            f"{before:.0%} of the boxes have no anchor of IoU {_MATCHED_IOU:g}, and {tried} would "
+            "change that much."
         ]
     what = _difference(config, candidates[chosen])
     config.CopyFrom(candidates[chosen])

@@ -10,6 +10,7 @@ from tfod_kit import pipeline_config
 from tfod_kit.compat import environment
 from tfod_kit.configuration import edits
 from tfod_kit.configuration.start import StartingPoint
+from tfod_kit.errors import UsageError
 from tfod_kit.pipeline_config import PipelineConfig
 
 _FINE_TUNING_BATCH = 8  # on a CPU, where larger batches take proportionally longer
@@ -104,7 +105,11 @@ class Recipe:
         return per_image * self.base.batch_size
 
     def set_freezing(self, config: PipelineConfig, requested: str | None) -> list[str]:
-        """Freezes the first blocks of a pretrained backbone, unless "none" is requested."""
+        """Freezes the first blocks of a pretrained backbone, unless "none" is requested.
+
+        Raises:
+          UsageError: "early" is requested for random weights, or for another backbone.
+        """
         training = config.train_config
         extractor = pipeline_config.model_of(config).feature_extractor.type
         patterns = _EARLY_BLOCKS.get(extractor, ())
@@ -112,6 +117,13 @@ class Recipe:
         if requested == "none":
             training.ClearField("freeze_variables")
             return []
+        if requested == "early" and not (patterns and self.fine_tuning):
+            raise UsageError(
+                "The first blocks of the backbone cannot be frozen.",
+                expected="weights to start from, and a MobileNet V2 as the backbone of an SSD",
+                found=extractor if self.fine_tuning else "random weights",
+                fix="Leave out --freeze early; `tfod train --freeze REGEX` freezes any variables.",
+            )
         if not patterns or not (by_default or requested == "early"):
             return []
         training.freeze_variables[:] = [*training.freeze_variables, *patterns]

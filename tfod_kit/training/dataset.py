@@ -23,7 +23,7 @@ from tfod_kit.engine.upstream import (
     InputReader,
     Tensor,
 )
-from tfod_kit.errors import UsageError
+from tfod_kit.errors import DataError, UsageError
 from tfod_kit.io import hardware
 from tfod_kit.pipeline_config import PipelineConfig, record_files
 from tfod_kit.records import example_proto, feature_keys, shards
@@ -222,11 +222,14 @@ def settled(options: StepOptions, reader: InputReader, *, whole: bool) -> tuple[
     remote = any(map(pipeline_config.is_remote, pipeline_config.record_patterns(reader)))
     if not whole or weighted or remote or limit is None:
         return replace(options, cache=None), ""
-    needed = _needed(reader)
+    try:
+        needed = _needed(reader)
+    except (DataError, LookupError):  # reading the records for training reports what is wrong
+        return replace(options, cache=None), ""
     if needed > _AUTO_SHARE * limit:
         return replace(options, cache=None), ""
     note = (
-        f"Decoded images stay in memory: about {needed / 2**20:,.0f} MiB of "
+        f"Decoded images stay in memory: about {max(needed / 2**20, 1):,.0f} MiB of "
         f"{limit / 2**30:.0f} GiB (--cache none decodes them in each epoch)"
     )
     return replace(options, cache=MEMORY), note

@@ -73,12 +73,7 @@ class TrainingStep:
         self._config = config
         self._config_path = config_path
         self._strategy = strategy
-        options, note = dataset.settled(
-            options, config.train_input_reader, whole=strategy.num_replicas_in_sync == 1
-        )
-        if note:
-            print(note, flush=True)
-        self._options = options
+        self._options = options = _with_cache(options, config, strategy)
         check(options, config)
         dataset.check_memory(options, config.train_input_reader)
         settings = config.train_config
@@ -267,3 +262,12 @@ class TrainingStep:
 
     def _dataset(self, context: InputContext) -> Dataset:
         return dataset.build(self._config, self.model, self._options, context)
+
+
+def _with_cache(options: StepOptions, config: PipelineConfig, strategy: Strategy) -> StepOptions:
+    """Decides whether images are cached if that is left open, and reports it."""
+    alone = strategy.num_replicas_in_sync == 1
+    options, note = dataset.settled(options, config.train_input_reader, whole=alone)
+    if note:
+        print(note, flush=True)
+    return options

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tfod_kit import pipeline_config
 from tfod_kit.engine import runtime
-from tfod_kit.errors import CheckpointError, ConfigError, UsageError, first_line
+from tfod_kit.errors import CheckpointError, ConfigError, DataError, UsageError, first_line
 from tfod_kit.evaluation.checkpoint_selector import CheckpointSelector, Measure
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.records import shards
@@ -116,7 +116,10 @@ def _interval(config: PipelineConfig, options: TrainOptions, records: int) -> In
     if options.cluster is not None:  # each worker would decide by its own clock
         return None
     files = pipeline_config.record_files(*config.eval_input_reader, skip_missing=True)
-    measured = sum(map(shards.count, files))
+    try:
+        measured = sum(map(shards.count, files))
+    except DataError:  # measuring at the first checkpoint reports what is wrong
+        return None
     return Interval(Every(1, "epochs").steps(records, images), measured / images)
 
 
