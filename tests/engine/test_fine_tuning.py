@@ -70,15 +70,14 @@ def test_real_weights_give_382_of_384_variables_and_the_row_of_the_face(real, tm
     assert len(done.copied) == 382
     for name in done.copied:
         np.testing.assert_array_equal(now[name], real[name])
-    rows = {name: value.reshape(*value.shape[:-1], 6, -1) for name, value in now.items()}
     assert sorted(done.by_class) == [CLASS_BIAS, CLASS_BIAS.replace("bias", "pointwise_kernel")]
     for name in done.by_class:
+        ours = now[name].reshape(*now[name].shape[:-1], 6, 3)
         theirs = real[name].reshape(*real[name].shape[:-1], 6, 8)
-        assert rows[name].shape[-1] == 3
-        np.testing.assert_array_equal(rows[name][..., 0], theirs[..., 0])  # the background
-        np.testing.assert_array_equal(rows[name][..., 2], theirs[..., 1 + FACE])
+        np.testing.assert_array_equal(ours[..., 0], theirs[..., 0])  # the background
+        np.testing.assert_array_equal(ours[..., 2], theirs[..., 1 + FACE])
         mean = theirs[..., 1:].mean(axis=-1, dtype=np.float64)
-        np.testing.assert_allclose(rows[name][..., 1], mean, rtol=1e-6)
+        np.testing.assert_allclose(ours[..., 1], mean, rtol=1e-6)
     assert str(done).splitlines()[1] == (
         "2 are restored by class: by name: face; as the mean of the checkpoint's 7 classes: "
         f"raccoon (the checkpoint's classes: {HANDS / 'label_map.pbtxt'})"

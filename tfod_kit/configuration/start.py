@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfod_kit import pipeline_config
+from tfod_kit.configuration import weights
 from tfod_kit.configuration.dataset import absolute
 from tfod_kit.errors import CheckpointError, ConfigError, UsageError
 from tfod_kit.pipeline_config import PipelineConfig
@@ -178,7 +179,8 @@ def checkpoint(start: StartingPoint, asked: str | None) -> Path | None:
 
     Args:
       start: the base of the run; an archive has its own checkpoint.
-      asked: a prefix, a folder or a checkpoint's file; "none"; or None for the base's own.
+      asked: a prefix, a folder, a checkpoint's file or a SavedModel; "none"; or None for the
+        base's own.
 
     Raises:
       CheckpointError: it is missing; the message lists what is there instead.
@@ -187,10 +189,11 @@ def checkpoint(start: StartingPoint, asked: str | None) -> Path | None:
     if asked is not None:
         chosen = None if asked.lower() == FROM_SCRATCH else Path(asked)
     elif start.archive is not None:
-        chosen = start.archive / "checkpoint"
+        folder = start.archive / "checkpoint"
+        chosen = folder if folder.is_dir() else start.archive
     else:
         chosen = Path(own) if own and missing_checkpoint(start) is None else None
-    return absolute(checkpoints.resolve(chosen)) if chosen is not None else None
+    return absolute(weights.resolve(chosen)) if chosen is not None else None
 
 
 def missing_checkpoint(start: StartingPoint) -> str | None:

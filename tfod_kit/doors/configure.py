@@ -111,7 +111,7 @@ class ConfigureArguments(DownloadArguments):
     )
     checkpoint: str | None = option(
         None,
-        "weights to start from: a prefix, a folder, or none",
+        "weights to start from: a checkpoint's prefix, its folder, a SavedModel, or none",
         metavar="PREFIX",
         group=_TRAINING,
         parse=local_name,
