@@ -330,7 +330,7 @@ def test_every_zoo_archive_is_configured(request_for, tmp_path, config):
     per_image = pipeline_config.learning_rate(zoo) / zoo.train_config.batch_size
     rate = pipeline_config.learning_rate(written)
     if training.optimizer.HasField("momentum_optimizer") and written.model.HasField("ssd"):
-        assert rate == pytest.approx(max(0.02, per_image * training.batch_size))
+        assert rate == pytest.approx(max(0.04, per_image * training.batch_size))
     else:
         assert per_image * training.batch_size <= rate <= per_image * 16
 

@@ -70,13 +70,13 @@ def length(result: Configured) -> tuple[int, int]:
 def test_fine_tuning(records: Path, weights: str) -> None:
     result = planned(records, model="fpnlite", checkpoint=weights)
     assert length(result) == (8, 500), "20 times 200 images in batches of 8"
-    assert pipeline_config.learning_rate(result.config) == pytest.approx(0.02)
+    assert pipeline_config.learning_rate(result.config) == pytest.approx(0.04)
     assert list(result.config.train_config.freeze_variables) == [
         r"^(bn_)?Conv1/",
         r"^expanded_conv_",
         r"^block_[123]_",
     ]
-    for reason in ("500 steps for 200 images from weights", "0.02, not 0.005", "first blocks"):
+    for reason in ("500 steps for 200 images from weights", "0.04, not 0.005", "first blocks"):
         assert any(reason in note for note in result.notes), result.notes
 
 

@@ -14,7 +14,7 @@ from tfod_kit.errors import UsageError
 from tfod_kit.pipeline_config import PipelineConfig
 
 _FINE_TUNING_BATCH = 8  # on a CPU, where larger batches take proportionally longer
-_FINE_TUNING_RATE = 0.02  # the highest, for SSDs with momentum and batches of up to 16 images
+_FINE_TUNING_RATE = 0.04  # the highest, for SSDs with momentum and batches of up to 16 images
 _EPOCHS = 20
 _FINE_TUNING_STEPS = 400  # at least
 _LONGEST = 10  # times the base's steps, for a large data set from random weights
