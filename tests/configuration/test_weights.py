@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tfod_kit.configuration import weights
+from tfod_kit.engine import runtime
 from tfod_kit.errors import CheckpointError
 from tfod_kit.runs import checkpoint_classes, checkpoint_index
 
@@ -37,8 +38,7 @@ def test_a_saved_model_without_variables_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_saved_model_of_something_else_is_refused(tmp_path: Path, monkeypatch) -> None:
-    import tensorflow as tf
-
+    tf = runtime.start()
     monkeypatch.setenv("TFOD_CACHE", str(tmp_path / "cache"))
     module = tf.Module()
     module.weight = tf.Variable(1.0)
@@ -50,8 +50,7 @@ def test_a_saved_model_of_something_else_is_refused(tmp_path: Path, monkeypatch)
 
 @pytest.mark.slow
 def test_an_export_gives_every_variable_of_its_checkpoint(trained, tmp_path, monkeypatch) -> None:
-    import tensorflow as tf
-
+    tf = runtime.start()
     monkeypatch.setenv("TFOD_CACHE", str(tmp_path / "cache"))
     prefix = weights.resolve(trained.export / "saved_model")
     original = weights.resolve(trained.export)  # the folder has a checkpoint, which comes first
