@@ -168,7 +168,7 @@ $(RUN)/pipeline.config: $(if $(STEPS)$(BATCH)$(PRETRAINED)$(CHECKPOINT)$(ZOO),FO
 $(READY): setup.cfg pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.12 or 3.11 is needed, and neither was found." \
 		"Install one, or name it: make PYTHON=/path/to/python3.12"; exit 2; }
-	@echo "Setting up $(VENV) with $$($(PYTHON) --version): one to ten minutes, 3.4 GB"
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version): one to ten minutes, 4.2 GB"
 	@if command -v uv >/dev/null; then \
 		uv venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV) && \
 		uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
