@@ -211,7 +211,7 @@ def missing_checkpoint(start: StartingPoint) -> str | None:
 def checkpoint_type(prefix: Path) -> str:
     """What the checkpoint holds: "detection" (a detector) or "classification" (a backbone).
 
-    Told from the variables' names: those of a detector start with "model/", those of a backbone
+    Inferred from the variables' names: those of a detector start with "model/", those of a backbone
     with "feature_extractor/".
 
     Raises:
