@@ -8,16 +8,16 @@ meta_architectures/ of object_detection.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tfod_kit import pipeline_config
 from tfod_kit.pipeline_config import PipelineConfig
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 Shape: TypeAlias = tuple[int, ...]
-Array: TypeAlias = npt.NDArray[Any]
+Array: TypeAlias = "npt.NDArray[Any]"
 
 _WEIGHTS = r"(?:kernel|pointwise_kernel|bias)"
 _SSD_CLASSES = re.compile(
@@ -120,6 +120,8 @@ def rearranged(
         the mean of the rows in `pool`.
       pool: the indices of the checkpoint's rows that belong to a class.
     """
+    import numpy as np
+
     outer = values.shape[:-1]
     split = values.reshape(*outer, axis.groups, -1, axis.width)
     background, known = np.split(split, [axis.background], axis=-2)
