@@ -53,6 +53,7 @@ def test_a_finished_run_has_nothing_to_do(trained: Trained) -> None:
 def test_a_damaged_checkpoint_is_skipped_for_the_one_before(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
 ) -> None:
+    from tfod_kit.runs import checkpoints
     from tfod_kit.training.train import newest_whole
 
     run = shutil.copytree(trained.run, tmp_path / "run")
@@ -61,8 +62,8 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before(
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert newest_whole(run) == run / f"ckpt-{STEPS}"
     assert f"ckpt-{STEPS + 2} is damaged and skipped" in capsys.readouterr().out
-    file = run / f"ckpt-{STEPS}.{ending}"
-    file.write_bytes(b"")
+    for prefix in checkpoints.available(run):
+        Path(f"{prefix}.{ending}").write_bytes(b"")
     with pytest.raises(CheckpointError, match="Every checkpoint"):
         newest_whole(run)
 

@@ -7,6 +7,7 @@
 RUNTIMES lists the kinds of models that can be loaded.
 """
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -45,7 +46,10 @@ _FROZEN = "frozen_inference_graph.pb"  # written by TensorFlow 1's exporter
 
 
 def load(
-    path: Path | str, *, label_map: Path | None = None, checkpoint: Path | str | None = None
+    path: str | os.PathLike[str],
+    *,
+    label_map: Path | None = None,
+    checkpoint: Path | str | None = None,
 ) -> Detector:
     """Loads a run folder, one of its checkpoints, or an exported model.
 
@@ -60,7 +64,7 @@ def load(
       CheckpointError: the checkpoint is missing or does not fit the model.
       ConfigError: the label map does not fit the model.
     """
-    name, location = runtime_of(Path(files.local(str(path))))
+    name, location = runtime_of(Path(files.local(os.fspath(path))))
     return RUNTIMES[name].load(location, label_map=label_map, checkpoint=checkpoint)
 
 
