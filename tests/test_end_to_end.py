@@ -226,7 +226,7 @@ def test_a_trained_run_is_a_start_for_another_data_set(trained: Trained, tmp_pat
     averages = ("--set", "train_config.optimizer.use_moving_average=true")
     start = ("--steps", 1, "--checkpoint", trained.run, *averages)
     assert "starts from:   " in small_model(trained.records, tmp_path / "run", *start)
-    printed = tfod("train", tmp_path / "run", "--no_evaluate")
+    printed = tfod("train", tmp_path / "run", "--no_evaluate", "--restore", "backbone")
     assert f"Starting from the weights in {trained.run}/ckpt-{STEPS + 2} (detection)" in printed
     assert "_feature_extractor" in printed
     assert "start from initial values" in printed
