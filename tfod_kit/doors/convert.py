@@ -337,9 +337,7 @@ def _part(report: "ConversionReport", out: Path) -> str:
 
 
 def _title(report: "ConversionReport") -> str:
-    title = " and ".join(FORMATS[name].title for name in report.format.split("+"))
-    known_by = f" ({report.known_by})" if report.known_by else ""
-    return f"Read as {title}{known_by}. Splits: {report.split}."
+    return f"{shared.read_as(report.format, report.known_by)} Splits: {report.split}."
 
 
 def _read_as(report: "ConversionReport") -> list[str]:
@@ -348,13 +346,7 @@ def _read_as(report: "ConversionReport") -> list[str]:
 
 
 def _findings(report: "ConversionReport") -> list[str]:
-    lines = []
-    for code, finding in report.findings.items():
-        left_out = "left out: " if finding["severity"] == "ambiguous" else ""
-        lines.append(f"  {finding['count']:>7,}  {left_out}{finding['text']} [{code}]")
-        examples = finding["examples"]
-        if isinstance(examples, list | tuple):
-            lines.append(f"           such as {examples[0]}")
+    lines = shared.finding_lines(report.findings)
     return [*lines, ""] if lines else []
 
 

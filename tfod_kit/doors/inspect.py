@@ -9,7 +9,6 @@ from tfod_kit.doors import arguments, shared, values
 from tfod_kit.doors.arguments import StrPath, local_path, option
 from tfod_kit.drawing import notebook
 from tfod_kit.errors import UsageError
-from tfod_kit.formats import FORMATS
 from tfod_kit.formats.common.findings import ON_ERROR
 
 if TYPE_CHECKING:
@@ -132,10 +131,8 @@ def run(arguments: InspectArguments) -> Inspected:
 
 def _summary(found: "Inspection") -> str:
     """The figures in a screen or two."""
-    title = " and ".join(FORMATS[name].title for name in found.format.split("+"))
-    known_by = f" ({found.known_by})" if found.known_by else ""
     lines = [
-        f"Read as {title}{known_by}.",
+        shared.read_as(found.format, found.known_by),
         "",
         *_counts(found),
         "",
@@ -148,10 +145,7 @@ def _summary(found: "Inspection") -> str:
             "Objects with: " + ", ".join(f"{name} {n:,}" for name, n in found.details.items())
         )
     lines += ["", *_anchors(found), *_suspicious(found), *_doubles(found)]
-    for code, finding in found.findings.items():
-        left_out = "left out: " if finding["severity"] == "ambiguous" else ""
-        lines.append(f"  {finding['count']:>7,}  {left_out}{finding['text']} [{code}]")
-        lines.append(f"           such as {finding['examples'][0]}")
+    lines += shared.finding_lines(found.findings)
     return "\n".join(lines).rstrip()
 
 

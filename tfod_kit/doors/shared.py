@@ -1,8 +1,9 @@
-"""What several verbs share: the data set to read, its classes, and where a run's config is."""
+"""What several verbs share: the data set to read, what was found in it, and a run's config."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfod_kit import pipeline_config
 from tfod_kit.doors import values
@@ -83,6 +84,27 @@ def selection(arguments: ClassArguments) -> "Selection":
         arguments.merge,
         drop_emptied=arguments.drop_emptied,
     )
+
+
+def read_as(format: str, known_by: str) -> str:
+    """The formats that a data set was read as, and what they were recognised by.
+
+    Args:
+      format: keys of FORMATS, joined by "+".
+      known_by: empty if the format was named.
+    """
+    title = " and ".join(FORMATS[name].title for name in format.split("+"))
+    return f"Read as {title} ({known_by})." if known_by else f"Read as {title}."
+
+
+def finding_lines(findings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Two lines for each reason code: how often and what, and an example."""
+    lines = []
+    for code, finding in findings.items():
+        left_out = "left out: " if finding["severity"] == "ambiguous" else ""
+        lines.append(f"  {finding['count']:>7,}  {left_out}{finding['text']} [{code}]")
+        lines.append(f"           such as {finding['examples'][0]}")
+    return lines
 
 
 def config_path(run: Path) -> Path:
