@@ -4,13 +4,13 @@ Everything with an equal role and shape is copied. The last layers, which have a
 take the rows of the classes with equal names. No TensorFlow is needed here.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.engine import class_rows
-from tfod_kit.engine.class_rows import ClassAxis, Shape
+from tfod_kit.engine.class_rows import ClassAxis
+from tfod_kit.engine.variable_text import Shape, listed, numbers, parts, shape_of
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.runs.checkpoint_classes import CheckpointClasses
 
@@ -54,12 +54,12 @@ class ClassMatch:
         mean = f"the mean of the checkpoint's {len(self.pool)} classes"
         if self.source is None:
             return f"all as {mean}, whose names are unknown (--checkpoint_label_map FILE)"
-        parts = []
+        origins = []
         if self.by_name:
-            parts.append(f"by name: {_listed(self.by_name, _SHOWN_CLASSES)}")
+            origins.append(f"by name: {listed(self.by_name, _SHOWN_CLASSES)}")
         if self.new:
-            parts.append(f"as {mean}: {_listed(self.new, _SHOWN_CLASSES)}")
-        return f"{'; '.join(parts)} (the checkpoint's classes: {self.source})"
+            origins.append(f"as {mean}: {listed(self.new, _SHOWN_CLASSES)}")
+        return f"{'; '.join(origins)} (the checkpoint's classes: {self.source})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +84,22 @@ class CarryOver:
 
     def __str__(self) -> str:
         """A summary of a few lines."""
-        copied = f"{len(self.copied)} of {len(self.shapes)} variables ({self._size(self.copied)})"
-        lines = [f"{copied} are restored: {_parts(self.copied) or 'no part'}"]
+        copied = (
+            f"{len(self.copied)} of {len(self.shapes)} variables ({self._numbers(self.copied)})"
+        )
+        lines = [f"{copied} are restored: {parts(self.copied) or 'no part'}"]
         if self.by_class:
             lines.append(f"{len(self.by_class)} are restored by class: {self.match}")
         if self.new:
             why = [f"{name} ({reason})" for name, reason in self.new.items()]
-            size = self._size(self.new)
+            size = self._numbers(self.new)
             lines.append(
-                f"{len(self.new)} start from initial values ({size}): {_listed(why, _SHOWN)}"
+                f"{len(self.new)} start from initial values ({size}): {listed(why, _SHOWN)}"
             )
         return "\n".join(lines)
 
-    def _size(self, names: Mapping[str, object]) -> str:
-        total = sum(math.prod(self.shapes[name]) for name in names)
-        return f"{total / 1e6:.1f} M numbers" if total >= 100_000 else f"{total:,} numbers"
+    def _numbers(self, names: Iterable[str]) -> str:
+        return numbers(self.shapes[name] for name in names)
 
 
 def stored_classes(
@@ -186,7 +187,9 @@ def plan(
         elif name not in axes and theirs.shape == shape:
             copied[name] = theirs
         else:
-            new[name] = f"{_shape(shape)} in the model, {_shape(theirs.shape)} in the checkpoint"
+            new[name] = (
+                f"{shape_of(shape)} in the model, {shape_of(theirs.shape)} in the checkpoint"
+            )
     used = {name: axes[name] for name in by_class}
     return CarryOver(shapes, copied, by_class, used, match, new)
 
@@ -201,21 +204,3 @@ def _rows_by_name(label_map: LabelMap) -> dict[str, int]:
 
 def _fits(axis: ClassAxis, own: Shape, theirs: Shape, match: ClassMatch) -> bool:
     return own[:-1] == theirs[:-1] and theirs[-1] == axis.size(match.count)
-
-
-def _parts(names: Mapping[str, object]) -> str:
-    """The parts of the model with their numbers of variables: "_feature_extractor (192)"."""
-    counts: dict[str, int] = {}
-    for name in names:
-        part = name.split("/")[1] if "/" in name else name
-        counts[part] = counts.get(part, 0) + 1
-    return ", ".join(f"{part} ({count})" for part, count in counts.items())
-
-
-def _shape(shape: Shape) -> str:
-    return "x".join(map(str, shape)) or "one number"
-
-
-def _listed(items: Sequence[str], shown: int) -> str:
-    more = f" and {len(items) - shown} more" if len(items) > shown else ""
-    return ", ".join(items[:shown]) + more

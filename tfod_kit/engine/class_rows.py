@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tfod_kit import pipeline_config
+from tfod_kit.engine.variable_text import Shape
 from tfod_kit.pipeline_config import PipelineConfig
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-Shape: TypeAlias = tuple[int, ...]
 Array: TypeAlias = "npt.NDArray[Any]"
 
 _WEIGHTS = r"(?:kernel|pointwise_kernel|bias)"

@@ -4,7 +4,6 @@ Upstream restores by walking the objects of the model and of the checkpoint side
 not report the variables that it leaves out. The same walk is done here to report them.
 """
 
-import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,13 +14,13 @@ from typing import Any, TypeAlias
 from tfod_kit.engine import averages
 from tfod_kit.engine.carry_over import Stored
 from tfod_kit.engine.upstream import DetectionModel, Variable
+from tfod_kit.engine.variable_text import Shape, listed, numbers, parts, shape_of
 from tfod_kit.errors import CheckpointError, first_line
 from tfod_kit.runs import checkpoint_index
 from tfod_kit.runs.checkpoint_index import VALUE
 
 _SHOWN = 3
 
-Shape: TypeAlias = tuple[int, ...]
 Trackable: TypeAlias = Any  # tf.train.Checkpoint, tf.Module, tf.Variable and the like
 
 
@@ -51,21 +50,26 @@ class Restored:
         """A summary of a few lines."""
         new = self.initialised
         total = len(self.matched) + len(new) + len(self.missing) + len(self.other_shape)
+        size = numbers(self.matched.values())
         lines = [
-            f"{len(self.matched)} of {total} variables ({_numbers(self.matched)}) are restored: "
-            f"{_parts(self.matched) or 'no part'}"
+            f"{len(self.matched)} of {total} variables ({size}) are restored: "
+            f"{parts(self.matched) or 'no part'}"
         ]
         if new:
-            lines.append(f"{len(new)} start from initial values ({_numbers(new)}): {_parts(new)}")
+            lines.append(
+                f"{len(new)} start from initial values ({numbers(new.values())}): {parts(new)}"
+            )
         if self.missing:
             names = _names(self.missing)
             lines.append(f"{len(self.missing)} are MISSING from the checkpoint: {names}")
         if self.other_shape:
             shapes = [
-                f"{name} ({_shape(mine)} in the model, {_shape(theirs)} in the checkpoint)"
+                f"{name} ({shape_of(mine)} in the model, {shape_of(theirs)} in the checkpoint)"
                 for name, (mine, theirs) in self.other_shape.items()
             ]
-            lines.append(f"{len(shapes)} have ANOTHER SHAPE in the checkpoint: {_listed(shapes)}")
+            lines.append(
+                f"{len(shapes)} have ANOTHER SHAPE in the checkpoint: {listed(shapes, _SHOWN)}"
+            )
         return "\n".join(lines)
 
 
@@ -250,28 +254,5 @@ def _escaped(part: str) -> str:
     return part.replace(".", "..").replace("/", ".S")
 
 
-def _parts(variables: Mapping[str, Shape]) -> str:
-    """The parts of the model with their numbers of variables: "_feature_extractor (192)"."""
-    counts: dict[str, int] = {}
-    for name in variables:
-        part = name.split("/")[1] if "/" in name else name
-        counts[part] = counts.get(part, 0) + 1
-    return ", ".join(f"{part} ({count})" for part, count in counts.items())
-
-
-def _numbers(variables: Mapping[str, Shape]) -> str:
-    total = sum(map(math.prod, variables.values()))
-    return f"{total / 1e6:.1f} M numbers" if total >= 100_000 else f"{total:,} numbers"
-
-
 def _names(variables: Mapping[str, Shape]) -> str:
-    return _listed([f"{name} {_shape(shape)}" for name, shape in variables.items()])
-
-
-def _listed(items: list[str]) -> str:
-    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
-    return ", ".join(items[:_SHOWN]) + more
-
-
-def _shape(shape: Shape) -> str:
-    return "x".join(map(str, shape)) or "one number"
+    return listed([f"{name} {shape_of(shape)}" for name, shape in variables.items()], _SHOWN)
