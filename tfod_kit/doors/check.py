@@ -71,7 +71,7 @@ class Checked:
         """One line per split that was read."""
         what = "records (a sample)" if self.sampled else "records"
         return [
-            f"{name:<8} {held.records:,} {what} in {_counted(held.files, 'file')}, "
+            f"{name:<8} {held.records:,} {what} in {counted(held.files, 'file')}, "
             f"{held.objects:,} objects, {len(held.classes)} classes, {held.size / _MIB:,.1f} MiB"
             for name, held in self.report.splits.items()
             if held.files
@@ -158,13 +158,14 @@ def lines(finding: Finding) -> list[str]:
 def verdict(findings: Iterable[Finding]) -> str:
     """One line that sums the findings up."""
     number = counts(findings)
-    parts = [_counted(number[level], level.value) for level in Level if number[level]]
+    parts = [counted(number[level], level.value) for level in Level if number[level]]
     if number[Level.ERROR]:
         return f"Not ready to train: {', '.join(parts)}."
     return f"Ready to train: {', '.join(parts)}." if parts else "Ready to train: nothing found."
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """A number with its noun, such as "1 error" and "2 errors"."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 

@@ -288,7 +288,7 @@ def _check(path: Path) -> None:
     errors = sum(finding.level is Level.ERROR for finding in found)
     if errors:
         raise UsageError(
-            f"The training is not started: {errors} {'error' if errors == 1 else 'errors'} above.",
+            f"The training is not started: {checking.counted(errors, 'error')} above.",
             where=path,
             fix=f"Correct them; `tfod check {path.parent}` looks at every record. "
             "--no_check trains all the same.",

@@ -63,7 +63,7 @@ def _names_of_card(root: Path) -> dict[int, str]:
     """The class names by number of the data set card; empty if it names none."""
     import yaml  # type: ignore[import-untyped]
 
-    from tfod_kit.formats.yolo import safe_yaml
+    from tfod_kit.formats.common import safe_yaml
 
     try:
         with (root / _CARD).open("rb") as stream:

@@ -72,7 +72,7 @@ def _yaml(path: Path, context: Context) -> dict[object, object] | None:
     """The file's content if it is a mapping with class names; None otherwise."""
     import yaml  # type: ignore[import-untyped]
 
-    from tfod_kit.formats.yolo import safe_yaml
+    from tfod_kit.formats.common import safe_yaml
 
     try:
         if path.stat().st_size > _MAX_BYTES:
