@@ -83,12 +83,11 @@ def shown(centernet: Path) -> Shown:
 
 
 def assert_learned(run: Path, metrics: Sequence[str]) -> None:
-    """The loss falls, and each metric rises from the first evaluation to the last."""
+    """The loss falls, and each metric is well above an untrained model's."""
     points = training_history.read(run)
     assert points.train[-1].losses[LOSS] < points.train[0].losses[LOSS] / 2
-    first, _, last = points.evals
+    _, _, last = points.evals
     for name in metrics:
-        assert last.metrics[name] > first.metrics[name], name
         # Seen after 120 steps: 0.45 of boxes and masks, 0.09 to 0.32 of keypoints; 0.00 untrained.
         assert last.metrics[name] > (0.03 if name == KEYPOINTS else 0.1), name
 

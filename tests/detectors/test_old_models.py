@@ -225,5 +225,13 @@ def test_a_checkpoint_that_was_written_and_not_saved(trained: Trained, tmp_path:
         original = LiveDetector(model, config, run)
     tf.train.Checkpoint(model=model).write(str(run / "ckpt-5"))
     picture = np.asarray(Image.open(next((trained.data / "unseen").iterdir())).convert("RGB"))
-    assert detectors.load(run).detect([picture]) == original.detect([picture])
+    # Several threads add up in any order, so scores differ in their last digits.
+    (found,), (wanted,) = (
+        model.detect([picture], min_score=0.1) for model in (detectors.load(run), original)
+    )
+    assert [item.label for item in found] == [item.label for item in wanted]
+    assert found
+    for item, other in zip(found, wanted, strict=True):
+        assert item.score == pytest.approx(other.score, abs=1e-3)
+        assert iou(item.box, other.box) > 0.99
     assert tfod("export", run, "--out", tmp_path / "export", "--records", trained.records)
