@@ -35,7 +35,11 @@ class SelectionOutcome:
             return f"{name}: nothing to measure"
         if self.is_best:
             return f"{name} {self.value:.3f}: the best so far"
-        return f"{name} {self.value:.3f}: no improvement for {self.without_improvement} evaluations"
+        plural = "" if self.without_improvement == 1 else "s"
+        return (
+            f"{name} {self.value:.3f}: no improvement for "
+            f"{self.without_improvement} evaluation{plural}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
