@@ -7,7 +7,8 @@
 
 For each data set (any folder that `tfod convert` reads) and each setting it configures, trains and
 measures: on the test split if there is one, else on val. With --folds, the data set is split into
-so many folds, each of which is measured once. A variant is a name and options of `tfod configure`.
+so many folds, each of which is val once and is measured. A variant is a name and options of
+`tfod configure`.
 With --steps instead of --minutes, settings are compared at equal steps, which other programs on the
 machine do not disturb. Prints the medians over seeds or folds as a table, and each run to stderr.
 """
@@ -85,7 +86,8 @@ def measured(trial: Trial, args: argparse.Namespace, options: str) -> tuple[floa
     began = time.monotonic()
     tfod("train", trial.run, "--resume", "never", "--seed", trial.seed, *length)
     seconds = time.monotonic() - began
-    split = "test" if list(trial.records.glob("test-*")) else "val"
+    has_test = bool(list(trial.records.glob("test-*")))
+    split = "test" if has_test and not args.folds else "val"
     out = trial.run / "recipe"
     tfod("evaluate", trial.run, "--split", split, "--out", out)
     (document,) = out.glob(f"{split}*.json")

@@ -54,23 +54,33 @@ class Recipe:
         if self.base.own:
             return self.base.steps
         steps = math.ceil(_EPOCHS * self.images / batch_size)
-        if self.fine_tuning:
-            return min(max(steps, _FINE_TUNING_STEPS), max(self.base.steps, _FINE_TUNING_STEPS))
-        return min(max(steps, self.base.steps), _LONGEST * self.base.steps)
+        least = _FINE_TUNING_STEPS if self.fine_tuning else self.base.steps
+        return min(max(steps, least), self._most)
 
     def reason(self, steps: int) -> list[str]:
         """The note about the number of steps, if it is not the base's."""
         if steps == self.base.steps:
             return []
         start = "from weights" if self.fine_tuning else "from random weights"
+        least = _FINE_TUNING_STEPS if self.fine_tuning else self.base.steps
+        length = (
+            f"{least:,} steps, the least"
+            if steps == least
+            else f"{steps:,} steps, {_EPOCHS} passes over them"
+            if steps < self._most
+            else f"{steps:,} steps, the most"
+        )
         return [
-            f"{steps:,} steps for {self.images:,} images {start}: {_EPOCHS} passes over them, but "
-            f"{self._limit(steps)} (--steps, --epochs and --minutes set another length)."
+            f"{self.images:,} images {start}: {length} "
+            "(--steps, --epochs and --minutes set another length)."
         ]
 
-    def _limit(self, steps: int) -> str:
-        least = _FINE_TUNING_STEPS if self.fine_tuning else self.base.steps
-        return f"at least {least:,} steps" if steps == least else "within the model's limits"
+    @property
+    def _most(self) -> int:
+        """The most steps that are chosen."""
+        if self.fine_tuning:
+            return max(self.base.steps, _FINE_TUNING_STEPS)
+        return _LONGEST * self.base.steps
 
     def set_rate(self, config: PipelineConfig) -> list[str]:
         """Raises the highest learning rate to what fine-tuning needs, after it was scaled.
