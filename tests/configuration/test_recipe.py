@@ -37,16 +37,24 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "has_nvidia_gpu", lambda: False)
 
 
-def written(folder: Path, number: int, sides: Sequence[float] = (0.5,)) -> Path:
-    """Records of one tiny image with square boxes of these sides, as parts of its width."""
+def written(
+    folder: Path, number: int, sides: Sequence[float] = (0.5,), *, small: str = "cell"
+) -> Path:
+    """Records of one tiny image with square boxes of these sides, as parts of its width.
+
+    Boxes of a side below 0.1 are of the class `small`.
+    """
     folder.mkdir()
-    label_map = labels.from_names(["cell"])
+    label_map = labels.from_names(["cell", small])
     labels.save(label_map, folder / "label_map.pbtxt")
     stream = io.BytesIO()
     Image.new("RGB", (8, 8)).save(stream, "PNG")
     path = folder / "image.png"
     path.write_bytes(stream.getvalue())
-    objects = tuple(ObjectAnnotation("cell", Box(0.13, 0.13, 0.13 + s, 0.13 + s)) for s in sides)
+    objects = tuple(
+        ObjectAnnotation(small if side < 0.1 else "cell", Box(0.13, 0.13, 0.13 + side, 0.13 + side))
+        for side in sides
+    )
     annotation = ImageAnnotation(path, 8, 8, "image", objects)
     record = example.encode(annotation, images.load(path), label_map)
     path.unlink()
@@ -76,7 +84,7 @@ def test_fine_tuning(records: Path, weights: str) -> None:
         r"^expanded_conv_",
         r"^block_[123]_",
     ]
-    for reason in ("500 steps for 200 images from weights", "0.04, not 0.005", "first blocks"):
+    for reason in ("200 images from weights: 500 steps", "0.04, not 0.005", "first blocks"):
         assert any(reason in note for note in result.notes), result.notes
 
 
@@ -145,7 +153,7 @@ def test_from_random_weights(tmp_path: Path, number: int, steps: int) -> None:
     assert length(result) == (16, steps)
     assert pipeline_config.learning_rate(result.config) == pytest.approx(0.002)
     assert not result.config.train_config.freeze_variables
-    assert any(f"{steps:,} steps for" in note for note in result.notes) == (steps != 1500)
+    assert any(f": {steps:,} steps, " in note for note in result.notes) == (steps != 1500)
 
 
 # ---- augmentations -------------------------------------------------------------------------------
@@ -201,10 +209,33 @@ def test_few_small_boxes_change_nothing(tmp_path: Path) -> None:
     assert planned(records).notes == []
 
 
-def test_weights_keep_their_anchors(tmp_path: Path, weights: str) -> None:
+def test_a_class_of_few_small_boxes_counts_by_itself(tmp_path: Path) -> None:
+    records = written(tmp_path / "few", 20, sides=(0.5,) * 10 + (0.09,), small="platelet")
+    result = planned(records)
+    assert side_of(result) == 320
+    assert any("100% of the boxes of platelet" in note for note in result.notes)
+
+
+def scale_of(result: Configured) -> float:
+    return float(result.config.model.ssd.anchor_generator.multiscale_anchor_generator.anchor_scale)
+
+
+def test_pretrained_fpn_models_get_smaller_anchors(tmp_path: Path, weights: str) -> None:
+    """Boxes of 22 px: an anchor of 32 px has an IoU of 0.49 with them, one of 24 px 0.87."""
+    records = written(tmp_path / "small", 20, sides=(0.5, 0.5, 0.07), small="platelet")
+    result = planned(records, model="fpnlite", checkpoint=weights)
+    assert (side_of(result), scale_of(result)) == (320, 3)
+    wanted = "The anchor scale is 3, not 4: 0% of the boxes have no anchor of IoU 0.5, instead of "
+    assert any(wanted + "100% of the boxes of platelet" in note for note in result.notes)
+    kept = planned(records, model="fpnlite", checkpoint=weights, anchors="keep")
+    assert scale_of(kept) == 4
+    assert any("100% of the boxes of platelet have no anchor" in note for note in kept.notes)
+
+
+def test_boxes_that_no_anchors_fit_change_nothing(tmp_path: Path, weights: str) -> None:
     records = written(tmp_path / "small", 20, sides=(0.02,))
     result = planned(records, model="fpnlite", checkpoint=weights)
-    assert side_of(result) == 320
+    assert (side_of(result), scale_of(result)) == (320, 4)
     assert any("100% of the boxes" in note for note in result.notes)
 
 

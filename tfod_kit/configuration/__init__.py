@@ -150,8 +150,13 @@ def plan(request: Request) -> Configured:
     notes += augment.set_augmentations(config, request.augmentations, mirrors=request.mirrors)
     notes += edits.set_input_size(config, request.input_size)
     prefix = start.checkpoint(base, request.checkpoint)
-    fits = request.anchors == "auto" and prefix is None and not base.own
-    notes += anchor_fit.fit(config, data, change=fits, size=request.input_size is None)
+    notes += anchor_fit.fit(
+        config,
+        data,
+        change=request.anchors == "auto" and not base.own,
+        size=request.input_size is None,
+        weights=prefix is not None,
+    )
     notes += edits.set_evaluation(config, request.metrics, request.detections)
     notes += masks.set_masks(config, data, request.masks)
     points = keypoints.set_keypoints(config, data, request.keypoints, _keypoint_map(request.out))

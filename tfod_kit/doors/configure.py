@@ -142,8 +142,8 @@ class ConfigureArguments(DownloadArguments):
     )
     anchors: str = option(
         "auto",
-        "auto: a small SSD from random weights gets a larger input, or smaller anchors, if more "
-        "than a tenth of the boxes have no anchor that fits; keep: as in the base",
+        "auto: an SSD gets smaller anchors, or a small one from random weights a larger input, if "
+        "more than a tenth of a class's boxes have no anchor that fits; keep: as in the base",
         choices=("auto", "keep"),
         group=_MODEL,
     )
