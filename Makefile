@@ -11,6 +11,7 @@ FORMAT   ?= auto
 RECORDS  ?= work/records
 MODEL    ?= ssd_cpu
 STEPS    ?=
+MINUTES  ?= 5
 BATCH    ?=
 PRETRAINED ?=
 CHECKPOINT ?=
@@ -44,7 +45,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 # Without compiled bytecode TensorFlow takes three times as long to import.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo tfrecords configure train inspect check lr evaluate report export predict serve tensorboard doctor \
+.PHONY: help install demo demo-photos tfrecords configure train inspect check lr evaluate report export predict serve tensorboard doctor \
 	test unit-tests test-long lint docs upstream-tests benchmarks constraints wheel clean FORCE
 .DEFAULT_GOAL := help
 
@@ -75,6 +76,24 @@ demo: $(READY) ## everything, from drawn data to detections on new images, in mi
 	@echo "  work/demo/export        the exported model"
 	@echo "Curves and images:    make tensorboard RUN=work/demo/run"
 	@echo "Your own images:      make tfrecords DATA=FOLDER && make train && make export"
+
+demo-photos: $(READY) ## the same on your own photographs: DATA=FOLDER, MINUTES=5, and ZOO or PRETRAINED=1
+	@test "$(origin DATA)" != file || { echo "Name your annotated images: make demo-photos DATA=FOLDER"; exit 2; }
+	$(TFOD) inspect $(DATA) --format $(FORMAT) --out work/photos/inspect
+	$(TFOD) convert $(DATA) --format $(FORMAT) --out work/photos/records
+	$(TFOD) configure $(if $(filter file,$(origin MODEL)),$(if $(PRETRAINED),fpnlite),$(MODEL)) \
+		$(if $(ZOO),--zoo $(ZOO)) $(if $(PRETRAINED),--pretrained) \
+		--records work/photos/records --out work/photos/run --overwrite
+	$(TFOD) train work/photos/run --minutes $(MINUTES) --resume never
+	$(TFOD) evaluate work/photos/run
+	$(TFOD) report work/photos/run
+	$(TFOD) export work/photos/run --out work/photos/export
+	$(TFOD) predict work/photos/export $(IMAGES) --out work/photos/predictions --min_score 0.4
+	@echo
+	@echo "Look at:"
+	@echo "  work/photos/inspect       the data set: statistics and samples"
+	@echo "  work/photos/predictions   your images with detections drawn, those trained on among them"
+	@echo "  work/photos/run           report.html; eval/samples has images it was not trained on"
 
 tfrecords: $(READY) $(if $(filter file,$(origin DATA)),$(DATA)) ## DATA, FORMAT -> records and label map
 	$(TFOD) convert $(DATA) --format $(FORMAT) --out $(RECORDS)
@@ -137,7 +156,7 @@ upstream-tests: $(READY) ## upstream's own unit tests; each failure has a stated
 	$(BIN)/python tests/upstream/run.py
 
 benchmarks: $(READY) ## compare speed with upstream's programs
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit; done
+	for script in $(filter-out benchmarks/recipe.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit; done
 
 wheel: $(READY) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
