@@ -411,6 +411,86 @@ def test_a_bomb_is_refused(tmp_path, monkeypatch):
         obtain(None, local=path)
 
 
+def unusable(tmp_path: Path, content: bytes) -> str:
+    """Why an archive is refused; nothing of it may be left."""
+    path = tmp_path / "bad.tar.gz"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError) as caught:
+        obtain(None, local=path)
+    assert download.cached(ARCHIVE) is None
+    assert leftovers() == {f"{NAME}.lock"}
+    return str(caught.value)
+
+
+FOLDER = (member("a/b", tarfile.DIRTYPE), b"")
+DEEP = "/".join("d" * 1500)
+
+
+@pytest.mark.parametrize(
+    ("members", "found"),
+    [
+        ([(member("a/" + "n" * 300), b"x")], "File name too long: a/nnn"),
+        ([(member("a/" + "n" * 300, tarfile.DIRTYPE), b"")], "File name too long"),
+        ([(member("a/b"), b"x"), (member("a/b/c"), b"y")], "a/b/c"),
+        ([(member("a/b"), b"x"), FOLDER], "File exists: a/b"),
+        ([FOLDER, (member("a/b"), b"x")], "Is a directory: a/b"),
+        ([(member("."), b"x")], "an invalid name"),
+        ([(member("a/\n\x1b[2J"), b"x")], "an invalid name"),
+        ([(member(DEEP), b"x")], "more than 32 folders"),
+        ([(member(DEEP, tarfile.DIRTYPE), b"")], "more than 32 folders"),
+    ],
+)
+def test_names_that_cannot_be_written_are_refused_whole(tmp_path, members, found):
+    message = unusable(tmp_path, tar_of((member("a/pipeline.config"), b"x"), *members))
+    assert "not unpacked" in message
+    assert found in message
+
+
+@pytest.mark.parametrize(
+    ("members", "found"),
+    [
+        ([], "no file"),
+        ([(member("a", tarfile.DIRTYPE), b"")], "no file"),
+        ([(member("a/._pipeline.config"), b"x")], "no file"),
+        ([(member("a/README.md"), b"x")], "README.md"),
+    ],
+)
+def test_an_archive_without_a_model_does_not_count_as_downloaded(tmp_path, members, found):
+    message = unusable(tmp_path, tar_of(*members))
+    assert "a pipeline.config or a checkpoint" in message
+    assert found in message
+
+
+def test_an_archive_with_an_entry_for_its_own_folder(tmp_path):
+    path = tmp_path / "good.tar.gz"
+    path.write_bytes(tar_of((member("./", tarfile.DIRTYPE), b""), (member("./ckpt-0.index"), b"x")))
+    assert (obtain(None, local=path).folder / "ckpt-0.index").read_bytes() == b"x"
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from tfod_kit.errors import UsageError
+from tfod_kit.zoo import archives, download
+resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))  # a write beyond it fails
+options = download.DownloadOptions(local=Path(sys.argv[2]))
+try:
+    download.obtain(archives.archives()[sys.argv[1]], options)
+except UsageError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_explained_and_leaves_nothing(at_hand):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, NAME, str(at_hand)], capture_output=True, text=True
+    )
+    assert "cannot be unpacked" in done.stdout, done.stderr
+    assert "File too large" in done.stdout
+    assert "TFOD_CACHE" in done.stdout
+    assert leftovers() == {f"{NAME}.lock"}
+
+
 def test_no_gzip_at_all(tmp_path):
     path = tmp_path / "a.tar.gz"
     path.write_bytes(b"PK\x03\x04 a zip file")
@@ -424,3 +504,9 @@ def test_a_folder_within_of_the_same_name_is_kept(tmp_path):
     got = obtain(None, local=path)
     assert (got.folder / NAME / "deep").read_bytes() == b"x"
     assert Path(got.folder / "pipeline.config").read_bytes() == b"y"
+
+
+def test_a_folder_within_of_any_name_is_kept(tmp_path):
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(packed({".unpacked0/deep": b"x", "pipeline.config": b"y"}))
+    assert (obtain(None, local=path).folder / ".unpacked0" / "deep").read_bytes() == b"x"
