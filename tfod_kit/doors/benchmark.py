@@ -7,6 +7,7 @@ from tfod_kit import benchmarking
 from tfod_kit.doors import arguments, values
 from tfod_kit.doors.arguments import StrPath, local_name, local_path, option, positional
 from tfod_kit.evaluation import record_files
+from tfod_kit.io.progress import announce
 
 _DEFAULTS = benchmarking.BenchmarkOptions()
 
@@ -25,7 +26,7 @@ class BenchmarkArguments:
         "in (default: noise, and no mAP)",
         parse=local_name,
     )
-    split: str = option(record_files.DEFAULT_SPLIT, "the records' split")
+    split: str | None = option(None, "the split of the records (default: val, else test)")
     limit: int | None = option(
         None, "measure mAP on the first N images", parse=values.count, metavar="N"
     )
@@ -70,6 +71,8 @@ def run(arguments: BenchmarkArguments) -> benchmarking.Benchmark:
     if arguments.records:
         files = record_files.named(arguments.records, arguments.split)
         records = tuple(map(str, files.paths))
+        if files.note:
+            announce(files.note)
     options = benchmarking.BenchmarkOptions(
         records=records,
         width=arguments.size[0],

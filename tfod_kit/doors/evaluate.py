@@ -29,7 +29,9 @@ class EvaluateArguments:
         "model's pipeline.config)",
         parse=local_name,
     )
-    split: str | None = option(None, "the split to measure on, such as val or test")
+    split: str | None = option(
+        None, "the split to measure on, such as val or test (default: val, else test)"
+    )
     checkpoint: str | None = option(
         None,
         "a run's checkpoint to measure: latest, best, a step, or a prefix (default: latest)",
@@ -40,6 +42,13 @@ class EvaluateArguments:
         "metrics to measure in addition to COCO's; repeatable",
         choices=(measuring.COCO, *evaluation.PROTOCOLS),
         repeat=True,
+    )
+    max_detections: int | None = option(
+        None,
+        "how many detections of a class in an image COCO's metrics count, 10 or more (default: "
+        "COCO's 100, and 20 for keypoints)",
+        parse=values.ten_or_more,
+        metavar="N",
     )
     label_map: Path | None = option(
         None, "class names, for a model without a label map", parse=local_path
@@ -104,6 +113,7 @@ def run(arguments: EvaluateArguments) -> Evaluation | None:
         split=arguments.split,
         checkpoint=arguments.checkpoint,
         metrics=arguments.metrics,
+        max_detections=arguments.max_detections,
         label_map=arguments.label_map,
         batch_size=arguments.batch_size,
         out=arguments.out,

@@ -19,6 +19,14 @@ def count(text: str) -> int:
     return number
 
 
+def ten_or_more(text: str) -> int:
+    """A whole number of 10 or more."""
+    number = whole(text)
+    if number < 10:
+        raise argparse.ArgumentTypeError(f"{number} is below 10")
+    return number
+
+
 def whole(text: str) -> int:
     """A whole number."""
     try:

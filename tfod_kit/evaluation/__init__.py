@@ -12,7 +12,16 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tfod_kit.core.annotations import ObjectAnnotation
-from tfod_kit.evaluation import coco, confusion, curves, error_types, matching, metrics, protocols
+from tfod_kit.evaluation import (
+    coco,
+    confusion,
+    curves,
+    error_types,
+    limits,
+    matching,
+    metrics,
+    protocols,
+)
 from tfod_kit.evaluation.examples import Example, batches_ahead, read_examples
 from tfod_kit.evaluation.protocols import PROTOCOLS
 from tfod_kit.evaluation.tables import Collector, Tables
@@ -95,18 +104,22 @@ def collect(
     return collector.tables
 
 
-def measure(tables: Tables, protocol_names: Iterable[str] = ()) -> Results:
+def measure(
+    tables: Tables, protocol_names: Iterable[str] = (), max_detections: int | None = None
+) -> Results:
     """All metrics, curves and analyses of ground truth and detections.
 
     Args:
       tables: both.
       protocol_names: of PROTOCOLS, to measure by in addition to COCO's metrics.
+      max_detections: the detections of a class in an image that COCO's metrics count, at least 10;
+        None = COCO's limits: 100, and 20 with keypoints. Nothing else has such a limit.
 
     Raises:
       DataError: there are no images.
     """
     tables.require_images()
-    overall, classes = coco.measure(tables)
+    overall, classes = coco.measure(tables, max_detections)
     for name in protocol_names:
         overall |= protocols.measure(name, tables)
     matches = matching.match(tables)
@@ -140,6 +153,8 @@ def measure(tables: Tables, protocol_names: Iterable[str] = ()) -> Results:
         worst=worst,
         samples=samples,
         not_measured=tuple(_not_measured(overall, classes)),
+        notes=tuple(limits.notes(tables, max_detections)),
+        max_detections=max_detections,
     )
 
 

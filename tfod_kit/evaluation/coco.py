@@ -22,21 +22,28 @@ _COCO_SIGMAS = (
 _OTHER_SIGMA = 0.05  # upstream's default (coco_evaluation.py, CocoKeypointEvaluator)
 
 
-def measure(tables: Tables) -> tuple[dict[str, float], dict[str, ClassMetrics]]:
+def measure(
+    tables: Tables, limit: int | None = None
+) -> tuple[dict[str, float], dict[str, ClassMetrics]]:
     """COCO's metrics: overall by full name, and of each class.
 
     Masks and keypoints are measured if both the ground truth and the detections have them.
+
+    Args:
+      tables: ground truth and detections.
+      limit: the detections of a class in an image to count, those of highest score, at least 10;
+        None = COCO's limits.
     """
-    metrics, classes = _boxes(tables)
-    if _both_have(tables, "segmentation"):
-        overall, masks = _masks(tables)
+    metrics, classes = _boxes(tables, limit)
+    if both_have(tables, "segmentation"):
+        overall, masks = _masks(tables, limit)
         metrics |= overall
         classes = {
             name: dataclasses.replace(row, mask_ap=masks[name].ap, mask_ap50=masks[name].ap50)
             for name, row in classes.items()
         }
-    if _both_have(tables, "keypoints"):
-        overall, keypoints = _keypoints(tables)
+    if both_have(tables, "keypoints"):
+        overall, keypoints = _keypoints(tables, limit)
         metrics |= overall
         for name, (ap, ap50) in keypoints.items():
             classes[name] = dataclasses.replace(classes[name], keypoint_ap=ap, keypoint_ap50=ap50)
@@ -48,24 +55,31 @@ def sigmas(number: int) -> tuple[float, ...]:
     return _COCO_SIGMAS if number == len(_COCO_SIGMAS) else (_OTHER_SIGMA,) * number
 
 
-def _both_have(tables: Tables, key: str) -> bool:
+def both_have(tables: Tables, key: str) -> bool:
+    """Whether ground truth and detections have "segmentation", or "keypoints"."""
     return any(key in row for row in tables.truth) and any(key in row for row in tables.detections)
 
 
-def _boxes(tables: Tables) -> tuple[dict[str, float], dict[str, ClassMetrics]]:
-    scorer = _scored(tables, tables.truth, tables.detections, "bbox")
-    return BOXES.compute(scorer), _classes(tables, scorer)
+def _boxes(tables: Tables, limit: int | None) -> tuple[dict[str, float], dict[str, ClassMetrics]]:
+    options = _limits(1, 10, limit)
+    scorer = _scored(tables, tables.truth, tables.detections, "bbox", options)
+    return BOXES.compute(scorer, limit), _classes(tables, scorer)
 
 
-def _masks(tables: Tables) -> tuple[dict[str, float], dict[str, ClassMetrics]]:
+def _limits(*limits: int | None) -> dict[str, Any]:
+    """The parameter of COCOeval with the numbers of detections to count; {} for its own."""
+    return {} if limits[-1] is None else {"maxDets": list(limits)}
+
+
+def _masks(tables: Tables, limit: int | None) -> tuple[dict[str, float], dict[str, ClassMetrics]]:
     detections = [
         row | {"area": row.get("mask_area", row["area"])}
         for row in tables.detections
         if "segmentation" in row
     ]
     truth = [row if "segmentation" in row else _unmasked(row) for row in tables.truth]
-    scorer = _scored(tables, truth, detections, "segm")
-    return MASKS.compute(scorer), _classes(tables, scorer)
+    scorer = _scored(tables, truth, detections, "segm", _limits(1, 10, limit))
+    return MASKS.compute(scorer, limit), _classes(tables, scorer)
 
 
 def _unmasked(row: Row) -> Row:
@@ -75,7 +89,9 @@ def _unmasked(row: Row) -> Row:
     return row | {"segmentation": [ring], "iscrowd": 1}
 
 
-def _keypoints(tables: Tables) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+def _keypoints(
+    tables: Tables, limit: int | None
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """The mean of the classes' keypoint metrics, and AP and AP@.50 of each class.
 
     Each class is measured separately, since classes differ in their number of keypoints.
@@ -96,13 +112,13 @@ def _keypoints(tables: Tables) -> tuple[dict[str, float], dict[str, tuple[float,
             [row if "keypoints" in row else row | unlabelled for row in truth],
             detections,
             "keypoints",
-            category=number,
+            {"catIds": [number]} | _limits(limit),
             kpt_oks_sigmas=list(sigmas(length // 3)),
         )
-        by_class[name] = KEYPOINTS.compute(scorer)
+        by_class[name] = KEYPOINTS.compute(scorer, limit)
     overall = {
         metric: _mean_of(values[metric] for values in by_class.values())
-        for metric in KEYPOINTS.names
+        for metric in (KEYPOINTS.name(each, limit) for each in KEYPOINTS.metrics)
     }
     ap, ap50 = KEYPOINTS.prefix + MAP, KEYPOINTS.prefix + MAP50
     overall |= {KEYPOINTS.by_category(name): values[ap] for name, values in by_class.items()}
@@ -125,16 +141,24 @@ def _scored(
     truth: Sequence[Row],
     detections: Sequence[Row],
     iou_type: str,
-    category: int | None = None,
+    parameters: dict[str, Any],
     **options: Any,
 ) -> Any:
-    """A COCOeval that has measured the rows; `iou_type` is "bbox", "segm" or "keypoints"."""
+    """A COCOeval that has measured the rows.
+
+    Args:
+      tables: the images and the classes.
+      truth, detections: the rows.
+      iou_type: "bbox", "segm" or "keypoints".
+      parameters: attributes of COCOeval's params to set, such as catIds and maxDets.
+      options: further arguments of COCOeval.
+    """
     from faster_coco_eval import COCO, COCOeval_faster
 
-    numbers = [category] if category is not None else list(tables.classes.values())
+    parameters = {"catIds": sorted(tables.classes.values())} | parameters
     shared = {
         "images": [dict(image) for image in tables.images],
-        "categories": [{"id": number, "name": str(number)} for number in numbers],
+        "categories": [{"id": number, "name": str(number)} for number in parameters["catIds"]],
     }
     # Copies, since COCOeval adds fields to the rows.
     scorer = COCOeval_faster(
@@ -143,7 +167,8 @@ def _scored(
         iou_type,
         **options,
     )
-    scorer.params.catIds = sorted(numbers)
+    for name, value in parameters.items():
+        setattr(scorer.params, name, value)
     scorer.evaluate()
     scorer.accumulate()
     scorer.summarize()

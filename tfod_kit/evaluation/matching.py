@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 RIGHT_IOU = 0.5  # from this overlap on, a detection is right
 NEAR_IOU = 0.1  # below, a detection is unrelated to the object: TIDE's background threshold
-MAX_DETECTIONS = 100  # per class and image: COCO's limit
 NONE = -1
 
 
@@ -77,7 +76,7 @@ class Matches:
 
 
 def match(tables: Tables) -> Matches:
-    """Pairs and matches every detection, as COCOeval does (evaluateImg).
+    """Pairs and matches every detection, as COCOeval does (evaluateImg), without its limit of 100.
 
     In the order of descending scores, each detection takes the object of its class that it overlaps
     most, among those with an IoU of at least RIGHT_IOU that are not taken yet.
@@ -87,7 +86,8 @@ def match(tables: Tables) -> Matches:
     truth = _columns(tables, tables.truth)
     detections = _columns(tables, tables.detections)
     score = np.array([row["score"] for row in tables.detections], dtype=float)
-    order = _ranked(score, detections)
+    # Equal scores are ordered by image, then as given, as by COCOeval's stable sorting.
+    order = np.lexsort((detections["image"], -score))
     detections = {name: values[order] for name, values in detections.items()}
     crowd = np.array([bool(row["iscrowd"]) for row in tables.truth], dtype=bool)
     first, second, iou = _pairs(detections, truth, crowd)
@@ -153,23 +153,6 @@ def _columns(tables: Tables, rows: list[Row]) -> "Columns":
         "image": np.array([images[row["image_id"]] for row in rows], dtype=np.int64),
         "box": np.array([row["bbox"] for row in rows], dtype=float).reshape(-1, 4),
     }
-
-
-def _ranked(score: "Floats", detections: "Columns") -> "Ints":
-    """The indices of the detections by descending score, up to MAX_DETECTIONS per class and image.
-
-    Equal scores are ordered by image, then as given, as by COCOeval's stable sorting.
-    """
-    import numpy as np
-
-    order = np.lexsort((detections["image"], -score))
-    image, label = detections["image"][order], detections["class"][order]
-    group = image * (label.max(initial=0) + 1) + label
-    by_group = np.argsort(group, kind="stable")
-    _, starts, counts = np.unique(group[by_group], return_index=True, return_counts=True)
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[by_group] = np.arange(len(order)) - np.repeat(starts, counts)
-    return order[rank < MAX_DETECTIONS]
 
 
 def _pairs(

@@ -37,20 +37,27 @@ class Output:
       title: "boxes", "masks" or "keypoints".
       prefix: how the full names of its metrics begin.
       metrics: in the order of reporting.
+      limit: the detections of a class in an image that COCO counts, those of highest score.
     """
 
     title: str
     prefix: str
     metrics: tuple[Metric, ...]
+    limit: int
 
     @property
     def names(self) -> tuple[str, ...]:
         """The full names of its metrics."""
-        return tuple(self.prefix + metric.name for metric in self.metrics)
+        return tuple(map(self.name, self.metrics))
 
-    def compute(self, scorer: Any) -> dict[str, float]:
+    def name(self, metric: Metric, limit: int | None = None) -> str:
+        """The full name of a metric that counts `limit` detections; None = COCO's limit."""
+        recall = f"AR@{self.limit}"
+        return self.prefix + metric.name.replace(recall, f"AR@{limit or self.limit}")
+
+    def compute(self, scorer: Any, limit: int | None = None) -> dict[str, float]:
         """The value of each metric by its full name, from a COCOeval that has summarised."""
-        return {self.prefix + metric.name: metric.compute(scorer) for metric in self.metrics}
+        return {self.name(metric, limit): metric.compute(scorer) for metric in self.metrics}
 
     def by_category(self, label: str) -> str:
         """The full name of the mAP of one class."""
@@ -93,9 +100,9 @@ _KEYPOINT_METRICS = (
     Metric("Recall/AR@20 (large)", _stat(9)),
 )
 
-BOXES = Output("boxes", "DetectionBoxes_", _BOX_METRICS)
-MASKS = Output("masks", "DetectionMasks_", _BOX_METRICS)
-KEYPOINTS = Output("keypoints", "Keypoints_", _KEYPOINT_METRICS)
+BOXES = Output("boxes", "DetectionBoxes_", _BOX_METRICS, limit=100)
+MASKS = Output("masks", "DetectionMasks_", _BOX_METRICS, limit=100)
+KEYPOINTS = Output("keypoints", "Keypoints_", _KEYPOINT_METRICS, limit=20)
 OUTPUTS = (BOXES, MASKS, KEYPOINTS)
 
 # The headings of the printed table: those of boxes, which have them all.
@@ -134,9 +141,17 @@ def short_name(name: str) -> str:
     return name
 
 
-def in_columns(output: Output, values: dict[str, float]) -> Iterator[float | None]:
-    """An output's values under each of COLUMNS; None where it has no such metric."""
-    names = {metric.column: output.prefix + metric.name for metric in output.metrics}
+def in_columns(
+    output: Output, values: dict[str, float], limit: int | None = None
+) -> Iterator[float | None]:
+    """An output's values under each of COLUMNS; None where it has no such metric.
+
+    Args:
+      output: boxes, masks or keypoints.
+      values: by full name.
+      limit: the detections of a class in an image that were counted; None = COCO's limit.
+    """
+    names = {metric.column: output.name(metric, limit) for metric in output.metrics}
     for column in COLUMNS:
         yield values.get(names[column]) if column in names else None
 

@@ -19,7 +19,7 @@ class Evaluation:
       results: every figure and curve.
       document: the JSON file that holds them; `runs.results.load` reads it.
       log_dir: the folder to start TensorBoard on; None if no curves were written.
-      notes: remarks that qualify the figures.
+      notes: remarks that qualify the figures, in addition to those of the results.
     """
 
     results: Results
@@ -62,6 +62,6 @@ class Evaluation:
             drawn = [image.drawn for image in images if image.drawn]
             if drawn:
                 yield f"{title}{self.document.parent / Path(drawn[0]).parent} ({len(drawn)} images)"
-        yield from (f"Note:        {note}" for note in self.notes)
+        yield from (f"Note:        {note}" for note in (*self.results.notes, *self.notes))
         if self.log_dir is not None:
             yield f"Curves:      tensorboard --logdir {self.log_dir}"

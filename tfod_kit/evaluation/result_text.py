@@ -14,7 +14,7 @@ def lines(results: Results) -> Iterator[str]:
     """The main figures, for people; programs read the JSON document."""
     yield from _classes(results.classes)
     yield ""
-    yield from _averages(results.metrics)
+    yield from _averages(results.metrics, results.max_detections)
     yield from _protocols(results.metrics)
     yield ""
     yield from _threshold(results)
@@ -49,13 +49,13 @@ def _classes(classes: Mapping[str, ClassMetrics]) -> Iterator[str]:
         yield f"... the best and the worst of {len(classes)} classes"
 
 
-def _averages(values: dict[str, float]) -> Iterator[str]:
+def _averages(values: dict[str, float], limit: int | None) -> Iterator[str]:
     yield f"{'':<10}" + "".join(f"{column:>8}" for column in metrics.COLUMNS)
     for output in metrics.OUTPUTS:
         if output.names[0] in values:
             cells = (
                 _figure(NOT_MEASURED if value is None else value)
-                for value in metrics.in_columns(output, values)
+                for value in metrics.in_columns(output, values, limit)
             )
             yield f"{output.title:<10}" + "".join(f"{cell:>8}" for cell in cells)
 

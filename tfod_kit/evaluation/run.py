@@ -40,10 +40,13 @@ class EvaluateOptions:
     Attributes:
       records: a folder that `tfod convert` wrote, or a pattern of record files; None = those of the
         model's pipeline.config.
-      split: the split to measure on; None = "val".
+      split: the split to measure on; None = "val", or what else there is that the model was not
+        trained on.
       checkpoint: a run's checkpoint: "latest", "best", a step or a prefix; None = the latest.
       metrics: "coco", which is always measured, and any of `evaluation.PROTOCOLS`.
       label_map: the class names of a model that has no label map of its own.
+      max_detections: the detections of a class in an image that COCO's metrics count, at least 10;
+        None = COCO's limits.
       batch_size: images per call of the detector.
       out: the folder to write to; None = `eval` beside the model or the detections.
       images: the folder of the images of a COCO JSON, to draw those with most errors.
@@ -54,6 +57,7 @@ class EvaluateOptions:
     split: str | None = None
     checkpoint: str | None = None
     metrics: tuple[str, ...] = ()
+    max_detections: int | None = None
     label_map: Path | None = None
     batch_size: int = 8
     out: Path | None = None
@@ -98,10 +102,12 @@ def evaluate_model(
         out,
         batch_size=options.batch_size,
         protocols=protocols,
+        max_detections=options.max_detections,
         draw_errors=True,
     )
     document = results.path(out, files.split, detector.step)
-    return Evaluation(measured, document, log_dir=out.parent)
+    notes = (files.note,) if files.note else ()
+    return Evaluation(measured, document, log_dir=out.parent, notes=notes)
 
 
 def evaluate_detections(
@@ -113,7 +119,7 @@ def evaluate_detections(
       ground_truth: a COCO JSON.
       detections: COCO results, or what `tfod predict` writes.
       options: `split` (the name of the results; by default the ground truth's file name),
-        `metrics`, `out` and `images` apply.
+        `metrics`, `max_detections`, `out` and `images` apply.
       log: receives a line once both files were read.
 
     Raises:
@@ -127,7 +133,9 @@ def evaluate_detections(
     split = options.split or ground_truth.stem
     out = options.out or detections.parent / "eval"
     measured = dataclasses.replace(
-        evaluation.measure(tables, protocols), model=str(detections), split=split
+        evaluation.measure(tables, protocols, options.max_detections),
+        model=str(detections),
+        split=split,
     )
     if options.images is not None:
         named = error_images.find_images(options.images, (*measured.worst, *measured.samples))
@@ -160,10 +168,11 @@ def evaluate_continuously(
             found=f"--checkpoint {options.checkpoint}",
             fix="Remove --checkpoint or --continuous.",
         )
-    protocols = _protocols(options)
     files = record_files.choose(run, options.records, options.split)
     log(f"Evaluating {run} on {files.count():,} images ({files.split})")
-    measure = _point_measure(files, options.out or _eval_folder(run), options.batch_size, protocols)
+    if files.note:
+        log(f"Note: {files.note}")
+    measure = _point_measure(files, options.out or _eval_folder(run), options)
     return continuous.evaluate(
         run, measure, label_map=options.label_map, timeout=options.timeout, log=log
     )
@@ -180,7 +189,7 @@ def checkpoint_measure(config_path: Path) -> "Measure | None":
     files = record_files.of_config(pipeline_config.load(config_path))
     if not files.paths:
         return None
-    return _point_measure(files, config_path.parent / "eval", _DEFAULTS.batch_size, ())
+    return _point_measure(files, config_path.parent / "eval", _DEFAULTS)
 
 
 def measure_records(
@@ -190,6 +199,7 @@ def measure_records(
     *,
     batch_size: int = _DEFAULTS.batch_size,
     protocols: tuple[str, ...] = (),
+    max_detections: int | None = None,
     draw_errors: bool = False,
 ) -> Results:
     """Measures a loaded detector; writes the results to `out` as JSON and for TensorBoard.
@@ -200,6 +210,8 @@ def measure_records(
       out: the folder to write to.
       batch_size: images per call of the detector.
       protocols: of `evaluation.PROTOCOLS`, to measure by in addition to COCO's metrics.
+      max_detections: the detections of a class in an image that COCO's metrics count; None =
+        COCO's limits.
       draw_errors: whether to draw the images with most errors into `out`/worst, and some ordinary
         ones into `out`/samples.
 
@@ -230,7 +242,7 @@ def measure_records(
             detected=detected,
         )
     measured = dataclasses.replace(
-        evaluation.measure(tables, protocols),
+        evaluation.measure(tables, protocols, max_detections),
         model=str(detector.source),
         step=detector.step,
         split=files.split,
@@ -242,13 +254,19 @@ def measure_records(
     return measured
 
 
-def _point_measure(
-    files: RecordFiles, out: Path, batch_size: int, protocols: tuple[str, ...]
-) -> "Measure":
+def _point_measure(files: RecordFiles, out: Path, options: EvaluateOptions) -> "Measure":
     """A function that measures a detector and returns a point of the training history."""
+    protocols = _protocols(options)
 
     def measure(detector: "Detector") -> training_history.EvalPoint:
-        measured = measure_records(detector, files, out, batch_size=batch_size, protocols=protocols)
+        measured = measure_records(
+            detector,
+            files,
+            out,
+            batch_size=options.batch_size,
+            protocols=protocols,
+            max_detections=options.max_detections,
+        )
         return training_history.eval_point(
             detector.step or 0, files.split, measured.metrics, measured.classes
         )

@@ -121,7 +121,7 @@ def _evaluation(page: Page, run: RunData) -> None:
                 else f"Classes on {document.split}"
             )
         _class_table(page, document)
-        for reason in document.not_measured:
+        for reason in (*document.notes, *document.not_measured):
             page.text(reason, faint=True)
         if document is found:
             page.charts(_charts(run, _QUALITY))

@@ -195,6 +195,9 @@ class Results:
       samples: typical images: spread evenly over all others, in the order of their errors.
       model, step, split: the model and the data; step is None if unknown.
       not_measured: why figures are NOT_MEASURED, a sentence each.
+      notes: what qualifies the figures, a sentence or two each.
+      max_detections: the detections of a class in an image that COCO's metrics count; None =
+        COCO's limits.
     """
 
     metrics: dict[str, float]
@@ -211,6 +214,8 @@ class Results:
     worst: tuple[ImageErrors, ...] = ()
     samples: tuple[ImageErrors, ...] = ()
     not_measured: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    max_detections: int | None = None
     model: str = ""
     step: int | None = None
     split: str = ""
