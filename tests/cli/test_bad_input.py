@@ -45,7 +45,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("evaluate absent", "--records", id="evaluate nothing"),
         pytest.param("evaluate run", "The checkpoint is missing", id="evaluate before training"),
         pytest.param("evaluate run --split tset", "train, val", id="unknown split"),
-        pytest.param("evaluate run --records empty", "There are no records to measure on", id="empty records"),
+        pytest.param(
+            "evaluate run --records empty", "There are no records to measure on", id="empty records"
+        ),
         pytest.param(
             "evaluate run --records nothing-*", "No record file matches", id="no such records"
         ),
