@@ -90,6 +90,8 @@ def test_evaluation_writes_its_figures(trained: Trained) -> None:
 def test_tensorboard_has_curves_and_images(trained: Trained) -> None:
     train, evaluated = tags(trained.run / "train"), tags(trained.run / "eval" / "test")
     assert {"Loss/total_loss", "learning_rate", "training_input/0"} <= train
+    with Image.open(trained.run / "augmented.jpg") as sheet:
+        assert sheet.width > sheet.height / 2 > 100
     assert {"DetectionBoxes_Precision/mAP", "ground_truth_and_detections/0"} <= evaluated
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tfod_kit.core.annotations import ObjectAnnotation, Polygons
-from tfod_kit.drawing import visualize
+from tfod_kit.drawing import contact_sheet, visualize
 from tfod_kit.inspection.measure import Measured, shown
 from tfod_kit.records import image_files
 
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SAMPLES = 24  # images on a sheet
-_COLUMNS = 4
 _TILE = (360, 270)  # px
-_GAP, _LINE = 10, 22
 
 
 def choose(measured: Measured, number: int = SAMPLES, seed: int = 0) -> list[int]:
@@ -47,22 +45,8 @@ def choose(measured: Measured, number: int = SAMPLES, seed: int = 0) -> list[int
 
 def sheet(measured: Measured, indices: Sequence[int]) -> bytes:
     """A PNG of drawn images in rows, each with its split and name below it."""
-    from PIL import Image, ImageDraw
-
-    columns = min(_COLUMNS, max(len(indices), 1))
-    rows = -(-len(indices) // columns)
-    width = columns * (_TILE[0] + _GAP) + _GAP
-    height = rows * (_TILE[1] + _LINE + _GAP) + _GAP
-    whole = Image.new("RGB", (width, height), "white")
-    pen = ImageDraw.Draw(whole)
-    for number, index in enumerate(indices):
-        x = _GAP + number % columns * (_TILE[0] + _GAP)
-        y = _GAP + number // columns * (_TILE[1] + _LINE + _GAP)
-        tile = drawn(measured, index, _TILE)
-        left = x + (_TILE[0] - tile.width) // 2
-        whole.paste(tile, (left, y + (_TILE[1] - tile.height) // 2))
-        pen.text((x, y + _TILE[1] + 3), caption(measured, index, 52), "#555", visualize.font(12))
-    return _encoded(whole, "PNG")
+    tiles = [(drawn(measured, index, _TILE), caption(measured, index, 52)) for index in indices]
+    return _encoded(contact_sheet.arrange(tiles, _TILE), "PNG")
 
 
 def single(

@@ -23,6 +23,7 @@ from tfod_kit.runs import checkpoints, training_history
 
 CONFIG = "trained.config"
 RECORD = "run.json"
+AUGMENTED = "augmented.jpg"  # the first images that were trained on, drawn
 FINISHED = "finished"  # the last step was reached
 STOPPED_EARLY = "stopped early"  # the metric no longer improved
 STOPPED = "stopped"  # by a signal
@@ -40,6 +41,7 @@ _OUTPUTS = (
         training_history.EVAL_TABLE,
         CONFIG,
         RECORD,
+        AUGMENTED,
     ),
 )
 # Fields of the model that affect no variables, only how detections are selected.

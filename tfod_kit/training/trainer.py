@@ -23,7 +23,7 @@ from tfod_kit.io.progress import Progress, progress
 from tfod_kit.io.signals import StopRequest
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.runs import best_checkpoint, run_folder, training_history
-from tfod_kit.training import diagnosis
+from tfod_kit.training import batch_sheet, diagnosis
 from tfod_kit.training.inputs import Skipped, skipping
 from tfod_kit.training.measuring import Interval, Measuring, Selector
 from tfod_kit.training.options import TrainOptions, TrainResult
@@ -163,7 +163,7 @@ class Trainer:
     def _loop(self, first: int, plan: StepPlan, stop: StopRequest, writer: "Writer") -> str:
         """Takes the steps; returns how the training ended, for run_folder.record_end."""
         batches = iter(self._step.input)
-        summaries.input_images(writer, self._step.first_batch(batches), self._config, first)
+        self._draw_input(batches, writer, first)
         print("Building the graph at the first step (up to a minute, once) ...", flush=True)
         step = self._advance(batches, first, plan.steps)
         plan.begin(step)
@@ -200,6 +200,22 @@ class Trainer:
                 if last:
                     return run_folder.STOPPED if stopped else run_folder.FINISHED
                 step = self._advance(batches, step, plan.steps)
+
+    def _draw_input(self, batches: Iterator[Tensor], writer: "Writer", step: int) -> None:
+        """Draws the first images for the run folder and for TensorBoard; goes on if it cannot."""
+        drawn: list[batch_sheet.Tile] = []
+        for _ in range(math.ceil(batch_sheet.ENOUGH / self._config.train_config.batch_size)):
+            batch = self._step.first_batch(batches)
+            with batch_sheet.optional():
+                drawn += batch_sheet.tiles(batch, self._step.model, self._config)
+        if not drawn:
+            return
+        with batch_sheet.optional():
+            sheet = batch_sheet.sheet(drawn)
+            summaries.images(writer, step, "training_input", [sheet])
+            path = batch_sheet.save(sheet, self._folder)
+            if self._options.leads:
+                print(f"The first training images, as the model gets them: {path}", flush=True)
 
     def _advance(self, batches: Iterator[Tensor], step: int, steps: int) -> int:
         """Runs the steps of one call; returns the number of the last one."""
