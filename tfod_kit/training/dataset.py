@@ -57,7 +57,10 @@ def build(
 
     Raises:
       UsageError: the records cannot be cached.
+      ValueError: whether they are cached is left open; `settled` decides it.
     """
+    if options.cache == AUTO:
+        raise ValueError("whether images are cached is not settled")
     runtime.start()
     from object_detection import inputs
 
