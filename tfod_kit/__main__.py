@@ -1,8 +1,6 @@
 """`python -m tfod_kit VERB`, the same as `tfod VERB`."""
 
-import sys
-
-from tfod_kit.cli.main import main
+from tfod_kit.cli.start import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

@@ -315,3 +315,18 @@ def test_a_file_that_may_not_grow_is_one_message(tmp_path: Path) -> None:
     assert not out.exists()
     convert(data, out)
     assert out.is_dir()
+
+
+def test_a_finished_file_that_was_changed_since_is_written_again(tmp_path: Path) -> None:
+    last = _last_is_no_picture(tmp_path / "data")
+    data, options = last.parent, ConvertOptions(shards=4, split=SplitOptions({"train": 1.0}))
+    with pytest.raises(DataError):
+        convert(data, tmp_path / "out", options)
+    kept = sorted((tmp_path / ".out.partial").glob("*.tfrecord"))
+    content = bytearray(kept[0].read_bytes())
+    content[len(content) // 2] ^= 1  # of the same size
+    kept[0].write_bytes(content)
+    picture(last)
+    convert(data, tmp_path / "out", options)
+    convert(data, tmp_path / "whole", options)
+    assert _content(tmp_path / "out") == _content(tmp_path / "whole")

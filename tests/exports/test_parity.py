@@ -8,7 +8,7 @@ from tfod_kit.core.annotations import Keypoint, ObjectAnnotation, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.detectors.objects import run_lengths
 from tfod_kit.exports import parity
-from tfod_kit.exports.parity import EXACT, QUANTISED, Tolerance
+from tfod_kit.exports.tolerance import EXACT, FLOOR, QUANTISED, Tolerance
 
 
 def seen(label: str, score: float, shift: float = 0.0) -> ObjectAnnotation:
@@ -46,7 +46,7 @@ def test_a_detection_on_one_side_only_does_not_hold() -> None:
 
 
 def test_detections_below_the_floor_or_at_its_edge_are_ignored() -> None:
-    edge = parity.FLOOR + EXACT.score / 2
+    edge = FLOOR + EXACT.score / 2
     figures = parity.compare([[seen("cat", edge), seen("dog", 0.01)]], [[seen("cow", edge)]])
     assert figures.holds
     assert figures.unmatched == 0

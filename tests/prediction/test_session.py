@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -87,22 +88,41 @@ def test_the_journal_goes_on_after_a_cut_line_and_starts_anew_for_another_model(
 
 def test_objects_keep_their_numbers_through_a_video() -> None:
     """Two cats pass each other at some distance, a dog lies in the same place as one of them; a
-    cat with a low score for some frames goes on, noise with a low score never begins."""
+    cat with a low score for some frames goes on, noise with a low score never begins. Each object
+    has its number from the first frame on."""
     tracker = tracking.Tracker(Filters(0.5), 25.0)
     assert tracker.filters.min_score == 0.25
     numbers: dict[str, set[int | None]] = {"left": set(), "right": set(), "dog": set()}
+    before = None
     for frame in range(30):
         low = 0.3 if 10 <= frame < 14 else 0.9
         objects = [found("cat", low, 10 + frame), found("cat", 0.8, 150 - frame)]
         objects += [found("dog", 0.7, 10 + frame)]
         objects += [found("cat", 0.3, 80)] if frame == 12 else []
-        kept, tracks = tracker.update(objects, 200, 100)
-        assert len(kept) == 3, frame
-        if frame > 3:
-            for name, number in zip(numbers, tracks, strict=True):
+        tracked = tracker.update(objects, 200, 100)
+        assert len(tracked.objects) == 3, frame
+        if before is not None:
+            before = tracker.backdated(before, tracked)
+            for name, number in zip(numbers, before.tracks, strict=True):
                 numbers[name].add(number)
+        before = tracked
     assert all(len(own) == 1 for own in numbers.values()), numbers
     assert len(set().union(*numbers.values())) == 3
+
+
+def test_an_object_that_appears_later_has_its_number_at_once_and_noise_has_none() -> None:
+    tracker = tracking.Tracker(Filters(0.5), 25.0)
+    rows = []
+    for frame in range(6):
+        objects = [found("cat", 0.9, 10)]
+        objects += [found("cat", 0.9, 100 + frame)] if frame >= 3 else []
+        objects += [found("cat", 0.9, 160)] if frame == 4 else []
+        rows.append(tracker.update(objects, 200, 100))
+        if frame:
+            rows[-2] = tracker.backdated(*rows[-2:])
+    assert [row.tracks for row in rows[:3]] == [(1,)] * 3
+    assert [row.tracks[:2] for row in rows[3:]] == [(1, 2)] * 3
+    assert rows[4].tracks[2] is None, "seen in one frame only"
 
 
 def video(path: Path, count: int = 12, size: tuple[int, int] = (65, 48)) -> Path:
@@ -154,8 +174,6 @@ def test_killed_and_run_again_nothing_is_detected_twice(trained: Trained, tmp_pa
     assert not (out / "report.json").exists()
     done = len((out / NAME).read_bytes().splitlines()) - 1
     first = (out / "0-0.jpg").stat().st_mtime_ns
-    said = tfod(*with_video, "--save", "json,coco", code=2)
-    assert "cannot hold a video" in said
     said = tfod(*command, "--save", "json,coco,csv,voc,yolo")
     assert f"Resuming: {done:,} of {total:,} are done" in said or done <= 1
     assert "1 could not be read" in said
@@ -166,10 +184,31 @@ def test_killed_and_run_again_nothing_is_detected_twice(trained: Trained, tmp_pa
     report = json.loads((out / "report.json").read_text())
     assert report["unreadable"][0]["file"] == str(pictures / "bad.jpg")
     _check_data_sets(out, document, report)
+    live = ("predict", trained.export, "camera:0", *options)
+    said = tfod(*live, "--save", "json,coco", code=2)
+    assert "cannot hold the frames of a camera" in said
+    _check_frames_as_data_sets(with_video, out, total + 11)
     said = tfod(*video_alone, "--tile", 100, "--track", "--no_draw")
     assert "Starting again: changed since the last run: tile, videos" in said
     report = json.loads((out / "report.json").read_text())
     assert (report["videos"], report["frames"]) == (1, 12)
+
+
+def _check_frames_as_data_sets(command: Sequence[object], out: Path, images: int) -> None:
+    """The frames of a video are images of a data set, with their detections."""
+    tfod(*command, "--save", "json,coco,voc")
+    for name in ("coco", "voc"):
+        read = {each.image.name: each for each in formats.read(out / name)}
+        assert len(read) == images
+        assert sorted(file for file in read if file.startswith("v-")) == [
+            f"v-{index:06}.jpg" for index in range(12)
+        ]
+    listed = json.loads((out / "v.frames.json").read_text())["frames"]
+    for row in listed:
+        image = read[f"v-{row['frame']:06}.jpg"]
+        assert (image.width, image.height) == (128, 96)
+        assert len(image.objects) == len(row["detections"])
+    assert not list(out.glob(".frames*")), "frames are copied into the data sets"
 
 
 def _check_data_sets(out: Path, document: dict, report: dict) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from tfod_kit.core.annotations import Keypoint, ObjectAnnotation, Rle
 from tfod_kit.core.boxes import Box, from_pixels, iou
-from tfod_kit.prediction import overlap, tiles
+from tfod_kit.prediction import overlap, pipeline, tiles
+from tfod_kit.prediction.pipeline import DetectOptions
 from tfod_kit.prediction.tiles import Tile, Tiling
 from tfod_kit.records.rasters import run_lengths
 
@@ -118,3 +119,66 @@ def test_suppression_keeps_the_better_within_a_class_or_across() -> None:
     (best,) = overlap.suppress(objects, 0.5, class_agnostic=True)
     assert best.score == 0.9
     assert len(overlap.suppress(objects, 0.95)) == 3
+
+
+SIZE, HALVES = (900, 320), Tiling(500, 0.2)  # two tiles: 0 to 500 and 400 to 900
+
+
+def in_tile(
+    label: str, part: Tile, edges: tuple[int, int, int, int], score: float
+) -> ObjectAnnotation:
+    """A detection in a tile; `edges` are px of the whole image."""
+    x0, y0, x1, y1 = edges
+    inside = (x0 - part.left, y0 - part.top, x1 - part.left, y1 - part.top)
+    return ObjectAnnotation(
+        label, from_pixels(*inside, width=part.width, height=part.height), score=score
+    )
+
+
+@pytest.mark.parametrize("label", ["cat", "dog"])
+def test_a_piece_of_a_whole_object_goes_whatever_its_class(label: str) -> None:
+    parts = tiles.tiles(*SIZE, HALVES)
+    _, left, right = parts
+    piece = in_tile(label, left, (440, 100, 500, 200), 0.95)
+    whole = in_tile("cat", right, (440, 100, 560, 200), 0.6)
+    (kept,) = tiles.merge([(), (piece,), (whole,)], parts)
+    assert (kept.label, kept.score) == ("cat", 0.6)
+
+
+def test_an_object_at_an_edge_stays_if_no_other_continues_beyond_it() -> None:
+    parts = tiles.tiles(*SIZE, HALVES)
+    _, left, right = parts
+    cut = in_tile("dog", left, (440, 100, 500, 200), 0.9)  # seen in this tile alone
+    around = in_tile("cat", left, (420, 90, 499, 210), 0.9)  # cut at the same edge
+    small = in_tile("cat", right, (490, 140, 520, 160), 0.9)  # covers a little of it
+    elsewhere = in_tile("cat", right, (600, 100, 700, 200), 0.9)
+    kept = tiles.merge([(), (cut, around), (small, elsewhere)], parts)
+    assert sorted(item.label for item in kept) == ["cat", "cat", "cat", "dog"]
+
+
+def test_the_whole_image_can_be_left_out() -> None:
+    class Counting:
+        """A detector that finds something in every image it is given."""
+
+        def __init__(self) -> None:
+            self.widths: list[int] = []
+
+        def detect(self, images: list[np.ndarray], *, min_score: float = 0.0) -> list[tuple]:
+            self.widths += [image.shape[1] for image in images]
+            return [(box("cat", 0.3, 0.9),) for _ in images]
+
+    pixels = np.zeros((320, 900, 3), np.uint8)
+    for side, full_image, widths in (
+        (500, True, [900, 500, 500]),
+        (500, False, [500, 500]),
+        (1000, False, [900]),  # an image that is not cut
+    ):
+        detector = Counting()
+        options = DetectOptions(tiling=Tiling(side, 0.2, full_image))
+        rows = list(pipeline.detect(detector, [pixels], lambda it: it, _objects, options))
+        assert detector.widths == widths
+        assert len(rows[0]) == len(widths)
+
+
+def _objects(_item: object, _image: object, objects: tuple) -> tuple:
+    return objects

@@ -2,16 +2,14 @@
 
 from tfod_kit.checks.base import Check, CheckContext, Needs
 from tfod_kit.checks.findings import CheckFindings, Location
-
-# object_detection/utils/autoaugment_utils.py needs tensorflow.contrib, which TensorFlow 2 lacks.
-_UNAVAILABLE = ("autoaugment_image",)
+from tfod_kit.pipeline_config import augmentations
 
 
 def check_augmentations(context: CheckContext, findings: CheckFindings) -> None:
     """Finds augmentations that fail when the input is built."""
     for option in context.config.train_config.data_augmentation_options:
         name = option.WhichOneof("preprocessing_step")
-        if name in _UNAVAILABLE:
+        if name in augmentations.UNAVAILABLE:
             findings.error(
                 "augmentation_unavailable",
                 "An augmentation needs TensorFlow 1: training stops with 'NameError: name "

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from tfod_kit import __version__
 from tfod_kit.errors import TfodKitError, UsageError, did_you_mean
+from tfod_kit.io.interrupts import STOPPED, Interrupts
 
 VERBS = {
     "convert": "annotated images -> TFRecords, label map and report",
@@ -49,23 +50,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may not be valid UTF-8
-    try:
-        parser, verb = _parser(arguments)
-        if verb is None:
-            return _without_verb(parser, arguments)
-        module = importlib.import_module(f"tfod_kit.cli.{verb}")
-        return int(module.run(parser.parse_args(arguments)))
-    except TfodKitError as error:
-        print("\n".join([f"tfod: {error}", *_notes(error)]), file=sys.stderr)
-        return USER_ERROR
-    except KeyboardInterrupt as error:
-        print("\n".join(["tfod: stopped by the user.", *_notes(error)]), file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of a pipe (`| head`) has closed it. Python would fail again while it flushes at
-        # exit, so standard output is redirected first.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    with Interrupts() as interrupts:
+        try:
+            return _run(arguments)
+        except BaseException as error:
+            # A library that was interrupted may have raised an exception of its own instead.
+            if interrupts.requested or isinstance(error, KeyboardInterrupt):
+                print("\n".join(["tfod: stopped by the user.", *_notes(error)]), file=sys.stderr)
+                return STOPPED
+            if isinstance(error, TfodKitError):
+                print("\n".join([f"tfod: {error}", *_notes(error)]), file=sys.stderr)
+                return USER_ERROR
+            if isinstance(error, BrokenPipeError):
+                # The reader of a pipe (`| head`) has closed it. Python would fail again while it
+                # flushes at exit, so standard output is redirected first.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return 0
+            raise
+
+
+def _run(arguments: list[str]) -> int:
+    parser, verb = _parser(arguments)
+    if verb is None:
+        return _without_verb(parser, arguments)
+    module = importlib.import_module(f"tfod_kit.cli.{verb}")
+    return int(module.run(parser.parse_args(arguments)))
 
 
 def _notes(error: BaseException) -> list[str]:

@@ -13,6 +13,7 @@ from tfod_kit.configuration import (
     keypoints,
     masks,
     start,
+    tensorflow1,
 )
 from tfod_kit.configuration.dataset import DataSet
 from tfod_kit.configuration.recipe import Recipe, set_length
@@ -145,6 +146,7 @@ def plan(request: Request) -> Configured:
     config = pipeline_config.copy_of(base.config)
     pipeline_config.model_of(config)  # a missing model is reported before anything else
     notes = [f"{name} is left out: the published API does not have it." for name in base.dropped]
+    notes += tensorflow1.convert(config)
     notes += edits.set_classes(config, data)
     notes += edits.set_readers(config, data)
     notes += augment.set_augmentations(config, request.augmentations, mirrors=request.mirrors)
@@ -265,11 +267,12 @@ def _set_start(
         ]
     else:
         notes = []
-    missing = start.missing_checkpoint(base)
-    if missing and request.checkpoint is None and base.archive is None:
+    unusable = start.unusable_checkpoint(base)
+    if unusable and request.checkpoint is None and base.archive is None:
+        own = base.config.train_config.fine_tune_checkpoint
         notes.append(
-            f"The base's checkpoint, {missing}, is not on this machine: training would start from "
-            "random weights. Name one with --checkpoint."
+            f"The base's checkpoint, {own}, {unusable}: training would start from random weights. "
+            "Name one with --checkpoint."
         )
     kind = ""
     if prefix is not None:

@@ -6,7 +6,7 @@ from typing import Any
 from tfod_kit import pipeline_config
 from tfod_kit.compat import protos
 from tfod_kit.errors import UsageError, did_you_mean
-from tfod_kit.pipeline_config import PipelineConfig
+from tfod_kit.pipeline_config import PipelineConfig, augmentations
 
 NONE, BASE = "none", "base"
 
@@ -112,6 +112,13 @@ def _steps(name: str) -> list[Any]:
 
     message = protos.load("preprocessor").PreprocessingStep
     own = message.DESCRIPTOR.fields_by_name
+    if name in augmentations.UNAVAILABLE:
+        raise UsageError(
+            f"The augmentation {name!r} cannot run: {augmentations.UNAVAILABLE[name]}.",
+            where="--augment",
+            expected=names(),
+            fix="Use others, such as color,crop.",
+        )
     if name not in AUGMENTATIONS and name not in own:
         known = [*AUGMENTATIONS, NONE, BASE]
         parts = [other for other in known if name in other]

@@ -12,6 +12,7 @@ from tfod_kit import pipeline_config
 from tfod_kit.compat import protos
 from tfod_kit.configuration.dataset import DataSet
 from tfod_kit.errors import ConfigError, DataError, UsageError
+from tfod_kit.io import files
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.records import example, shards
 
@@ -131,7 +132,7 @@ def named(label_map: Path) -> tuple[Points, ...]:
     from google.protobuf import text_format
 
     message = protos.load("string_int_label_map").StringIntLabelMap()
-    text_format.Parse(label_map.read_text(encoding="utf-8-sig"), message)
+    text_format.Parse(files.read_text(label_map), message)
     classes = tuple(
         Points(item.name, {point.label: point.id for point in item.keypoints})
         for item in message.item
@@ -182,7 +183,7 @@ def _label_map(data: DataSet, points: tuple[Points, ...]) -> str:
     from google.protobuf import text_format
 
     message = protos.load("string_int_label_map").StringIntLabelMap()
-    text_format.Parse(data.label_map_path.read_text(encoding="utf-8-sig"), message)
+    text_format.Parse(files.read_text(data.label_map_path), message)
     for item in message.item:
         for owner in points:
             if item.name == owner.label:

@@ -192,19 +192,26 @@ def checkpoint(start: StartingPoint, asked: str | None) -> Path | None:
         folder = start.archive / "checkpoint"
         chosen = folder if folder.is_dir() else start.archive
     else:
-        chosen = Path(own) if own and missing_checkpoint(start) is None else None
+        chosen = Path(own) if own and unusable_checkpoint(start) is None else None
     return absolute(weights.resolve(chosen)) if chosen is not None else None
 
 
-def missing_checkpoint(start: StartingPoint) -> str | None:
-    """The checkpoint that a base config names and that is not on this machine; None otherwise."""
+def unusable_checkpoint(start: StartingPoint) -> str | None:
+    """Why the checkpoint that a base config names cannot be used; None if it can or none is named.
+
+    A checkpoint that is there and damaged is not among them: it is reported where it is read.
+    """
     own = start.config.train_config.fine_tune_checkpoint
-    if not own or PLACEHOLDER in own:
-        return own or None
+    if not own:
+        return None
     try:
-        checkpoints.resolve(Path(own))
+        prefix = None if PLACEHOLDER in own else checkpoints.resolve(Path(own))
     except CheckpointError:
-        return own
+        prefix = None
+    if prefix is None:
+        return "is not on this machine"
+    if checkpoint_index.OBJECT_GRAPH not in checkpoint_index.read(prefix):
+        return "is one of TensorFlow 1, whose weights cannot be read"
     return None
 
 

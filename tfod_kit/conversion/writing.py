@@ -1,8 +1,8 @@
 """Writes one shard, and a note from which a later run knows that it is finished.
 
 A shard is the unit that survives a killed process. Its record file appears completely or not at
-all; then a note beside it (`*.done.json`) states its content and a fingerprint of its sources. With
-both files there and the same fingerprint, a later run does not write the shard again.
+all; then a note beside it (`*.done.json`) states its content, its checksum and a fingerprint of its
+sources. If all of them are still right, a later run does not write the shard again.
 """
 
 import hashlib
@@ -100,8 +100,12 @@ def finished(shard: Shard) -> WrittenShard | None:
         written = json_files.read(shard.note, WrittenShard)
     except ValueError:
         return None
-    complete = written.bytes == shard.path.stat().st_size
-    same = complete and written.made_from == _fingerprint(shard, _digest(shard))
+    same = (
+        written.bytes == shard.path.stat().st_size
+        and written.made_from == _fingerprint(shard, _digest(shard))
+        # A power cut, a failing disk or another program may have changed the file since.
+        and written.crc32c == f"{shards.checksum(shard.path):08x}"
+    )
     return written if same else None
 
 

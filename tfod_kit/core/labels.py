@@ -118,7 +118,7 @@ def save(label_map: LabelMap, path: Path) -> None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return files.read_text(path)
     except OSError as error:
         raise ConfigError(
             "The label map cannot be read.",

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tfod_kit.core.annotations import EmbeddedImage, ImageRef
+from tfod_kit.io import files
 from tfod_kit.records import image_files
 
 _BITS_APART = 3
@@ -69,7 +70,7 @@ def _end(image: ImageRef) -> bytes | None:
     if isinstance(image, EmbeddedImage):
         return b""
     try:
-        with image.open("rb") as stream:
+        with files.open_regular(image) as stream:
             stream.seek(-min(_END_BYTES, os.fstat(stream.fileno()).st_size), os.SEEK_END)
             return stream.read()
     except OSError:

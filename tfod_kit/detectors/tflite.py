@@ -16,7 +16,7 @@ from tfod_kit.detectors.tflite_metadata import (
     suppressed_classes,
 )
 from tfod_kit.errors import CheckpointError, first_line
-from tfod_kit.io import hardware
+from tfod_kit.io import files, hardware
 
 if TYPE_CHECKING:
     from tfod_kit.detectors.base import Array, Image
@@ -57,7 +57,7 @@ class TfliteDetector(BatchDetector):
 
         self.source = path
         try:
-            content = path.read_bytes()
+            content = files.read_bytes(path)
             self._metadata = extract(content) or _DEFAULT
             self._interpreter = Interpreter(model_content=content, num_threads=_threads(content))
             self._interpreter.allocate_tensors()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tfod_kit.doors import arguments, values
 from tfod_kit.doors.arguments import Group, StrPath, local_name, local_path, option, positional
+from tfod_kit.errors import UsageError
 from tfod_kit.io.progress import announce
 from tfod_kit.prediction.filters import Filters, parse_thresholds
 from tfod_kit.prediction.run import OUT, PredictionSummary, predict_files, saveable
@@ -70,6 +71,11 @@ class PredictArguments:
     overlap: float = option(
         0.2, "the share of a tile that its neighbour covers too", parse=values.share, group=_CHOICE
     )
+    no_full_image: bool = option(
+        False,
+        "with --tile: detect in the tiles alone, not in the whole image too",
+        group=_CHOICE,
+    )
     no_draw: bool = option(False, "do not draw images", group=_OUTPUT)
     save: tuple[str, ...] = option(
         _DEFAULTS.save,
@@ -112,7 +118,6 @@ def predict(model: StrPath, *images: StrPath, **options: object) -> PredictionSu
 
 def run(arguments: PredictArguments) -> PredictionSummary:
     """Detects as `tfod predict` with these arguments does."""
-    tile = arguments.tile
     options = PredictOptions(
         label_map=arguments.label_map,
         checkpoint=arguments.checkpoint,
@@ -125,7 +130,7 @@ def run(arguments: PredictArguments) -> PredictionSummary:
             arguments.nms,
             arguments.nms_agnostic,
         ),
-        tiling=None if tile is None else Tiling(tile, arguments.overlap),
+        tiling=_tiling(arguments),
         draw=not arguments.no_draw,
         save=arguments.save,
         link=arguments.link,
@@ -141,3 +146,14 @@ def run(arguments: PredictArguments) -> PredictionSummary:
         log=announce,
         stdin=sys.stdin.buffer,
     )
+
+
+def _tiling(arguments: PredictArguments) -> Tiling | None:
+    if arguments.tile is not None:
+        return Tiling(arguments.tile, arguments.overlap, not arguments.no_full_image)
+    if arguments.no_full_image:
+        raise UsageError(
+            "--no_full_image detects in tiles alone, and there are none.",
+            fix="Add --tile 640, for example.",
+        )
+    return None

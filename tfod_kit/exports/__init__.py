@@ -229,7 +229,27 @@ def _differs(target: str, job: Job, proof: Parity) -> CheckpointError:
         where=f"{job.source.prefix} as {target}, {job.quantise}",
         expected=expected,
         found=str(proof),
-        fix="Export with another --quantise, or with --no_parity if this is acceptable.",
+        fix=_advice(target, job, proof),
+    )
+
+
+def _advice(target: str, job: Job, proof: Parity) -> str:
+    """What to do about a model that detects something else, by the likely cause."""
+    accept = "--no_parity exports without the proof."
+    if job.quantise != FLOAT32:
+        closer = list(chosen(target).quantise)
+        closer = closer[: closer.index(job.quantise)]
+        if job.quantise == "int8":
+            accept = f"--calibration {4 * job.calibration} calibrates on more images. {accept}"
+        return f"Export with --quantise {' or '.join(closer)}. {accept}"
+    if proof.hardly_trained:
+        return (
+            "The checkpoint's scores are nearly equal, as those of a model that has hardly been "
+            f"trained, so that rounding decides what it detects. Train longer. {accept}"
+        )
+    return (
+        "Numbers are not the cause: they are float32 in both. Please report it with the figures "
+        f"above and the pipeline.config; until then, export to another target. {accept}"
     )
 
 

@@ -13,8 +13,8 @@ from tfod_kit.detectors.openvino import FILE, LABELS
 from tfod_kit.errors import SetupError
 from tfod_kit.exports import environment, openvino_int8
 from tfod_kit.exports.job import Job
-from tfod_kit.exports.parity import EXACT, HALF, QUANTISED
 from tfod_kit.exports.target import FLOAT32, Target
+from tfod_kit.exports.tolerance import EXACT, HALF, QUANTISED
 from tfod_kit.io.capture_output import capture_output
 
 if TYPE_CHECKING:

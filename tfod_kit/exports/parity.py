@@ -1,13 +1,17 @@
 """Compares the detections of an exported model with those of its checkpoint."""
 
+import itertools
 import math
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfod_kit import evaluation
-from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ObjectAnnotation, Rle
+from tfod_kit.exports import ties
+from tfod_kit.exports.ties import Pair, Proposals
+from tfod_kit.exports.tolerance import EXACT, FLOOR, Tolerance, likeness
 
 if TYPE_CHECKING:
     from tfod_kit.detectors import Detector
@@ -16,35 +20,7 @@ if TYPE_CHECKING:
 FILE = "parity.json"
 MAP = "DetectionBoxes_Precision/mAP"
 
-# Below this score there are hundreds of nearly equal guesses; rounding decides which are kept.
-FLOOR = 0.05
 MAP_IMAGES = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """How much an exported model may differ from its checkpoint.
-
-    Attributes:
-      iou: the lowest IoU of a detection with the checkpoint's; None if boxes, scores, masks and
-        keypoints are not compared.
-      score: the largest difference of scores.
-      mask_iou: the lowest IoU of masks. One pixel of a small mask is some percent of it.
-      keypoint: the largest distance of keypoints, as a fraction of the image's sides.
-      map_drop: the largest loss of COCO mAP on labelled images; None if it is not measured.
-    """
-
-    iou: float | None = 0.99
-    score: float = 1e-3
-    mask_iou: float = 0.95
-    keypoint: float = 0.01
-    map_drop: float | None = None
-
-
-EXACT = Tolerance()
-# Weights of 11 bits change scores by hundredths, so that suppression may keep another box.
-HALF = Tolerance(iou=None, map_drop=0.02)
-QUANTISED = Tolerance(iou=None, map_drop=0.05)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +34,10 @@ class Parity:
         and an IoU of 0.5 or more.
       lowest_iou, largest_score_difference: over all pairs.
       tolerance: the allowed differences.
+      ties: the number of detections that one model alone keeps, where both propose the same and
+        equal scores do not decide which to keep.
+      hardly_trained: whether most detections of the checkpoint score as much as another one in the
+        same image, within the tolerance.
       lowest_mask_iou: over the pairs with masks; None if there are no such pairs.
       largest_keypoint_distance: over the keypoints that are visible in both, as a fraction of the
         image's sides; None if there are no such keypoints.
@@ -72,6 +52,8 @@ class Parity:
     lowest_iou: float
     largest_score_difference: float
     tolerance: Tolerance
+    ties: int = 0
+    hardly_trained: bool = False
     lowest_mask_iou: float | None = None
     largest_keypoint_distance: float | None = None
     not_given: tuple[str, ...] = ()
@@ -124,6 +106,8 @@ class Parity:
             text += f", keypoints within {self.largest_keypoint_distance:.1e} of the image's sides"
         for name in self.not_given:
             text += f", {name} NOT COMPARED: this export does not output them"
+        if self.ties:
+            text += f", {self.ties} of equal score that one of the models alone keeps"
         if self.unmatched:
             text += f", {self.unmatched} without a counterpart"
         return text + self._maps
@@ -142,6 +126,7 @@ def compare(
     reference: Sequence[Sequence[ObjectAnnotation]],
     exported: Sequence[Sequence[ObjectAnnotation]],
     tolerance: Tolerance = EXACT,
+    proposals: Proposals | None = None,
 ) -> Parity:
     """Matches the detections in each image by class and IoU, and compares the pairs.
 
@@ -151,41 +136,88 @@ def compare(
       reference: the checkpoint's detections in each image.
       exported: the exported model's.
       tolerance: the allowed differences.
+      proposals: what the checkpoint selects its detections from; with it, detections that differ
+        only in how equal scores were ranked are equal.
     """
-    pairs: list[tuple[ObjectAnnotation, ObjectAnnotation]] = []
-    compared = unmatched = 0
-    for expected, actual in zip(reference, exported, strict=True):
-        sure = [item for item in expected if (item.score or 0.0) >= FLOOR]
-        compared += len(sure)
-        taken: set[int] = set()
-        for item in sure:
-            index = _counterpart(item, actual, taken)
-            if index is not None:
-                taken.add(index)
-                pairs.append((item, actual[index]))
-            elif (item.score or 0.0) >= FLOOR + tolerance.score:
-                unmatched += 1
-        unmatched += sum(
-            (item.score or 0.0) >= FLOOR + tolerance.score
-            for index, item in enumerate(actual)
-            if index not in taken
-        )
+    pairs: list[Pair] = []
+    unmatched = tied = 0
+    sure = [[it for it in expected if _score(it) >= FLOOR] for expected in reference]
+    compared = sum(map(len, sure))
+    for index, (expected, actual) in enumerate(zip(reference, exported, strict=True)):
+        found, lacking = _matched(expected, actual, tolerance)
+        if proposals is not None and (lacking or not _alike(found, tolerance)):
+            settled = ties.settle(
+                expected, actual, proposals.images[index], proposals.overlap, tolerance
+            )
+            if settled is not None:
+                found, lacking = settled.pairs, 0
+                tied += settled.ties
+        pairs += found
+        unmatched += lacking
     return Parity(
         images=len(reference),
         compared=compared,
         unmatched=unmatched,
-        lowest_iou=min((boxes.iou(item.box, other.box) for item, other in pairs), default=1.0),
-        largest_score_difference=max(
-            (abs((item.score or 0.0) - (other.score or 0.0)) for item, other in pairs), default=0.0
-        ),
+        lowest_iou=min((likeness(item.box, other.box) for item, other in pairs), default=1.0),
+        largest_score_difference=max(map(_score_difference, pairs), default=0.0),
         tolerance=tolerance,
+        ties=tied,
+        hardly_trained=sum(_equal_scores(each, tolerance.score) for each in sure) * 2 > compared,
         lowest_mask_iou=min(_mask_ious(pairs), default=None),
         largest_keypoint_distance=max(_keypoint_distances(pairs), default=None),
         not_given=_not_given(pairs),
     )
 
 
-def _mask_ious(pairs: Iterable[tuple[ObjectAnnotation, ObjectAnnotation]]) -> Iterator[float]:
+def _matched(
+    expected: Sequence[ObjectAnnotation], actual: Sequence[ObjectAnnotation], tolerance: Tolerance
+) -> tuple[list[Pair], int]:
+    """The pairs in one image, and the number of detections without a counterpart."""
+    pairs: list[Pair] = []
+    taken: set[int] = set()
+    unmatched = 0
+    for item in expected:
+        if _score(item) < FLOOR:
+            continue
+        index = _counterpart(item, actual, taken)
+        if index is not None:
+            taken.add(index)
+            pairs.append((item, actual[index]))
+        else:
+            unmatched += _score(item) >= FLOOR + tolerance.score
+    unmatched += sum(
+        _score(item) >= FLOOR + tolerance.score
+        for index, item in enumerate(actual)
+        if index not in taken
+    )
+    return pairs, unmatched
+
+
+def _equal_scores(objects: Sequence[ObjectAnnotation], tie: float) -> int:
+    """The number of detections whose score is that of another one."""
+    scores = sorted(map(_score, objects))
+    near = [after - before <= tie for before, after in itertools.pairwise(scores)]
+    return sum(map(operator.or_, [False, *near], [*near, False])) if scores else 0
+
+
+def _alike(pairs: Iterable[Pair], tolerance: Tolerance) -> bool:
+    """Whether boxes and scores of all pairs are within the tolerance."""
+    return all(
+        likeness(item.box, other.box) >= (tolerance.iou or 0.0)
+        and _score_difference((item, other)) <= tolerance.score
+        for item, other in pairs
+    )
+
+
+def _score(item: ObjectAnnotation) -> float:
+    return item.score or 0.0
+
+
+def _score_difference(pair: Pair) -> float:
+    return abs(_score(pair[0]) - _score(pair[1]))
+
+
+def _mask_ious(pairs: Iterable[Pair]) -> Iterator[float]:
     """The IoU of the masks of each pair that has two."""
     from pycocotools import mask as coco_mask
 
@@ -198,7 +230,7 @@ def _mask_ious(pairs: Iterable[tuple[ObjectAnnotation, ObjectAnnotation]]) -> It
 
 
 def _keypoint_distances(
-    pairs: Iterable[tuple[ObjectAnnotation, ObjectAnnotation]],
+    pairs: Iterable[Pair],
 ) -> Iterator[float]:
     """The distances of the keypoints that are visible on both sides."""
     for item, other in pairs:
@@ -208,7 +240,7 @@ def _keypoint_distances(
                     yield math.dist((one.y, one.x), (two.y, two.x))
 
 
-def _not_given(pairs: Sequence[tuple[ObjectAnnotation, ObjectAnnotation]]) -> tuple[str, ...]:
+def _not_given(pairs: Sequence[Pair]) -> tuple[str, ...]:
     """The parts that first ones of the pairs have, and no second one has."""
     parts = {
         "masks": [(item.mask is not None, other.mask is not None) for item, other in pairs],
@@ -233,7 +265,11 @@ def prove(source: "TrainedModel", exported: "Detector", tolerance: Tolerance, co
     import numpy as np
 
     images = [np.asarray(labelled.image) for labelled in source.examples(count)]
-    parity = compare(source.detector.detect(images), exported.detect(images), tolerance)
+    reference, found = source.detector.detect(images), exported.detect(images)
+    parity = compare(reference, found, tolerance)
+    if not parity.holds and tolerance.iou is not None and ties.decidable(source.config):
+        proposals = Proposals(source.proposer.detect(images), ties.overlap(source.config))
+        parity = compare(reference, found, tolerance, proposals)
     if tolerance.map_drop is None:
         return parity
     labelled = list(source.examples(MAP_IMAGES))
@@ -257,7 +293,7 @@ def _counterpart(
 ) -> int | None:
     """The index of the detection of the same class with the highest IoU, if that is 0.5 or more."""
     rows = [
-        (boxes.iou(item.box, other.box), index)
+        (likeness(item.box, other.box), index)
         for index, other in enumerate(others)
         if index not in taken and other.label == item.label
     ]

@@ -57,6 +57,13 @@ class TrainedModel:
         """The model as a detector: every export is compared with it."""
         return self._loaded[1]
 
+    @cached_property
+    def proposer(self) -> "Detector":
+        """The same model without the selection among its boxes; see `ties`."""
+        from tfod_kit.exports import ties
+
+        return self._restored(ties.unselective(self.config))[1]
+
     @property
     def largest_batch(self) -> int | None:
         """How many images the model takes at once; None if any number."""
@@ -64,13 +71,16 @@ class TrainedModel:
 
     @cached_property
     def _loaded(self) -> "tuple[DetectionModel, LiveDetector]":
+        return self._restored(self.config)
+
+    def _restored(self, config: PipelineConfig) -> "tuple[DetectionModel, LiveDetector]":
         from tfod_kit.detectors import LiveDetector
         from tfod_kit.engine import model as models
         from tfod_kit.engine.restore import matched
 
-        model = models.build(self.config, is_training=False, where=self.run / CONFIG)
+        model = models.build(config, is_training=False, where=self.run / CONFIG)
         with matched(model, self.prefix):
-            return model, LiveDetector(model, self.config, self.run)
+            return model, LiveDetector(model, config, self.run)
 
     @cached_property
     def graph(self) -> "Module":

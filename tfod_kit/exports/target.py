@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_kit.exports.job import Job
-from tfod_kit.exports.parity import EXACT, Tolerance
 from tfod_kit.exports.source import TrainedModel
+from tfod_kit.exports.tolerance import EXACT, Tolerance
 
 if TYPE_CHECKING:
     from tfod_kit.detectors import Detector

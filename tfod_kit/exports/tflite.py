@@ -14,9 +14,9 @@ from tfod_kit.engine.restore import matched
 from tfod_kit.engine.upstream import Module
 from tfod_kit.errors import ConfigError, SetupError, first_line
 from tfod_kit.exports.job import Job
-from tfod_kit.exports.parity import EXACT, HALF, QUANTISED
 from tfod_kit.exports.source import TrainedModel
 from tfod_kit.exports.target import FLOAT32, Target
+from tfod_kit.exports.tolerance import EXACT, HALF, QUANTISED
 from tfod_kit.io import files
 from tfod_kit.io.capture_output import capture_output
 from tfod_kit.pipeline_config import PipelineConfig

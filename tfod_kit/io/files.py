@@ -1,9 +1,11 @@
 """Atomic writing: an output appears whole or not at all (temporary file, fsync, rename)."""
 
 import ctypes
+import errno
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,6 +44,43 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         raise _write_error(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def open_regular(path: Path, *, buffering: int = -1) -> IO[bytes]:
+    """Opens a file to read. FIFOs and devices, which may never end, are refused without waiting.
+
+    Raises:
+      OSError: it cannot be opened, or is not a regular file.
+    """
+    # Without O_NONBLOCK, opening a FIFO waits for its writer. Regular files ignore it.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "a FIFO, a device or a socket, not a file", str(path))
+        return os.fdopen(handle, "rb", buffering)
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file. Raises as `open_regular`."""
+    with open_regular(path, buffering=0) as stream:
+        return stream.read()
+
+
+def read_text(path: Path, encoding: str = "utf-8-sig", errors: str = "strict") -> str:
+    """The text of a regular file, with \n line ends.
+
+    Raises:
+      OSError: as `open_regular`.
+      UnicodeDecodeError: it is not text in that encoding.
+    """
+    text = read_bytes(path).decode(encoding, errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def start_writing_out(stream: IO[bytes], start: int, size: int) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from tfod_kit.io import files
+
 _T = TypeVar("_T")
 
 # Beyond these, dates and charts cannot be drawn: integers that a float holds exactly, and the end
@@ -33,7 +35,7 @@ def decode(data: bytes, type_: type[_T]) -> _T:
 def read(path: Path, type_: type[_T]) -> _T:
     """Reads a JSON file into a type. Raises as `decode`, also if the file cannot be read."""
     try:
-        data = path.read_bytes()
+        data = files.read_bytes(path)
     except OSError as error:
         raise ValueError(error.strerror) from error
     return decode(data, type_)

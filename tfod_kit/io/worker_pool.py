@@ -6,7 +6,6 @@ processes.
 
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tfod_kit.errors import SetupError
+from tfod_kit.io import interrupts
 from tfod_kit.io.progress import Progress
 
 T = TypeVar("T")
@@ -97,16 +97,17 @@ def run(
     with ProcessPoolExecutor(
         min(workers, len(tasks)), mp_context=context, initializer=_share, initargs=shared
     ) as executor:
-        futures = [
-            executor.submit(_run_one, work, number if forked else task)
-            for number, task in enumerate(tasks)
-        ]
-        with shown as bar:
-            try:
+        try:
+            with interrupts.held_back():
+                futures = [
+                    executor.submit(_run_one, work, number if forked else task)
+                    for number, task in enumerate(tasks)
+                ]
+            with shown as bar:
                 return _collect(futures, shared[0], bar)
-            finally:
-                shared[1].set()
-                executor.shutdown(wait=True, cancel_futures=True)
+        finally:
+            shared[1].set()
+            executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _share(done: Any, stop: Any, parent: int, tasks: Sequence[Any]) -> None:
@@ -115,7 +116,7 @@ def _share(done: Any, stop: Any, parent: int, tasks: Sequence[Any]) -> None:
     # In each process NumPy would start a thread for every core, which none of the work here needs.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Ctrl-C reaches every process of the terminal; only the parent handles it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupts.ignore()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -6,7 +6,13 @@ compat/protos.py); messages.py declares its fields for type checkers.
 
 from tfod_kit.pipeline_config.differences import Change, as_tree, differences
 from tfod_kit.pipeline_config.fields import get_field, set_field
-from tfod_kit.pipeline_config.messages import DetectionModel, InputReader, PipelineConfig, Schedule
+from tfod_kit.pipeline_config.messages import (
+    DetectionModel,
+    InputReader,
+    PipelineConfig,
+    PreprocessingStep,
+    Schedule,
+)
 from tfod_kit.pipeline_config.records import is_remote, record_files, record_patterns
 from tfod_kit.pipeline_config.schedule import (
     learning_rate,
@@ -32,6 +38,7 @@ __all__ = [
     "DetectionModel",
     "InputReader",
     "PipelineConfig",
+    "PreprocessingStep",
     "Schedule",
     "architecture",
     "as_tree",

@@ -30,7 +30,6 @@ EXTRACTORS = {
 
 # For extractors that exist only for TensorFlow 1: the nearest in size and speed.
 _NEAREST = {
-    "ssd_mobilenet_v1_ppn": "ssd_mobilenet_v1_fpn_keras",
     "ssd_mobilenet_v2_mnasfpn": "ssd_mobilenet_v2_fpn_keras",
     "ssd_mobilenet_v3_large": "ssd_mobilenet_v2_fpn_keras",
     "ssd_mobilenet_v3_small": "ssd_mobilenet_v2_keras",
@@ -50,15 +49,26 @@ _NEAREST = {
 }
 
 
+def tf2_form(architecture: str, name: str) -> str | None:
+    """The name of the same network in TensorFlow 2; None if it has none, or is one already."""
+    form = f"{name}_keras"
+    return form if form in EXTRACTORS[architecture] else None
+
+
 def tf2_equivalent(architecture: str, name: str) -> str:
     """Advice, as a sentence, for a feature extractor that TensorFlow 2 does not have."""
     known = EXTRACTORS[architecture]
-    for same in (f"{name}_keras", f"{name.removesuffix('_ppn')}_fpn_keras"):
-        if same in known:
-            return (
-                f"Write {same!r}, its TensorFlow 2 form; checkpoints of the TensorFlow 1 model "
-                "cannot be read."
-            )
-    if name in _NEAREST:
-        return f"It has no TensorFlow 2 form; the nearest is {_NEAREST[name]!r}."
+    form = tf2_form(architecture, name)
+    if form is not None:
+        return (
+            f"Write {form!r}, its TensorFlow 2 form (`tfod configure --base` does it); checkpoints "
+            "of the TensorFlow 1 model cannot be read."
+        )
+    pyramid = f"{name.removesuffix('_ppn')}_fpn_keras"
+    nearest = pyramid if name.endswith("_ppn") and pyramid in known else _NEAREST.get(name)
+    if nearest is not None:
+        return (
+            f"It has no TensorFlow 2 form; the nearest is {nearest!r}: add `--set model."
+            f"{architecture}.feature_extractor.type={nearest}` to `tfod configure`."
+        )
     return did_you_mean(name, known)

@@ -116,7 +116,7 @@ def _without(name: str, text: str) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return files.read_text(path)
     except OSError as error:
         raise ConfigError(
             "The pipeline config cannot be read.",

@@ -1,6 +1,7 @@
 """Finds settings that would fail, or train something unintended, without TensorFlow."""
 
 import glob
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from tfod_kit.pipeline_config.messages import (
 from tfod_kit.pipeline_config.records import is_remote
 
 PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
+
+_RESNET_STRIDE = 16  # upstream's faster_rcnn_resnet_keras_feature_extractor.py
 
 
 def architecture(config: PipelineConfig) -> str:
@@ -257,6 +260,8 @@ def _shapes(config: PipelineConfig) -> Iterator[ConfigError]:
             fix="Lower it, or raise first_stage_max_proposals.",
         )
     kind = model.feature_extractor.type
+    if re.fullmatch(r"faster_rcnn_resnet\d+_keras", kind):
+        yield from _stride(model.feature_extractor.first_stage_features_stride)
     if kind in EXTRACTORS[name]:
         accepted = input_sizes(name, model.feature_extractor)
         wrong = [size for size in _sizes(model.image_resizer) if not accepted.fits(size)]
@@ -268,6 +273,18 @@ def _shapes(config: PipelineConfig) -> Iterator[ConfigError]:
                 found=", ".join(map(str, dict.fromkeys(wrong))),
                 fix=f"Use {accepted.nearest(max(wrong))}.",
             )
+
+
+def _stride(stride: int) -> Iterator[ConfigError]:
+    if stride != _RESNET_STRIDE:
+        yield ConfigError(
+            "TensorFlow 2 has no ResNet with this stride for Faster R-CNN.",
+            where="model.faster_rcnn.feature_extractor.first_stage_features_stride",
+            expected=_RESNET_STRIDE,
+            found=stride,
+            fix=f"Set it and the anchors' strides to {_RESNET_STRIDE}: `tfod configure --base` "
+            "does.",
+        )
 
 
 def _sizes(resizer: ImageResizer) -> list[int]:

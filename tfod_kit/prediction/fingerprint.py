@@ -48,7 +48,8 @@ def of_options(filters: Filters, tiling: Tiling | None) -> dict[str, str]:
     if filters.nms is not None:
         options["nms"] = f"{filters.nms}{' across classes' if filters.nms_agnostic else ''}"
     if tiling is not None:
-        options["tile"] = f"{tiling.side} px, overlap {tiling.overlap}"
+        whole = "" if tiling.full_image else ", not in the whole image"
+        options["tile"] = f"{tiling.side} px, overlap {tiling.overlap}{whole}"
     return options
 
 

@@ -130,9 +130,11 @@ def _detect_batch(
 def _detect_tiles(detector: "Detector", pixels: Any, min_score: float, tiling: Tiling) -> Objects:
     height, width = pixels.shape[:2]
     parts = tiles.tiles(width, height, tiling)
-    detected = [
+    skipped = int(len(parts) > 1 and not tiling.full_image)  # the whole image is the first part
+    detected: list[Sequence[ObjectAnnotation]] = [()] * skipped
+    detected += [
         objects
-        for some in batches(parts, _TILES_PER_CALL)
+        for some in batches(parts[skipped:], _TILES_PER_CALL)
         for objects in detector.detect(
             [tiles.crop(pixels, part) for part in some], min_score=min_score
         )

@@ -109,7 +109,7 @@ def predict_files(
     _check(options)
     found = inputs.find(sources, out, stdin)
     _refuse_overwriting(found, out)
-    _refuse_frames(found, options.save)
+    _refuse_live(found, options.save)
     with warnings.catch_warnings():
         # Pillow warns of images that are large and yet allowed.
         warnings.filterwarnings("ignore", module="PIL")
@@ -156,15 +156,16 @@ def _refuse_overwriting(sources: Sequence[Input], out: Path) -> None:
             )
 
 
-def _refuse_frames(sources: Sequence[Input], saved: Sequence[str]) -> None:
-    """A data set holds images, and a video's frames are not image files."""
-    video = next((item for item in sources if isinstance(item, Video)), None)
+def _refuse_live(sources: Sequence[Input], saved: Sequence[str]) -> None:
+    """The frames of a data set are read from the video again; those of a stream are gone."""
+    live = [item.live for item in sources if isinstance(item, Video) and item.live is not None]
     data_sets = [name for name in saved if name != JSON]
-    if video is not None and data_sets:
+    if live and data_sets:
         raise UsageError(
-            "A data set of images cannot hold a video.",
-            where=video.path,
-            fix=f"Leave out the videos, or {', '.join(data_sets)} in --save; JSON holds both.",
+            "A data set cannot hold the frames of a camera or stream.",
+            where=live[0],
+            fix="Record it to a file and detect in that, or leave out "
+            f"{', '.join(data_sets)} in --save; JSON lists the frames.",
         )
 
 

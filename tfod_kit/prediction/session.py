@@ -1,9 +1,11 @@
 """One run of `tfod predict`: detects in what an earlier run has not done, and keeps a journal."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tfod_kit import prediction
@@ -12,7 +14,7 @@ from tfod_kit.drawing import visualize
 from tfod_kit.errors import DataError
 from tfod_kit.io import files
 from tfod_kit.io.progress import progress
-from tfod_kit.prediction import fingerprint, inputs, outputs, videos
+from tfod_kit.prediction import fingerprint, inputs, outputs, video_frames, videos
 from tfod_kit.prediction.filters import Filters, check_classes
 from tfod_kit.prediction.inputs import Input, Video
 from tfod_kit.prediction.journal import Journal
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 # keeps the cores busy while the first returns its results.
 _CONCURRENCY = {"saved_model": 2}
 
+_FRAMES = "frames"  # the folder of the frames that data sets link to
 _LISTED_ERRORS = 20  # unreadable images reported as they occur
 
 Log = Callable[[str], None]
@@ -95,6 +98,8 @@ class Session:
         self._drawn = dict(zip((item.path for item in sources), names, strict=True))
         self._inputs = list(sources)
         self._unreadable = 0
+        self._stack = ExitStack()
+        self._frames: dict[Path, list[dict[str, Any]]] = {}
         runtime, path = detectors.runtime_of(model)
         self._detect_options = DetectOptions(
             options.filters, options.tiling, options.batch_size, _CONCURRENCY.get(runtime, 1)
@@ -114,6 +119,7 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stack.close()
         self._journal.__exit__()
 
     def run(self) -> None:
@@ -144,8 +150,38 @@ class Session:
     def save_data_set(self, name: str) -> Path:
         """Writes images and detections in an annotation format; returns the folder."""
         out = self._out / name
-        outputs.save_data_set(name, self._entries(), out, self._classes, self._options.link)
+        outputs.save_data_set(name, self._images(), out, self._classes, self._options.link)
         return out
+
+    def _images(self) -> Iterator[dict[str, Any]]:
+        """The entries of the images, and of the frames of videos, which become image files."""
+        for item, entry in self._readable():
+            if not isinstance(item, Video):
+                yield entry
+            else:
+                yield from self._frames_of(item, entry)
+
+    def _frames_of(self, video: Video, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The entries of a video's frames, which are written once for all data sets."""
+        if video.path not in self._frames:
+            folder = self._frames_folder / files.portable(self._drawn[video.path])
+            folder.mkdir(parents=True, exist_ok=True)
+            rows = video_frames.extract(
+                video, self._out / entry["listed"], Path(self._drawn[video.path]).stem, folder
+            )
+            kept = self._frames[video.path] = []
+            with progress(f"frames of {video.path.name}", entry["frames"], "frames") as bar:
+                for row in rows:
+                    kept.append(row)
+                    bar.advance()
+        return self._frames[video.path]
+
+    @cached_property
+    def _frames_folder(self) -> Path:
+        """Where frames are until the data sets are written; it stays if these link to them."""
+        if self._options.link:
+            return self._out / _FRAMES
+        return Path(self._stack.enter_context(TemporaryDirectory(prefix=".frames-", dir=self._out)))
 
     def _is_done(self, item: Input) -> bool:
         entry = self._journal.entry(item.path)
@@ -161,10 +197,13 @@ class Session:
 
     def _entries(self) -> Iterator[dict[str, Any]]:
         """The journal's entries of the readable inputs, in the inputs' order."""
+        return (entry for _, entry in self._readable())
+
+    def _readable(self) -> Iterator[tuple[Input, dict[str, Any]]]:
         for item in self._inputs:
             entry = self._journal.entry(item.path)
             if entry is not None and "unreadable" not in entry:
-                yield entry
+                yield item, entry
 
     @cached_property
     def _detector(self) -> "Detector":

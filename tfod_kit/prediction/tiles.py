@@ -2,7 +2,9 @@
 
 A model scales every image to its input size, and a small object in a large image shrinks to
 nothing. So the model also detects in overlapping tiles, besides the whole image, which has the
-objects that are larger than a tile. Objects that are found more than once are merged. The idea is
+objects that are larger than a tile. Objects that are found more than once are merged. A part of an
+object at the edge of a tile is often taken for another class; where the neighbouring tile shows the
+whole object, the part is dropped. The idea is
 slicing aided inference (Akyon, Altinuc, Temizel: "Slicing Aided Hyper Inference and Fine-tuning for
 Small Object Detection", ICIP 2022).
 """
@@ -14,7 +16,7 @@ from typing import Any
 
 from tfod_kit.core.annotations import Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box, enclosing
-from tfod_kit.core.overlap import pairwise_containment, pairwise_iou
+from tfod_kit.core.overlap import area, intersection, pairwise_containment, pairwise_iou
 from tfod_kit.prediction import overlap
 
 Mask = Polygons | Rle | None
@@ -22,6 +24,7 @@ Mask = Polygons | Rle | None
 _EDGE = 0.015  # fraction of a tile's side: a box that ends this close to its edge may be cut
 _DUPLICATE = 0.5  # IoU of one object detected in two tiles
 _PIECE = 0.6  # fraction of the smaller box inside the other: a piece of a whole object
+_BEYOND = 0.05  # fraction of a piece's side by which a whole object continues beyond the cut
 _SAME = 1e-6  # two edges this close are equal
 _ALIGNED = 0.6  # IoU along the cut of two pieces of one object
 
@@ -33,10 +36,12 @@ class Tiling:
     Attributes:
       side: px of a tile.
       overlap: the fraction of a tile that its neighbour covers too, in [0, 0.9].
+      full_image: whether to detect in the whole image too, which finds objects larger than a tile.
     """
 
     side: int
     overlap: float = 0.2
+    full_image: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,11 @@ def merge(
     by_class: dict[str, list[_Piece]] = {}
     for one in pieces:
         by_class.setdefault(one.item.label, []).append(one)
-    kept = [item for rows in by_class.values() for item in _without_duplicates(_join(rows))]
+    joined = _without_known_pieces([one for rows in by_class.values() for one in _join(rows)])
+    by_class = {}
+    for one in joined:
+        by_class.setdefault(one.item.label, []).append(one)
+    kept = [item for rows in by_class.values() for item in _without_duplicates(rows)]
     return tuple(sorted(kept, key=lambda item: -(item.score or 0.0)))
 
 
@@ -214,6 +223,31 @@ def _mask_union(one: Mask, other: Mask) -> Mask:
         return one or other
     rows = [{"counts": each.counts, "size": [each.height, each.width]} for each in (one, other)]
     return Rle(coco_mask.merge(rows)["counts"], one.height, one.width)
+
+
+def _without_known_pieces(rows: list[_Piece]) -> list[_Piece]:
+    """Drops pieces of objects that are detected whole, whatever class the piece was taken for.
+
+    The piece is inside the whole object, which continues beyond the edge that cut the piece.
+    """
+    import numpy as np
+
+    whole = [one.item for one in rows if one.whole]
+    if not whole:
+        return rows
+    boxes = overlap.corners(whole)
+    kept = []
+    for one in rows:
+        if not one.whole:
+            (piece,) = overlap.corners([one.item])
+            inside = intersection(boxes, piece) > _PIECE * area(piece)
+            side = np.tile(piece[2:] - piece[:2], 2) * _BEYOND
+            # How far each whole object continues beyond each edge of the piece.
+            continues = np.concatenate((piece[:2] - boxes[:, :2], boxes[:, 2:] - piece[2:]), axis=1)
+            if (inside & (continues > side)[:, list(one.cut)].any(axis=1)).any():
+                continue
+        kept.append(one)
+    return kept
 
 
 def _without_duplicates(rows: list[_Piece]) -> list[ObjectAnnotation]:

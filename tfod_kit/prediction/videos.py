@@ -21,7 +21,7 @@ from tfod_kit.prediction.frames import Frame
 from tfod_kit.prediction.inputs import Video
 from tfod_kit.prediction.outputs import Prediction
 from tfod_kit.prediction.pipeline import DetectOptions, Objects
-from tfod_kit.prediction.tracking import Tracker
+from tfod_kit.prediction.tracking import Tracked, Tracker
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -133,12 +133,30 @@ def _as_tuple(frame: Frame, image: Any, objects: Objects) -> tuple[Frame, Any, O
 def _track(
     rows: Iterator[tuple[Frame, "Image.Image", Objects]], tracker: Tracker | None
 ) -> Iterator[_DetectedFrame]:
-    for frame, image, objects in rows:
-        tracks: tuple[int | None, ...] = ()
-        if tracker is not None:
-            objects, tracks = tracker.update(objects, image.width, image.height)
-        prediction = Prediction(Path(), image.width, image.height, objects, tracks=tracks)
-        yield _DetectedFrame(frame, image, prediction)
+    """The frames with their objects; with a tracker one frame later, when its tracks are known."""
+    if tracker is None:
+        for frame, image, objects in rows:
+            yield _detected(frame, image, Tracked(objects, ()))
+        return
+    waiting: tuple[Frame, Image.Image, Tracked] | None = None
+    try:
+        for frame, image, objects in rows:
+            tracked = tracker.update(objects, image.width, image.height)
+            if waiting is not None:
+                yield _detected(*waiting[:2], tracker.backdated(waiting[2], tracked))
+            waiting = frame, image, tracked
+    except DataError:  # the video is damaged from here on
+        if waiting is not None:
+            yield _detected(*waiting)
+        raise
+    if waiting is not None:
+        yield _detected(*waiting)
+
+
+def _detected(frame: Frame, image: "Image.Image", tracked: Tracked) -> _DetectedFrame:
+    size = image.width, image.height
+    row = Prediction(Path(), *size, tracked.objects, tracks=tracked.tracks)
+    return _DetectedFrame(frame, image, row)
 
 
 def _draw(

@@ -15,6 +15,7 @@ import msgspec
 
 from tfod_kit.core.annotations import EmbeddedImage, ImageRef
 from tfod_kit.errors import DataError
+from tfod_kit.io import files
 from tfod_kit.records import example_proto, feature_keys, shards
 
 
@@ -59,7 +60,9 @@ def read(image: ImageRef, max_bytes: int | None = None) -> bytes:
 
 def open_stream(image: ImageRef) -> IO[bytes]:
     """A stream of the encoded bytes of an image; a file's is read as needed. Raises as `read`."""
-    return io.BytesIO(read(image)) if isinstance(image, EmbeddedImage) else image.open("rb")
+    return (
+        io.BytesIO(read(image)) if isinstance(image, EmbeddedImage) else files.open_regular(image)
+    )
 
 
 def size_on_disk(image: ImageRef) -> int:
@@ -67,7 +70,7 @@ def size_on_disk(image: ImageRef) -> int:
     try:
         if not isinstance(image, EmbeddedImage) or image.offset is None:
             return os.stat(containing_file(image)).st_size  # noqa: PTH116 a third of Path's time
-        with image.file.open("rb") as stream:
+        with files.open_regular(image.file) as stream:
             stream.seek(image.offset)
             return int.from_bytes(stream.read(8), "little")
     except (OSError, ValueError):
@@ -75,14 +78,16 @@ def size_on_disk(image: ImageRef) -> int:
 
 
 def _from_file(path: Path, max_bytes: int | None) -> bytes:
-    with path.open("rb", buffering=0) as stream:
+    with files.open_regular(path, buffering=0) as stream:
         if max_bytes is not None and os.fstat(stream.fileno()).st_size > max_bytes:
             raise OSError(f"a file of over {max_bytes >> 20} MiB")
-        return stream.readall()
+        return stream.read()
 
 
 def _from_labelme(path: Path) -> bytes:
-    content = msgspec.json.decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), type=_LabelMe)
+    content = msgspec.json.decode(
+        files.read_bytes(path).removeprefix(b"\xef\xbb\xbf"), type=_LabelMe
+    )
     try:
         return base64.b64decode(content.imageData)
     except binascii.Error as error:

@@ -1,12 +1,15 @@
 """Reads the intact records of a damaged record file, and reports the rest."""
 
 import mmap
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfod_kit.io import files
+from tfod_kit.records import shards
 from tfod_kit.records.shards import CRC, HEADER_SIZE, LENGTH, masked_crc
+
+_NOT_ZERO = re.compile(rb"[^\0]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,9 @@ def salvage(path: Path) -> Iterator[bytes | Damage]:
     it is searched for as the next bytes that form a length with the right checksum.
 
     Raises:
-      UsageError: the file cannot be opened.
+      DataError: the file cannot be opened.
     """
-    with files.explained(path), path.open("rb") as stream:
+    with shards.open_file(path) as stream:
         if not stream.seek(0, 2):
             yield Damage(0, 0, "the file is empty")
             return
@@ -76,7 +79,15 @@ def _next_header(data: mmap.mmap, at: int) -> int:
     # A record is smaller than 4 GB, so the upper half of its length is zero.
     while (zeros := data.find(bytes(4), at + 4)) >= 0:
         at = zeros - 4
-        if _size_at(data, at) is not None:
+        # The checksum of a length of 0 is not 0, so no record starts with zeros alone. Large parts
+        # of a damaged file may be zeros; trying each byte would take minutes.
+        if not any(data[at : at + HEADER_SIZE]):
+            nonzero = _NOT_ZERO.search(data, at + HEADER_SIZE)
+            if nonzero is None:
+                break
+            at = nonzero.start() - HEADER_SIZE + 1
+        elif _size_at(data, at) is not None:
             return at
-        at += 1
+        else:
+            at += 1
     return len(data)

@@ -115,7 +115,7 @@ def read(path: Path, every: int = 1) -> Iterator[bytes]:
       DataError: the file is missing, empty (upstream would wait forever), truncated or damaged; the
         message names the file and the index of the record, from 0.
     """
-    with _open(path) as stream:
+    with open_file(path) as stream:
         for index, size in enumerate(_sizes(stream, path)):
             if index % every:
                 stream.seek(size + CRC.size, os.SEEK_CUR)
@@ -126,9 +126,18 @@ def read(path: Path, every: int = 1) -> Iterator[bytes]:
             yield data
 
 
+def checksum(path: Path) -> int:
+    """The CRC32C of a whole file, as `write` returns it. Raises DataError if it cannot be read."""
+    crc = 0
+    with open_file(path) as stream:
+        while data := stream.read(_WRITE_OUT):
+            crc = google_crc32c.extend(crc, data)
+    return crc
+
+
 def read_at(path: Path, offset: int) -> bytes:
     """Reads the record that starts at `offset` bytes, verifying its checksums. Raises as `read`."""
-    with _open(path) as stream:
+    with open_file(path) as stream:
         stream.seek(offset)
         size = next(_sizes(stream, path))
         data = stream.read(size)
@@ -142,7 +151,7 @@ def count(path: Path) -> int:
 
     That finds an empty or truncated file, but not damage within a record. Raises as `read`.
     """
-    with _open(path) as stream:
+    with open_file(path) as stream:
         number = 0
         for size in _sizes(stream, path):
             stream.seek(size + CRC.size, os.SEEK_CUR)
@@ -150,9 +159,10 @@ def count(path: Path) -> int:
         return number
 
 
-def _open(path: Path) -> IO[bytes]:
+def open_file(path: Path) -> IO[bytes]:
+    """Opens a record file. Raises DataError if it cannot be read."""
     try:
-        return path.open("rb")
+        return files.open_regular(path)
     except OSError as error:
         raise DataError(
             "The record file cannot be read.",

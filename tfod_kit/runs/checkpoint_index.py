@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfod_kit.errors import CheckpointError, first_line
+from tfod_kit.io import files
 from tfod_kit.io.wire_format import read_varint
 from tfod_kit.records import shards
 
@@ -52,7 +53,7 @@ def read(prefix: Path) -> dict[str, Variable]:
     """
     path = prefix.with_name(f"{prefix.name}.index")
     try:
-        return dict(_variables(path.read_bytes()))
+        return dict(_variables(files.read_bytes(path)))
     except OSError as error:
         raise CheckpointError(
             "The checkpoint's index cannot be read.",

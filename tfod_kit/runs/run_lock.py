@@ -78,7 +78,7 @@ def other_writer(folder: Path) -> Writer | None:
     """The other process that holds the lock of a run folder; None if none does."""
     path = folder / FILE_NAME
     try:
-        with path.open("rb") as stream:
+        with files.open_regular(path) as stream:
             # Shared first: on network file systems an exclusive lock needs a writable file.
             if try_lock(stream, shared=True) and try_lock(stream):
                 return None

@@ -10,7 +10,7 @@ from typing import Any
 from tfod_kit.engine import runtime
 from tfod_kit.engine.upstream import InputReader
 from tfod_kit.errors import ConfigError, DataError, SetupError, TfodKitError, first_line
-from tfod_kit.pipeline_config import PipelineConfig, record_files
+from tfod_kit.pipeline_config import PipelineConfig, record_files, record_patterns
 from tfod_kit.records import example_proto, feature_keys
 from tfod_kit.records.salvage import Damage, salvage
 from tfod_kit.training.inputs import Skipped, faults
@@ -65,7 +65,7 @@ def explained(config: PipelineConfig, config_path: Path, skipped: Skipped | None
                 found=first_line(error),
                 fix="Train without --xla.",
             ) from error
-        cause = _bad_input(config, skipped, error)
+        cause = _removed(config, error) or _bad_input(config, skipped, error)
         if cause is None:
             raise
         raise cause from error
@@ -193,6 +193,22 @@ def _image(path: Path, index: int, record: bytes) -> BatchImage | None:
         if size
     ]
     return BatchImage(name, path, index, min(sides, default=math.inf)) if name else None
+
+
+def _removed(config: PipelineConfig, error: Exception) -> DataError | None:
+    """The error for record files that are gone since the training started; None if none are."""
+    text = str(error)
+    patterns = record_patterns(config.train_input_reader)
+    folders = {Path(pattern).parent.as_posix() for pattern in patterns}
+    if "No such file" not in text or not any(folder in text for folder in folders):
+        return None
+    return DataError(
+        "A record file was removed while the training read it.",
+        where=", ".join(patterns),
+        found=first_line(error),
+        fix="Put it back, or convert the data set again; the same command then resumes from the "
+        "last checkpoint.",
+    )
 
 
 def _bad_input(

@@ -11,6 +11,7 @@ from tfod_kit.checks.scanning.facts import SplitFacts
 from tfod_kit.checks.scanning.fast_record_parser import ParsedRecord, parse
 from tfod_kit.checks.scanning.features import FEATURE_CODES, RecordFeatures, typed
 from tfod_kit.errors import DataError
+from tfod_kit.io import files
 from tfod_kit.records import feature_keys, shards
 
 RECORD_CODES = (
@@ -54,10 +55,10 @@ def scan(
       advance: is called with the size in bytes of each record that was read.
     """
     scanner = _Scanner(SplitFacts(), findings, on_image)
-    files = list(paths)
-    for number, path in enumerate(files):
+    listed = list(paths)
+    for number, path in enumerate(listed):
         if every == 1 and at_most is None:
-            _read_ahead(files[number : number + 2])
+            _read_ahead(listed[number : number + 2])
         scanner.facts.files.append(display_name(path))
         try:
             for index, record in enumerate(shards.read(path, every)):
@@ -76,7 +77,7 @@ def _read_ahead(paths: Iterable[Path]) -> None:
         return
     for path in paths:
         try:
-            with path.open("rb") as stream:
+            with files.open_regular(path) as stream:
                 os.posix_fadvise(stream.fileno(), 0, _READ_AHEAD, os.POSIX_FADV_WILLNEED)
         except OSError:
             continue  # reading the file will report what is wrong

@@ -11,6 +11,7 @@ from tfod_kit.datasets import Loaded, duplicates
 from tfod_kit.datasets.splits import shares, stratification
 from tfod_kit.errors import DataError, UsageError, did_you_mean
 from tfod_kit.formats.common.findings import Findings
+from tfod_kit.io import files
 from tfod_kit.io.progress import progress
 
 BY = ("image", "class", "group")
@@ -336,7 +337,7 @@ def _named(
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return files.read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             "The split list cannot be read.",

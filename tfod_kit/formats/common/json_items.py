@@ -20,6 +20,7 @@ from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.formats.base import Context, Source
 from tfod_kit.formats.common import reading
 from tfod_kit.formats.common.image_index import split_of_path, which
+from tfod_kit.io import files
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -70,7 +71,7 @@ def keys(path: Path) -> frozenset[KeyPath]:
 
 @lru_cache(maxsize=4096)  # every format asks for the same files
 def _keys(path: str, size: int, modified: int) -> frozenset[KeyPath]:
-    with Path(path).open("rb") as stream:
+    with files.open_regular(Path(path)) as stream:
         head = stream.read(_HEAD_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()
     return frozenset(_key_paths(head)) if head[:1] in (b"{", b"[") else frozenset()
 
@@ -102,7 +103,7 @@ def items(path: Path, context: Context) -> Iterator[tuple[str, msgspec.Raw]]:
     A file of one object over several lines is one item.
     """
     try:
-        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        data = files.read_bytes(path).removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         context.findings.add("annotation_unreadable", context.name(path), error)
         return

@@ -19,6 +19,7 @@ from tfod_kit.core.annotations import EmbeddedImage, ImageRef, Polygons
 from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.formats.base import Context
+from tfod_kit.io import files
 from tfod_kit.records import images
 
 MAX_SIDE = 1_000_000  # px; a larger declared size is invalid
@@ -33,7 +34,7 @@ _UNREADABLE = "annotation_unreadable"
 def json(path: Path, kind: type[T], context: Context) -> T | None:
     """The content of a JSON file; None if it cannot be read and may be skipped."""
     try:
-        data = path.read_bytes()
+        data = files.read_bytes(path)
         if len(data) > _LARGE:
             # No progress can be shown while decoding.
             print(f"Reading {path.name}, {len(data) / 1e6:,.0f} MB", file=sys.stderr, flush=True)
@@ -51,8 +52,7 @@ def xml(path: Path, tag: str, context: Context) -> Any:
     from lxml import etree
 
     try:
-        with path.open("rb", buffering=0) as stream:
-            root = etree.fromstring(stream.readall(), _xml_parser())
+        root = etree.fromstring(files.read_bytes(path), _xml_parser())
     except (etree.XMLSyntaxError, OSError, ValueError, LookupError) as error:
         line = f":{error.lineno}" if isinstance(error, etree.XMLSyntaxError) else ""
         found = getattr(error, "msg", None) or str(error) or type(error).__name__
@@ -85,7 +85,7 @@ def _xml_parser() -> Any:
 def text(path: Path, context: Context) -> str | None:
     """The content of a text file, UTF-8 or UTF-16 with a byte order mark; None as for `json`."""
     try:
-        data = path.read_bytes()
+        data = files.read_bytes(path)
         wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         return data.decode("utf-16" if wide else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
