@@ -105,7 +105,7 @@ def test_the_same_bytes_in_two_splits_are_told(
     [
         (["--include", "cta"], "Did you mean 'cat'"),
         (["--fold", "1"], "--fold needs --kfold"),
-        (["--kfold", "2", "--split", "0.5,0.5"], "three ways to split"),
+        (["--kfold", "2", "--split", "0.5,0.5"], "four ways to split"),
         (["--split_by", "group"], "needs a group key"),
         (["--split_lists", "train"], "train=FILE"),
         (["--kfold", "99"], "fewer images than folds"),

@@ -77,6 +77,13 @@ class ConvertArguments(shared.SourceArguments):
         metavar="I",
         group=_SPLITS,
     )
+    val_share: float | None = option(
+        None,
+        "for a data set with train and test alone: this share of train becomes val, such as 0.1",
+        parse=values.decay,
+        metavar="SHARE",
+        group=_SPLITS,
+    )
     seed: int = option(0, "shuffles the images", parse=values.whole)
     shards: int | str = option(AUTO, "files of each split", parse=values.auto_or_count, metavar="N")
     workers: int | str = option(AUTO, "processes", parse=values.auto_or_count, metavar="N")
@@ -220,6 +227,7 @@ def _split(arguments: ConvertArguments) -> "SplitOptions":
         lists=assignment.parse_lists(arguments.split_lists) if arguments.split_lists else {},
         folds=arguments.kfold or 0,
         fold=arguments.fold or 1,
+        val_share=arguments.val_share or 0.0,
     )
     split.check()
     return split

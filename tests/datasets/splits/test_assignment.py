@@ -91,6 +91,22 @@ def test_folds_cover_everything_once_and_keep_the_test_split() -> None:
     assert sorted(validated) == sorted(a.source_id for a in CAMERAS[:50])
 
 
+def test_a_share_of_train_becomes_val_and_the_test_split_stays() -> None:
+    loaded = _loaded(("train", CAMERAS[:40]), ("test", CAMERAS[40:]))
+    groups, told = assignment.apply(SplitOptions(val_share=0.25), loaded, 0, Findings())
+    ids = _ids(groups)
+    assert told == "the data set's own, and 25% of train as val"
+    assert ids["test"] == {a.source_id for a in CAMERAS[40:]}
+    assert len(ids["val"]) == 10
+    assert ids["train"] | ids["val"] == {a.source_id for a in CAMERAS[:40]}
+
+
+def test_a_val_split_is_not_replaced() -> None:
+    loaded = _loaded(("train", CAMERAS[:40]), ("val", CAMERAS[40:]))
+    with pytest.raises(UsageError, match="has a val split already"):
+        assignment.apply(SplitOptions(val_share=0.25), loaded, 0, Findings())
+
+
 def test_folds_by_group() -> None:
     split = SplitOptions(folds=3, fold=2, by="group", group_key="folder")
     groups, _ = assignment.apply(split, _loaded((None, CAMERAS)), 0, Findings())
@@ -141,7 +157,9 @@ def test_an_absent_list_is_named() -> None:
 @pytest.mark.parametrize(
     ("split", "said"),
     [
-        (SplitOptions({"train": 1.0}, folds=2), "three ways to split"),
+        (SplitOptions({"train": 1.0}, folds=2), "four ways to split"),
+        (SplitOptions({"train": 1.0}, val_share=0.1), "four ways to split"),
+        (SplitOptions(val_share=1.0), "below 1 and not negative"),
         (SplitOptions(by="clas"), "Did you mean 'class'"),
         (SplitOptions(by="group"), "needs a group key"),
         (SplitOptions(group_key="x"), "needs a group key"),

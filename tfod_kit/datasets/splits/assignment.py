@@ -35,6 +35,8 @@ class SplitOptions:
       lists: split -> a file with an image on each line, by name, path, stem or source id.
       folds: K of K-fold cross-validation, or 0. The data set's own test split is kept.
       fold: the fold to validate on, from 1 to `folds`; the others are for training.
+      val_share: the share of the images outside the data set's own test split that becomes val,
+        for a data set that has train and test alone; 0 to leave its splits.
     """
 
     ratios: Mapping[str, float] | None = None
@@ -43,6 +45,7 @@ class SplitOptions:
     lists: Mapping[str, Path] = field(default_factory=dict)
     folds: int = 0
     fold: int = 1
+    val_share: float = 0
 
     def check(self) -> None:
         """Raises UsageError if the attributes contradict each other."""
@@ -61,6 +64,8 @@ def apply(split: SplitOptions, loaded: Loaded, seed: int, findings: Findings) ->
         groups, description = _listed(split, loaded, findings)
     elif split.folds:
         groups, description = _folds(split, loaded, seed)
+    elif split.val_share:
+        groups, description = _with_val(split, loaded, seed)
     elif _has_own(loaded) and split.ratios is None and split.by == "image":
         groups, description = _own(loaded, findings), "the data set's own"
     else:
@@ -80,8 +85,8 @@ def _by_ratio(split: SplitOptions, loaded: Loaded, seed: int) -> tuple[Groups, s
     ratios = split.ratios or shares.DEFAULT
     every = _every(loaded)
     described = ", ".join(f"{name} {ratio:g}" for name, ratio in ratios.items())
-    by = "" if split.by == "image" else f", by {split.by}"
-    return _by_split(every, _assign(split, loaded, every, ratios, seed)), described + by
+    names = _assign(split, loaded, every, ratios, seed)
+    return _by_split(every, names), described + _by(split)
 
 
 def parse_lists(text: str) -> dict[str, Path]:
@@ -126,10 +131,12 @@ def note_leaks(groups: Mapping[str, list[ImageAnnotation]], findings: Findings) 
 
 
 def _check(split: SplitOptions) -> None:
-    ways = [bool(split.lists), bool(split.folds), split.ratios is not None]
+    ways = [bool(split.lists), bool(split.folds), split.ratios is not None, bool(split.val_share)]
     problem = ""
     if sum(ways) > 1:
-        problem = "Ratios, lists and folds are three ways to split, and one is enough."
+        problem = "Ratios, lists, folds and a share for val are four ways to split: use one."
+    elif not 0 <= split.val_share < 1:
+        problem = f"The share for val is below 1 and not negative, and {split.val_share:g} is not."
     elif split.by not in BY:
         problem = f"There is no way to split by {split.by!r}. {did_you_mean(split.by, BY)}"
     elif split.lists and split.by != "image":
@@ -256,13 +263,32 @@ def _folds(split: SplitOptions, loaded: Loaded, seed: int) -> tuple[Groups, str]
     parts = _assign(split, loaded, every, dict.fromkeys(names, 1 / split.folds), seed)
     validating = names[split.fold - 1]
     groups = _by_split(every, ["val" if part == validating else "train" for part in parts])
-    groups["test"] = list(
-        {
-            a.source_id: a for source, part in loaded.parts if source.split == "test" for a in part
-        }.values()
-    )
-    by = "" if split.by == "image" else f", by {split.by}"
-    return groups, f"fold {split.fold} of {split.folds}{by}"
+    groups["test"] = _own_test(loaded)
+    return groups, f"fold {split.fold} of {split.folds}{_by(split)}"
+
+
+def _with_val(split: SplitOptions, loaded: Loaded, seed: int) -> tuple[Groups, str]:
+    """The data set's own train and test, with a share of train as val."""
+    if any(source.split == "val" and part for source, part in loaded.parts):
+        raise UsageError(
+            "The data set has a val split already.",
+            where="--val_share",
+            fix="Leave --val_share out, or choose all splits anew with --split.",
+        )
+    every = _every(loaded, without="test")
+    ratios = {"train": 1 - split.val_share, "val": split.val_share}
+    groups = _by_split(every, _assign(split, loaded, every, ratios, seed))
+    groups["test"] = _own_test(loaded)
+    return groups, f"the data set's own, and {split.val_share:.0%} of train as val{_by(split)}"
+
+
+def _own_test(loaded: Loaded) -> list[ImageAnnotation]:
+    images = (a for source, part in loaded.parts if source.split == "test" for a in part)
+    return list({a.source_id: a for a in images}.values())
+
+
+def _by(split: SplitOptions) -> str:
+    return "" if split.by == "image" else f", by {split.by}"
 
 
 def _listed(split: SplitOptions, loaded: Loaded, findings: Findings) -> tuple[Groups, str]:
