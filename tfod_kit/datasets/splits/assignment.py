@@ -273,7 +273,7 @@ def _with_val(split: SplitOptions, loaded: Loaded, seed: int) -> tuple[Groups, s
         raise UsageError(
             "The data set has a val split already.",
             where="--val_share",
-            fix="Leave --val_share out, or choose all splits anew with --split.",
+            fix="Leave --val_share out, or choose all splits with --split.",
         )
     every = _every(loaded, without="test")
     ratios = {"train": 1 - split.val_share, "val": split.val_share}
