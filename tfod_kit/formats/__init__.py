@@ -25,6 +25,7 @@ from tfod_kit.formats import (
     crowdhuman,
     csv,
     cvat,
+    dota,
     imagefolder,
     keras_yolo,
     kitti,
@@ -32,6 +33,7 @@ from tfod_kit.formats import (
     labelbox,
     labelme,
     labelme_xml,
+    mot,
     open_images,
     retinanet,
     sagemaker,
@@ -41,6 +43,7 @@ from tfod_kit.formats import (
     tfrecord,
     vertex_ai,
     via,
+    visdrone,
     voc,
     vott,
     wider,
@@ -87,6 +90,9 @@ FORMATS = FormatTable(
         "retinanet": retinanet.FORMAT,
         "automl": automl.FORMAT,
         "keras_yolo": keras_yolo.FORMAT,
+        "dota": dota.FORMAT,
+        "mot": mot.FORMAT,
+        "visdrone": visdrone.FORMAT,
     }
 )
 
