@@ -35,6 +35,7 @@ from tfod_kit.formats import (
     labelme_xml,
     mot,
     open_images,
+    parquet,
     retinanet,
     sagemaker,
     scale,
@@ -93,6 +94,7 @@ FORMATS = FormatTable(
         "dota": dota.FORMAT,
         "mot": mot.FORMAT,
         "visdrone": visdrone.FORMAT,
+        "parquet": parquet.FORMAT,
     }
 )
 
