@@ -20,6 +20,7 @@ _CATEGORIES = (
     "ignored regions", "pedestrian", "people", "bicycle", "car", "van", "truck", "tricycle",
     "awning-tricycle", "bus", "motor", "others",
 )  # fmt: skip
+_EVALUATED = range(1, 11)
 _FIELDS = 8
 _SEQUENCE_FIELDS = _FIELDS + 2
 _Rows = list[tuple[int, list[str]]]  # with their numbers in the file
@@ -31,9 +32,9 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 
 def read(source: Source, context: Context) -> Part:
-    """The images of one part, and VisDrone's class ids."""
+    """The images of one part, and the ids of the ten classes that VisDrone evaluates."""
     images = PerFile(source.annotations, partial(_images, source.split), context)
-    return Part(images, {name: number for number, name in enumerate(_CATEGORIES) if number})
+    return Part(images, {name: n for n, name in enumerate(_CATEGORIES) if n in _EVALUATED})
 
 
 FORMAT = Format(
