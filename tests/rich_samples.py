@@ -13,6 +13,7 @@ from tfod_kit import formats
 from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation
 from tfod_kit.formats.common.findings import Findings
+from tfod_kit.records import example_proto, shards
 
 # 40x30, the columns 20 to 22 set but for their first ten rows.
 RUNS = [610, 20, 10, 20, 10, 20, 510]
@@ -201,19 +202,46 @@ def write(folder: Path) -> dict[str, Path]:
     segmentation.paste(255, (4, 3, 6, 5))
     (folder / "SegmentationObject").mkdir()
     segmentation.save(folder / "SegmentationObject" / "a.png")
+    _write_tfds(folder / "tfrecord")
+    _write_sequence(folder / "visdrone")
     data = picture(folder / "elsewhere.png").read_bytes()
     (folder / "elsewhere.png").unlink()
     (folder / "labelme").mkdir()
     (folder / "labelme" / "a.json").write_text(labelme(data))
-    return {name: folder / name for name in (*texts, "labelme")}
+    return {name: folder / name for name in (*texts, "labelme", "tfrecord", "visdrone")}
+
+
+def _write_tfds(folder: Path) -> None:
+    """A record as TensorFlow Datasets writes it."""
+    folder.mkdir()
+    record = example_proto.kind("Example")()
+    features = record.features.feature
+    features["image"].bytes_list.value.append(picture(folder / "x.jpg").read_bytes())
+    (folder / "x.jpg").unlink()
+    features["image/filename"].bytes_list.value.append(b"x.jpg")
+    features["objects/bbox"].float_list.value.extend([0.1, 0.1, 0.5, 0.5, 0.2, 0.2, 0.9, 0.9])
+    features["objects/label"].int64_list.value.extend([0, 1])
+    features["objects/is_difficult"].int64_list.value.extend([0, 1])
+    shards.write(folder / "pets-train.tfrecord", [record.SerializeToString()])
+    (folder / "objects.label.labels.txt").write_text("cat\ndog\n")
+
+
+def _write_sequence(folder: Path) -> None:
+    """Frames and boxes as in VisDrone's videos."""
+    for number in (1, 2):
+        picture(folder / "sequences" / "uav7" / f"{number:07}.png")
+    (folder / "annotations").mkdir()
+    rows = "1,0,4,3,16,12,1,4,0,0\n2,0,4,3,16,12,1,9,0,1\n2,1,4,3,16,12,0,0,0,0\n"
+    (folder / "annotations" / "uav7.txt").write_text(rows)
 
 
 def read(
-    folder: Path, name: str, on_error: str = "fix", **more: object
+    folder: Path, name: str, on_error: str = "fix", split: str | None = None, **more: object
 ) -> tuple[list[ImageAnnotation], dict[str, int]]:
-    """What a reader makes of a folder, and the findings' counts."""
+    """What a reader makes of a folder, and the findings' counts; `more` as in ReadOptions."""
     findings = Findings(on_error)
-    read = formats.read(folder, format=name, findings=findings, **more)  # type: ignore[arg-type]
+    options = formats.ReadOptions(**more)  # type: ignore[arg-type]
+    read = formats.read(folder, format=name, split=split, findings=findings, options=options)
     return read, dict(findings.counts)
 
 

@@ -5,6 +5,7 @@ import pytest
 import rich_samples
 from PIL import Image
 from pycocotools import mask as coco_mask
+from rich_samples import read
 from samples import context, picture, voc_xml
 
 from tfod_kit import formats
@@ -14,6 +15,7 @@ from tfod_kit.errors import DataError
 from tfod_kit.formats import voc
 from tfod_kit.formats.base import Context
 from tfod_kit.formats.common.findings import Findings
+from tfod_kit.formats.voc import large_file
 from tfod_kit.records.rasters import masks
 
 BOX = (4, 3, 20, 15)  # px; in an image of 40x30: ymin 0.1, xmin 0.1, ymax 0.5, xmax 0.5
@@ -325,3 +327,44 @@ def test_drawn_copies_of_images_are_not_images(tmp_path: Path) -> None:
     picture(tmp_path / "AnnotationsVisualization" / "a.jpg")
     ((annotation,),) = _read(tmp_path).values()
     assert annotation.image == tmp_path / "JPEGImages" / "a.jpg"
+
+
+@pytest.mark.parametrize("size_first", [True, False])
+def test_a_large_file_is_read_object_by_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size_first: bool
+) -> None:
+    picture(tmp_path / "a.jpg")
+    objects = [(label, (4, 3, 20, n)) for n, label in enumerate(["cat", "dog", "cat"], start=5)]
+    extra = "<difficult>1</difficult><part><name>head</name></part>"
+    xml = voc_xml("a.jpg", objects, extra=extra)
+    if not size_first:
+        start, end = xml.index("<size>"), xml.index("</size>") + len("</size>")
+        xml = xml[:start] + xml[end:].replace("</annotation>", f"{xml[start:end]}</annotation>")
+    (tmp_path / "a.xml").write_text(xml)
+    whole, findings = read(tmp_path, "voc")
+    monkeypatch.setattr(large_file, "FROM_BYTES", 0)
+    assert read(tmp_path, "voc") == (whole, findings)
+    assert len(whole[0].objects) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<annotation><object></annotation>", "mismatch"),
+        ("<annotation><object/>" + "x" * 20, "Premature|ends|end of"),
+        ("<other><!--<annotation>--><object/></other>", "instead of <annotation>"),
+        ("<!DOCTYPE a [<!ENTITY e 'x'>]><annotation><object/></annotation>", "entities"),
+        (voc_xml("a.jpg", [("cat", (4, 3, "x", 15))]), "<xmax>x</xmax>"),
+        (voc_xml("b.jpg", [("cat", (4, 3, 20, 15))]).replace("b.jpg", "c.jpg"), "missing"),
+    ],
+)
+def test_a_large_file_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    stem = "a" if "c.jpg" not in text else "c"
+    picture(tmp_path / "a.jpg")
+    (tmp_path / f"{stem}.xml").write_text(text)
+    monkeypatch.setattr(large_file, "FROM_BYTES", 0)
+    with pytest.raises(DataError, match=message) as caught:
+        read(tmp_path, "voc")
+    assert str(caught.value.where).startswith(f"{stem}.xml")

@@ -34,7 +34,8 @@ def test_all_formats_become_one_data_set(tmp_path: Path) -> None:
     report = convert(sources, tmp_path / "out", ConvertOptions(split=SplitOptions({"train": 1.0})))
     assert report.images == sum(1 if name in NO_NEGATIVES else 2 for name in FORMATS)
     assert report.objects == 2 * len(FORMATS)
-    assert set(report.label_map) == {"cat", "dog", "face", "person"}
+    used = {label for split in report.splits.values() for label, n in split.classes.items() if n}
+    assert used == {"cat", "dog", "face", "person", "pedestrian", "car"}
     found = inspection.inspect(tmp_path / "out")
     ids = [annotation.source_id for annotation in found.measured.images]
     assert len(set(ids)) == len(ids) == report.images

@@ -1,5 +1,6 @@
 """The options of a conversion, named as the arguments of `tfod convert`, with the same defaults."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tfod_kit.datasets.class_selection import Selection
 from tfod_kit.datasets.splits.assignment import SplitOptions
 from tfod_kit.errors import UsageError, did_you_mean
 from tfod_kit.formats import AUTO
+from tfod_kit.formats.base import RotatedBoxes
 from tfod_kit.io import resources
 
 
@@ -32,6 +34,8 @@ class SharedOptions:
       masks: False omits masks, which a detector of boxes does not use.
       workers: processes.
       follow_links: whether to follow symbolic links that lead out of the data set.
+      columns: what is in the columns of a CSV table; see formats.ReadOptions.
+      obb: what rotated boxes become; see formats.ReadOptions.
     """
 
     format: str = AUTO
@@ -46,6 +50,8 @@ class SharedOptions:
     masks: bool = True
     workers: int = 1
     follow_links: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    obb: RotatedBoxes = "box"
 
     def for_loading(self) -> LoadOptions:
         """The options that reading the data set takes.
@@ -64,6 +70,8 @@ class SharedOptions:
             workers=self.workers,
             masks=self.masks,
             follow_links=self.follow_links,
+            columns=self.columns,
+            obb=self.obb,
         )
 
 
@@ -92,11 +100,13 @@ class RewriteOptions(SharedOptions):
 
     Attributes:
       link: links to the images that need no change instead of copying them.
+      scores: writes scores even where the usual readers of the format do not expect them.
 
     The other attributes are those of `SharedOptions`.
     """
 
     link: bool = False
+    scores: bool = False
 
 
 def load_label_map(name: str | Path) -> LabelMap:

@@ -38,10 +38,13 @@ def rewrite(
         out,
         classes=loaded.classes,
         findings=findings,
-        link=options.link,
-        max_side=options.max_side,
-        masks=options.masks,
-        workers=options.workers,
+        options=formats.WriteOptions(
+            link=options.link,
+            max_side=options.max_side,
+            masks=options.masks,
+            workers=options.workers,
+            scores=options.scores,
+        ),
     )
     return ConversionReport(
         format=loaded.format,

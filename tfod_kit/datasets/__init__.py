@@ -10,41 +10,32 @@ from tfod_kit.core.labels import LabelMap
 from tfod_kit.datasets import class_selection, joining
 from tfod_kit.datasets.class_selection import Selection
 from tfod_kit.errors import UsageError
-from tfod_kit.formats import AUTO, FORMATS, find
+from tfod_kit.formats import AUTO, FORMATS, ReadOptions, context_of, find
 from tfod_kit.formats.base import Context, Part
 from tfod_kit.formats.common import losses, merging
 from tfod_kit.formats.common.detection import because
 from tfod_kit.formats.common.findings import Findings
-from tfod_kit.formats.common.image_index import ImageIndex, root_of
+from tfod_kit.formats.common.image_index import root_of
 from tfod_kit.formats.common.overlaps import Read
 from tfod_kit.io.files import readable
 
 
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions(ReadOptions):
     """How to read a data set.
 
     Attributes:
       format: a key of FORMATS, "auto", or one of them for each source, separated by commas.
-      images_folder: the folder of the images; None for the folder of each source.
-      label_map: None builds one from the data set.
       selection: the classes to keep, rename and merge.
-      origin: the number of the first pixel, 0 or 1, in formats that may count from either.
       defer_objects: whether objects may be annotations.Deferred.
-      workers: processes that may read at once.
-      masks: False allows readers to skip masks; some read them anyway.
-      follow_links: whether to follow symbolic links that lead out of a source's folder.
+
+    The other attributes are those of `ReadOptions`; without a label map, one is built from the data
+    set.
     """
 
     format: str = AUTO
-    images_folder: Path | None = None
-    label_map: LabelMap | None = None
     selection: Selection = field(default_factory=Selection)
-    origin: int = 0
     defer_objects: bool = False
-    workers: int = 1
-    masks: bool = True
-    follow_links: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,17 +148,8 @@ def _read(source: Path, format: str, context: Context) -> _ReadSource:
 def _context(path: Path, options: LoadOptions, findings: Findings, *, several: bool) -> Context:
     # Joining sources and selecting classes look at every object, and each of its problems must be
     # reported once: so objects are deferred only when neither happens.
-    root = root_of(path)
-    return Context(
-        root,
-        ImageIndex(options.images_folder or root, follow_links=options.follow_links),
-        findings,
-        options.origin,
-        options.label_map,
-        deferring=options.defer_objects and not options.selection and not several,
-        workers=options.workers,
-        masks=options.masks,
-    )
+    deferring = options.defer_objects and not options.selection and not several
+    return context_of(path, options, findings, deferring=deferring)
 
 
 def _paths(sources: Path | Sequence[Path], images_folder: Path | None) -> tuple[Path, ...]:

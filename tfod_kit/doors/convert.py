@@ -10,7 +10,7 @@ from tfod_kit.doors import arguments, shared, values
 from tfod_kit.doors.arguments import Group, StrPath, local_path, option
 from tfod_kit.drawing import notebook
 from tfod_kit.errors import UsageError
-from tfod_kit.formats import AUTO, FORMATS
+from tfod_kit.formats import AUTO, FORMATS, csv
 from tfod_kit.formats.common.findings import ON_ERROR
 from tfod_kit.records import shards
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TFRECORD = "tfrecord"
 
 _CLASSES_SHOWN = 20
+_SCORED = "yolo"
 _SPLITS = Group("splits", "the data set's own are kept unless another way is named")
 _MACHINES = Group("more than one machine", "all of them see the same disk")
 
@@ -41,6 +42,10 @@ class ConvertArguments(shared.SourceArguments):
         metavar="DIR",
     )
     link: bool = option(False, "with --to: link to the images instead of copying them")
+    scores: bool = option(
+        False,
+        "with --to yolo: write the score as a sixth number, which Ultralytics cannot train on",
+    )
     split: str | None = option(
         None, "0.8,0.1,0.1 or train=0.8,val=0.2", metavar="RATIOS", group=_SPLITS
     )
@@ -255,6 +260,14 @@ def _convert(arguments: ConvertArguments, split: "SplitOptions", out: Path) -> C
             where="--link",
             fix=f"Leave it out, or name another format: --to {', '.join(FORMATS.writable)}.",
         )
+    if arguments.scores and arguments.to != _SCORED:
+        raise UsageError(
+            "Scores are optional in YOLO alone.",
+            where="--scores",
+            expected=f"--to {_SCORED}",
+            found=f"--to {arguments.to}",
+            fix="Leave it out.",
+        )
     if arguments.to != TFRECORD:
         return _rewrite(arguments, split, out)
     options = ConvertOptions(
@@ -278,7 +291,9 @@ def _rewrite(arguments: ConvertArguments, split: "SplitOptions", out: Path) -> C
             where=f"--to {arguments.to}",
             fix="Leave them out.",
         )
-    options = RewriteOptions(**_shared_options(arguments, split), link=arguments.link)
+    options = RewriteOptions(
+        **_shared_options(arguments, split), link=arguments.link, scores=arguments.scores
+    )
     return Converted(out, rewrite(arguments.source, out, arguments.to, options), arguments.to)
 
 
@@ -297,6 +312,8 @@ def _shared_options(arguments: ConvertArguments, split: "SplitOptions") -> dict[
         "masks": not arguments.no_masks,
         "workers": _workers(arguments),
         "follow_links": arguments.follow_links,
+        "columns": csv.parse_columns(arguments.columns),
+        "obb": arguments.obb,
     }
 
 

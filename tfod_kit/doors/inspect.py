@@ -9,6 +9,7 @@ from tfod_kit.doors import arguments, shared, values
 from tfod_kit.doors.arguments import StrPath, local_path, option
 from tfod_kit.drawing import notebook
 from tfod_kit.errors import UsageError
+from tfod_kit.formats import csv
 from tfod_kit.formats.common.findings import ON_ERROR
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def run(arguments: InspectArguments) -> Inspected:
         origin=arguments.origin,
         workers=hardware.cores(),
         follow_links=arguments.follow_links,
+        columns=csv.parse_columns(arguments.columns),
+        obb=arguments.obb,
     )
     found = inspection.inspect(
         arguments.source,

@@ -9,7 +9,8 @@ from tfod_kit import pipeline_config
 from tfod_kit.doors import values
 from tfod_kit.doors.arguments import Group, local_name, local_path, option, positional
 from tfod_kit.errors import UsageError
-from tfod_kit.formats import AUTO, FORMATS
+from tfod_kit.formats import AUTO, FORMATS, csv
+from tfod_kit.formats.base import ROTATED_BOXES, RotatedBoxes
 
 if TYPE_CHECKING:
     from tfod_kit.datasets.class_selection import Selection
@@ -66,6 +67,17 @@ class SourceArguments(ClassArguments):
     )
     origin: int = option(
         0, "VOC, CSV: the number of the first pixel", parse=values.whole, choices=(0, 1)
+    )
+    columns: tuple[str, ...] = option(
+        (),
+        f"CSV: what is in which column, if the header's names are unusual; {', '.join(csv.ROLES)}",
+        repeat=True,
+        metavar="image=A,class=B,xmin=C",
+    )
+    obb: RotatedBoxes = option(
+        "box",
+        "DOTA, YOLO: rotated boxes become the box around each, or a mask too",
+        choices=ROTATED_BOXES,
     )
 
 

@@ -18,19 +18,25 @@ from tfod_kit.core.annotations import ImageAnnotation
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError, UsageError, did_you_mean
 from tfod_kit.formats import (
+    automl,
     bdd100k,
     coco,
     createml,
     crowdhuman,
     csv,
     cvat,
+    dota,
     imagefolder,
+    keras_yolo,
     kitti,
     label_studio,
     labelbox,
     labelme,
     labelme_xml,
+    mot,
     open_images,
+    parquet,
+    retinanet,
     sagemaker,
     scale,
     superannotate,
@@ -38,20 +44,23 @@ from tfod_kit.formats import (
     tfrecord,
     vertex_ai,
     via,
+    visdrone,
     voc,
     vott,
     wider,
     yolo,
 )
-from tfod_kit.formats.base import Context, Source
+from tfod_kit.formats.base import ROTATED_BOXES, Context, Format, ReadOptions, Source
 from tfod_kit.formats.common import merging, writing
 from tfod_kit.formats.common.detection import detect
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.image_index import ImageIndex, root_of
-from tfod_kit.formats.common.writing import WrittenDataSet
+from tfod_kit.formats.common.writing import WriteOptions, WrittenDataSet
 from tfod_kit.formats.table import AUTO, FormatTable
 
-__all__ = ["AUTO", "FORMATS", "find", "read", "write"]
+__all__ = ["AUTO", "FORMATS", "ReadOptions", "WriteOptions", "find", "read", "write"]
+
+_READ, _WRITE = ReadOptions(), WriteOptions()
 
 FORMATS = FormatTable(
     {
@@ -79,6 +88,13 @@ FORMATS = FormatTable(
         "vertex_ai": vertex_ai.FORMAT,
         "crowdhuman": crowdhuman.FORMAT,
         "imagefolder": imagefolder.FORMAT,
+        "retinanet": retinanet.FORMAT,
+        "automl": automl.FORMAT,
+        "keras_yolo": keras_yolo.FORMAT,
+        "dota": dota.FORMAT,
+        "mot": mot.FORMAT,
+        "visdrone": visdrone.FORMAT,
+        "parquet": parquet.FORMAT,
     }
 )
 
@@ -88,11 +104,8 @@ def read(
     *,
     format: str = AUTO,
     split: str | None = None,
-    images_folder: Path | None = None,
-    label_map: LabelMap | None = None,
     findings: Findings | None = None,
-    origin: int = 0,
-    workers: int = 1,
+    options: ReadOptions = _READ,
 ) -> list[ImageAnnotation]:
     """The annotated images of a data set, or of one of its splits, with unique source ids.
 
@@ -100,27 +113,58 @@ def read(
       source: the data set's folder, or its one annotation file.
       format: a key of FORMATS, or AUTO to detect it.
       split: "train", "val" or "test"; None for all images.
-      images_folder: the folder to look for images in; None for the data set's folder.
-      label_map: names the classes if annotations hold numbers alone.
       findings: takes whatever is repaired or skipped, and decides what is an error; None to repair
         what is safe and raise an error for what is ambiguous.
-      origin: the index of the first pixel, 0 or 1, in formats that leave it open.
-      workers: the maximum number of processes that read in parallel, in formats with a file per
-        image.
+      options: how to read.
 
     Raises:
-      UsageError: the format or the source does not exist.
+      UsageError: the format or the source does not exist, or an option is invalid.
       DataError: there are no annotations, or `findings` treats something in them as an error.
     """
     path = Path(source)
-    root = root_of(path)
-    collected = Findings() if findings is None else findings
-    index = ImageIndex(images_folder or root)
-    context = Context(root, index, collected, origin, label_map, workers=workers)
+    context = context_of(path, options, Findings() if findings is None else findings)
     name, sources = find(format, context, path)
     parts = [(each, list(FORMATS[name].read(each, context).images)) for each in sources]
     unique = merging.unique(parts, context)
     return [a for each, part in unique if split in (None, each.split) for a in part]
+
+
+def context_of(
+    source: Path, options: ReadOptions, findings: Findings, *, deferring: bool = False
+) -> Context:
+    """What the readers need.
+
+    Args:
+      source: the data set's folder or file.
+      options: how to read.
+      findings: takes whatever is repaired or skipped.
+      deferring: whether objects may be annotations.Deferred.
+
+    Raises:
+      UsageError: an option is invalid.
+    """
+    csv.check_columns(options.columns)
+    if options.obb not in ROTATED_BOXES:
+        raise UsageError(
+            "There is no such way to read rotated boxes.",
+            where="--obb",
+            expected=" or ".join(ROTATED_BOXES),
+            found=options.obb,
+            fix="Name one of them.",
+        )
+    root = root_of(source)
+    return Context(
+        root,
+        ImageIndex(options.images_folder or root, follow_links=options.follow_links),
+        findings,
+        options.origin,
+        options.label_map,
+        deferring=deferring,
+        workers=options.workers,
+        masks=options.masks,
+        columns=options.columns,
+        obb=options.obb,
+    )
 
 
 def write(
@@ -130,10 +174,7 @@ def write(
     *,
     classes: LabelMap | None = None,
     findings: Findings | None = None,
-    link: bool = False,
-    max_side: int | None = None,
-    masks: bool = True,
-    workers: int = 1,
+    options: WriteOptions = _WRITE,
 ) -> WrittenDataSet:
     """Writes images and annotations into a folder, which appears whole or not at all.
 
@@ -144,10 +185,7 @@ def write(
       classes: the label map; None to number the classes in alphabetic order.
       findings: takes what is repaired, left out, or cannot be held by the format; None as in
         `read`.
-      link: links to images that need no change, instead of copying them.
-      max_side: px; larger images are scaled down to it, with boxes, masks and keypoints.
-      masks: False leaves masks out.
-      workers: the maximum number of processes that write images in parallel.
+      options: how to write the images.
 
     Raises:
       UsageError: the format cannot be written, or `out` holds other files.
@@ -173,7 +211,7 @@ def write(
         Path(out),
         classes=label_map,
         findings=Findings() if findings is None else findings,
-        options=writing.WriteOptions(link, max_side, masks, workers),
+        options=options,
     )
 
 
@@ -204,10 +242,12 @@ def find(name: str, context: Context, source: Path) -> tuple[str, tuple[Source, 
             fix="Give a folder or an annotation file.",
         )
     _report_links(context, source)
+    if context.columns:
+        name = _with_columns(name)
     if name == AUTO:
         detected = detect(FORMATS, context, source)
         if detected is None:
-            raise _no_annotations(source)
+            raise _no_annotations(source, context)
         return detected
     sources = FORMATS[name].discover(source, context)
     if not sources:
@@ -216,9 +256,29 @@ def find(name: str, context: Context, source: Path) -> tuple[str, tuple[Source, 
             where=source,
             expected=FORMATS[name].expects,
             found=_contents(source),
-            fix="Name the folder that holds the annotations, or another --format.",
+            fix=_advice([FORMATS[name]], source, context)
+            or "Name the folder that holds the annotations, or another --format.",
         )
     return name, sources
+
+
+def _with_columns(name: str) -> str:
+    """The format that columns are named for. Raises UsageError if it is not the one asked for."""
+    if name not in (AUTO, "csv"):
+        raise UsageError(
+            "Columns are those of a CSV table.",
+            where="--columns",
+            expected="--format csv",
+            found=f"--format {name}",
+            fix="Leave out one of them.",
+        )
+    return "csv"
+
+
+def _advice(rows: Iterable[Format], source: Path, context: Context) -> str:
+    """What can be done about a data set that no format of these recognised; may be empty."""
+    advice = (row.advice(source, context) for row in rows if row.advice)
+    return next((text for text in advice if text), "")
 
 
 def _report_links(context: Context, source: Path) -> None:
@@ -235,14 +295,16 @@ def _report_links(context: Context, source: Path) -> None:
         context.findings.add("special_file", context.name(path))
 
 
-def _no_annotations(source: Path) -> DataError:
+def _no_annotations(source: Path, context: Context) -> DataError:
     titles = ", ".join(row.title for row in FORMATS.values())
+    advice = _advice(FORMATS.values(), source, context)
     return DataError(
         "No annotations were found.",
         where=source,
         expected=f"annotations as {titles}",
         found=_contents(source),
-        fix="Name the folder that holds the annotations; with --format FORMAT this message states "
+        fix=advice
+        or "Name the folder that holds the annotations; with --format FORMAT this message states "
         f"what that format looks for ({', '.join(FORMATS)}).",
     )
 

@@ -1,8 +1,9 @@
 """What an annotation format is: a way to find a data set's parts, to read one, and to write one."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from tfod_kit.core.annotations import EmbeddedImage, ImageAnnotation, ImageRef, ObjectAnnotation
 from tfod_kit.core.labels import LabelMap
@@ -10,6 +11,36 @@ from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.image_index import ImageIndex
 from tfod_kit.io.files import readable
 from tfod_kit.records.image_files import containing_file
+
+RotatedBoxes = Literal["box", "mask"]
+ROTATED_BOXES: tuple[RotatedBoxes, ...] = ("box", "mask")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """How to read a data set, whatever its format.
+
+    Attributes:
+      images_folder: the folder to look for images in; None for the data set's folder.
+      label_map: names the classes if annotations hold numbers alone.
+      origin: the index of the first pixel, 0 or 1, in formats that leave it open.
+      workers: the maximum number of processes that read in parallel, in formats with a file per
+        image.
+      masks: False allows readers to skip masks; some read them anyway.
+      follow_links: whether to follow symbolic links that lead out of the data set's folder.
+      columns: what is in the columns of a CSV table: a key of formats.csv.ROLES -> the column.
+      obb: what the rotated boxes of DOTA and YOLO become: "box", the box around each, or "mask",
+        that box and the rotated one as a mask.
+    """
+
+    images_folder: Path | None = None
+    label_map: LabelMap | None = None
+    origin: int = 0
+    workers: int = 1
+    masks: bool = True
+    follow_links: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    obb: RotatedBoxes = "box"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +71,8 @@ class Context:
       deferring: whether objects may be annotations.Deferred.
       workers: the maximum number of processes that read in parallel.
       masks: whether masks are needed; if not, a reader may skip decoding them.
+      columns: what is in the columns of a CSV table, as in ReadOptions.
+      obb: what rotated boxes become, as in ReadOptions.
     """
 
     root: Path
@@ -50,6 +83,8 @@ class Context:
     deferring: bool = False
     workers: int = 1
     masks: bool = True
+    columns: Mapping[str, str] = field(default_factory=dict)
+    obb: RotatedBoxes = "box"
 
     def name(self, path: ImageRef) -> str:
         """The path as messages show it: relative to the root if it is below the root."""
@@ -100,15 +135,24 @@ class Output:
       folder: the data set's folder; the images are below it already.
       classes: every class, in the order of the ids.
       findings: takes what the format cannot hold.
+      scores: whether to write scores where the usual readers of the format do not expect them.
     """
 
     folder: Path
     classes: LabelMap
     findings: Findings
+    scores: bool = False
 
     def name(self, image: ImageRef) -> str:
         """An image's path relative to the folder, as annotations refer to it."""
         return containing_file(image).relative_to(self.folder).as_posix()
+
+    def word(self, annotation: ImageAnnotation, item: ObjectAnnotation, joint: str) -> str:
+        """The class as one word, for a format that a space ends; a change is a finding."""
+        word = joint.join(item.label.split())
+        if word != item.label:
+            self.findings.add("class_joined", f"{annotation.source_id} ({item.label})", word)
+        return word
 
     def lose(self, detail: str, annotation: ImageAnnotation, item: ObjectAnnotation) -> None:
         """Counts a detail of an object that the format cannot hold; `detail` is in DETAILS."""
@@ -135,6 +179,8 @@ class Format:
         else it leaves out. None for a format that is only read.
       image_folder: the folder of a split's images below the output folder; {split} stands for the
         split's name.
+      advice: what the user can do about a data set that `discover` did not recognise, if a file in
+        it may be of this format; None if none may be.
     """
 
     title: str
@@ -144,3 +190,4 @@ class Format:
     keeps: frozenset[str] = frozenset()
     write: Callable[[Splits, Output], Sequence[Path]] | None = None
     image_folder: str = "images/{split}"
+    advice: Callable[[Path, Context], str | None] | None = None

@@ -7,6 +7,8 @@ that are numbers are named by the "class_label" of the data set card, the YAML a
 README.md (huggingface.co/docs/hub/datasets-cards), or count from 0 in the order of `--label_map`.
 Folders named by a split are splits. The format has no image sizes. metadata.csv cannot hold
 objects.
+
+Written: SPLIT/metadata.jsonl beside the images of each split, with the classes as text.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,15 +18,14 @@ from typing import Any
 
 import msgspec
 
+from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
-from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.common import json_items, reading, shapes
+from tfod_kit.formats.base import Context, Format, Output, Part, Source, Splits
+from tfod_kit.formats.common import hugging_face, json_items, shapes
 from tfod_kit.formats.common.json_items import LIST, Entry, KeyPath, LeftOutError, Size
+from tfod_kit.io import files
 
-_CARD = "README.md"
-_CARD_BYTES = 1 << 20
-
-_LABELS = ("categories", "category", "label", "labels", "class", "classes", "class_name", "name")
+_DECIMALS = 4  # of pixels
 
 
 class _Line(msgspec.Struct):
@@ -39,55 +40,16 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 
 def read(source: Source, context: Context) -> Part:
     """The images of one file, and the ids of the data set card."""
-    names = _names_of_card(context.root)
+    names = hugging_face.names_of_card(context.root)
     ids = {name: number for number, name in names.items()}
     if context.label_map:
         names = dict(enumerate(context.label_map))
     return Part(_images(source, names, context), ids)
 
 
-FORMAT = Format(
-    title="Hugging Face image folder",
-    discover=discover,
-    read=read,
-    expects='metadata.jsonl with "file_name" and "objects" that have "bbox" and "categories"',
-)
-
-
 def _is_metadata(keys: frozenset[KeyPath]) -> bool:
     boxes = {("objects", "bbox"), ("objects", LIST, "bbox")}
     return ("file_name",) in keys and bool(boxes & keys or ("objects",) in keys)
-
-
-def _names_of_card(root: Path) -> dict[int, str]:
-    """The class names by number of the data set card; empty if it names none."""
-    import yaml  # type: ignore[import-untyped]
-
-    from tfod_kit.formats.common import safe_yaml
-
-    try:
-        with (root / _CARD).open("rb") as stream:
-            parts = stream.read(_CARD_BYTES).split(b"---", 2)
-        card = safe_yaml.load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
-        return _class_label(card) or {}
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
-        return {}
-
-
-def _class_label(node: object) -> dict[int, str] | None:
-    """The first "class_label" in a data set card; ValueError if a number of it is invalid."""
-    if isinstance(node, dict):
-        names = node["class_label"].get("names") if _is_class_label(node) else None
-        if isinstance(names, dict):
-            return {int(number): reading.name(name) for number, name in names.items()}
-        if isinstance(names, list):
-            return {number: reading.name(name) for number, name in enumerate(names)}
-    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    return next((found for child in children if (found := _class_label(child))), None)
-
-
-def _is_class_label(node: dict[str, Any]) -> bool:
-    return isinstance(node.get("class_label"), dict)
 
 
 def _images(
@@ -139,7 +101,7 @@ def _stored(objects: msgspec.Raw) -> list[msgspec.Raw] | None:
 
 
 def _column(content: Mapping[str, msgspec.Raw]) -> msgspec.Raw | None:
-    return next((content[name] for name in _LABELS if name in content), None)
+    return next((content[name] for name in hugging_face.LABELS if name in content), None)
 
 
 def _joined(box: msgspec.Raw | None, label: msgspec.Raw | None) -> msgspec.Raw:
@@ -157,3 +119,35 @@ def _objects(
             raise LeftOutError("class_unknown", f"category {label}", fix)
         label = names[label]
     yield ObjectAnnotation(json_items.label(label), *shapes.rectangle(*item.bbox, size))
+
+
+def write(splits: Splits, output: Output) -> list[Path]:
+    """Writes metadata.jsonl for each split."""
+    written = []
+    for split, annotations in splits.items():
+        path = output.folder / split / "metadata.jsonl"
+        lines = [msgspec.json.encode(_written(annotation)) + b"\n" for annotation in annotations]
+        files.write_bytes(path, b"".join(lines))
+        written.append(path)
+    return written
+
+
+def _written(annotation: ImageAnnotation) -> dict[str, object]:
+    size = {"width": annotation.width, "height": annotation.height}
+    found = [boxes.to_xywh(item.box, **size) for item in annotation.objects]
+    rounded = [[round(number, _DECIMALS) for number in box] for box in found]
+    labels = [item.label for item in annotation.objects]
+    return {
+        "file_name": annotation.image.name,
+        "objects": {"bbox": rounded, "categories": labels},
+    }
+
+
+FORMAT = Format(
+    title="Hugging Face image folder",
+    discover=discover,
+    read=read,
+    expects='metadata.jsonl with "file_name" and "objects" that have "bbox" and "categories"',
+    write=write,
+    image_folder="{split}",
+)

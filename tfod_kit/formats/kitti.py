@@ -4,6 +4,9 @@ The fields are type, truncated (0 to 1), occluded (0 to 3), alpha, the box as le
 bottom in pixels, and seven numbers about the object in three dimensions, which are ignored.
 DontCare rows mark regions that were not annotated; they are left out and counted. (KITTI object
 development kit.)
+
+Written: SPLIT/image_2 and SPLIT/label_2; what belongs to three dimensions is marked as unknown, as
+the development kit does in its results. Spaces in class names become underscores.
 """
 
 from collections.abc import Iterator
@@ -12,8 +15,8 @@ from pathlib import Path
 
 from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
-from tfod_kit.formats.base import Context, Format, Part, Source
-from tfod_kit.formats.common import reading
+from tfod_kit.formats.base import Context, Format, Output, Part, Source, Splits
+from tfod_kit.formats.common import reading, tables
 from tfod_kit.formats.common.image_index import split_of_path
 from tfod_kit.formats.common.parallel_reader import PerFile
 
@@ -21,6 +24,8 @@ _FIELD_COUNTS = (15, 16)
 _DONT_CARE = "dontcare"
 _OCCLUDED = (1, 2)  # partly and largely occluded; 0 is visible, 3 and -1 are unknown
 _SAMPLED_FILES = 20  # read to recognise the format
+# What the development kit takes for unknown: alpha; height, width, length, x, y, z and rotation.
+_NO_ANGLE, _NO_3D = "-10", "-1 -1 -1 -1000 -1000 -1000 -10"
 
 
 def discover(root: Path, context: Context) -> tuple[Source, ...]:
@@ -30,7 +35,9 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
     files = context.images.of_kind(root, ".txt")
     folders = {path.parent for path in files[:_SAMPLED_FILES] if _is_kitti(path)}
     folders |= {path.parent for path in files if path.parent.name.startswith("label_")}
-    if not any(_is_kitti(path) for path in files if path.parent in folders):
+    members = [path for path in files if path.parent in folders]
+    empty = bool(members) and not any(path.stat().st_size for path in members)
+    if not empty and not any(map(_is_kitti, members)):
         return ()
     parts: dict[str | None, list[Path]] = {}
     for path in files:
@@ -47,15 +54,6 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 def read(source: Source, context: Context) -> Part:
     """The images of one part; KITTI has no class ids."""
     return Part(PerFile(source.annotations, partial(_images, source.split), context), {})
-
-
-FORMAT = Format(
-    title="KITTI",
-    discover=discover,
-    read=read,
-    expects="text files with 15 fields per row, such as training/label_2/*.txt beside image_2/",
-    keeps=frozenset(("truncated", "occluded", "score")),
-)
 
 
 def _is_kitti(path: Path) -> bool:
@@ -123,3 +121,38 @@ def _objects(
             occluded=occluded in _OCCLUDED,
             score=score,
         )
+
+
+def write(splits: Splits, output: Output) -> list[Path]:
+    """Writes the text files; returns their folders."""
+    written = []
+    for split, annotations in splits.items():
+        folder = output.folder / split / "label_2"
+        folder.mkdir(parents=True, exist_ok=True)
+        for annotation in annotations:
+            rows = [_row(item, annotation, output) for item in annotation.objects]
+            path = folder / f"{annotation.image.stem}.txt"
+            path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+        written.append(folder)
+    return written
+
+
+def _row(item: ObjectAnnotation, annotation: ImageAnnotation, output: Output) -> str:
+    edges = boxes.to_pixels(item.box, width=annotation.width, height=annotation.height)
+    label = output.word(annotation, item, "_")
+    row = (
+        f"{label} {float(item.truncated):.2f} {int(item.occluded)} {_NO_ANGLE} "
+        f"{' '.join(map(tables.tidy, edges))} {_NO_3D}"
+    )
+    return row if item.score is None else f"{row} {item.score:g}"
+
+
+FORMAT = Format(
+    title="KITTI",
+    discover=discover,
+    read=read,
+    expects="text files with 15 fields per row, such as training/label_2/*.txt beside image_2/",
+    keeps=frozenset(("truncated", "occluded", "score")),
+    write=write,
+    image_folder="{split}/image_2",
+)

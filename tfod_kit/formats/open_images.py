@@ -4,21 +4,30 @@ Files such as train-annotations-bbox.csv hold the boxes; a class-descriptions fi
 set's folder gives the codes (/m/0k4j) their names. A depiction (a drawing, a statue) counts as the
 object that it shows. A box that was drawn inside an object (IsInside) does not show its extent and
 is left out. Labels of whole images, in separate files, are not read.
+
+Written: SPLIT-annotations-bbox.csv beside SPLIT, and class-descriptions-boxable.csv, in which the
+code of a class is its name. The format lists boxes alone: images without objects are counted.
 """
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.core.boxes import Box
-from tfod_kit.formats.base import Context, Format, Part, Source
+from tfod_kit.formats.base import Context, Format, Output, Part, Source, Splits
 from tfod_kit.formats.common import reading, tables
 from tfod_kit.formats.common.image_index import split_of_path
 from tfod_kit.formats.common.tables import Row
+from tfod_kit.io import files
 
 _BOXES = tuple(frozenset((name,)) for name in ("imageid", "labelname", "xmin", "xmax", "ymin"))
 _IMAGE_LABELS = tuple(frozenset((name,)) for name in ("imageid", "labelname", "confidence"))
+_HEADER = (
+    "ImageID", "Source", "LabelName", "Confidence", "XMin", "XMax", "YMin", "YMax", "IsOccluded",
+    "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside",
+)  # fmt: skip
 _EDGES = ("ymin", "xmin", "ymax", "xmax")
 
 
@@ -38,15 +47,6 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 def read(source: Source, context: Context) -> Part:
     """The images of one file; Open Images has no class ids."""
     return Part(_images(source, context), {})
-
-
-FORMAT = Format(
-    title="Open Images CSV",
-    discover=discover,
-    read=read,
-    expects="CSV files with the columns ImageID, LabelName, XMin, XMax, YMin, YMax",
-    keeps=frozenset(("truncated", "occluded", "group_of")),
-)
 
 
 def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
@@ -102,3 +102,44 @@ def _objects(
             occluded=reading.flag(values.get("isoccluded")),
             group_of=reading.flag(values.get("isgroupof")),
         )
+
+
+def write(splits: Splits, output: Output) -> list[Path]:
+    """Writes a table of boxes for each split, and one of the classes."""
+    written = []
+    for split, annotations in splits.items():
+        path = output.folder / f"{split}-annotations-bbox.csv"
+        files.write_text(path, _table(_rows(annotations, output)))
+        written.append(path)
+    described = output.folder / "class-descriptions-boxable.csv"
+    files.write_text(described, _table((name, name) for name in output.classes))
+    return [*written, described]
+
+
+def _rows(annotations: Sequence[ImageAnnotation], output: Output) -> Iterator[Sequence[object]]:
+    yield _HEADER
+    for annotation in annotations:
+        if not annotation.objects:
+            output.findings.add("lost_negative", annotation.source_id)
+        for item in annotation.objects:
+            box = item.box
+            edges = (f"{edge:.8f}" for edge in (box.xmin, box.xmax, box.ymin, box.ymax))
+            flags = (int(item.occluded), int(item.truncated), int(item.group_of))
+            yield annotation.image.stem, "tfod_kit", item.label, 1, *edges, *flags, 0, 0
+
+
+def _table(rows: Iterable[Sequence[object]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
+
+
+FORMAT = Format(
+    title="Open Images CSV",
+    discover=discover,
+    read=read,
+    expects="CSV files with the columns ImageID, LabelName, XMin, XMax, YMin, YMax",
+    keeps=frozenset(("truncated", "occluded", "group_of")),
+    write=write,
+    image_folder="{split}",
+)

@@ -160,7 +160,8 @@ def save_data_set(
     """
     annotations = [as_annotation(entry, number) for number, entry in enumerate(entries, start=1)]
     label_map = classes if classes is not None and _covers(classes, annotations) else None
-    return formats.write(name, annotations, out, classes=label_map, link=link)
+    options = formats.WriteOptions(link=link)
+    return formats.write(name, annotations, out, classes=label_map, options=options)
 
 
 def as_annotation(entry: Mapping[str, Any], number: int) -> ImageAnnotation:

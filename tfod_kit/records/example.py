@@ -10,7 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation
+from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError
@@ -84,16 +84,19 @@ def encode(
 
 
 def decode(
-    serialized: bytes, label_map: LabelMap | None = None
+    serialized: bytes, label_map: LabelMap | None = None, *, bad_masks: list[str] | None = None
 ) -> tuple[ImageAnnotation, EncodedImage]:
     """The arguments of `encode`: boxes as float32, masks as run lengths, `image` a bare file name.
 
     Args:
       serialized: one record.
       label_map: names the classes of records that contain only ids.
+      bad_masks: takes what is wrong with the masks that cannot be decoded, whose objects are kept
+        without them; None to raise an error for such a mask.
 
     Raises:
       DataError: the bytes are not an Example, or an object has no class name that can be found.
+      Exception: a list has another length or type than it should, or a mask is invalid.
     """
     get = _Reader(example_proto.parse(serialized).features.feature)
     image = EncodedImage(
@@ -107,7 +110,7 @@ def decode(
         width=image.width,
         height=image.height,
         source_id=get.text(feature_keys.SOURCE_ID).decode(),
-        objects=_objects(get, label_map),
+        objects=_objects(get, label_map, bad_masks),
     )
     return annotation, image
 
@@ -212,7 +215,9 @@ def _put_keypoints(put: _Writer, objects: Sequence[ObjectAnnotation], names: Seq
         put.bytes(feature_keys.KEYPOINT_TEXT, [point.name.encode() for point in points])
 
 
-def _objects(get: _Reader, label_map: LabelMap | None) -> tuple[ObjectAnnotation, ...]:
+def _objects(
+    get: _Reader, label_map: LabelMap | None, bad_masks: list[str] | None
+) -> tuple[ObjectAnnotation, ...]:
     edges = [get.values(key) for key in _EDGES]
     labels = _labels(get, len(edges[0]), label_map)
     if any(len(edge) != len(labels) for edge in edges):
@@ -228,7 +233,7 @@ def _objects(get: _Reader, label_map: LabelMap | None) -> tuple[ObjectAnnotation
         get.values(feature_keys.VIEW),
         get.values(feature_keys.WEIGHT),
     )
-    shapes = _masks(get)
+    shapes = _masks(get, bad_masks)
     points = _keypoints(get, len(labels))
     return tuple(
         ObjectAnnotation(
@@ -262,12 +267,19 @@ def _labels(get: _Reader, number: int, label_map: LabelMap | None) -> list[str]:
     return [names[number] for number in ids]
 
 
-def _masks(get: _Reader) -> list[Any]:
+def _masks(get: _Reader, bad_masks: list[str] | None) -> list[Rle | None]:
+    """The mask of each object; [] if the record has none."""
     weights = get.values(feature_keys.MASK_WEIGHT)
-    return [
-        masks.from_png(png) if not weights or weights[index] else None
-        for index, png in enumerate(get.values(feature_keys.MASK))
-    ]
+    decoded: list[Rle | None] = []
+    for index, png in enumerate(get.values(feature_keys.MASK)):
+        try:
+            decoded.append(masks.from_png(png) if not weights or weights[index] else None)
+        except Exception as error:  # of Pillow's decoders
+            if bad_masks is None:
+                raise
+            bad_masks.append(f"mask {index + 1}: {error}")
+            decoded.append(None)
+    return decoded
 
 
 def _keypoints(get: _Reader, objects: int) -> list[tuple[Keypoint, ...]]:

@@ -30,3 +30,4 @@ KEYPOINT_Y = "image/object/keypoint/y"
 KEYPOINT_X = "image/object/keypoint/x"
 KEYPOINT_VISIBILITY = "image/object/keypoint/visibility"
 KEYPOINT_TEXT = "image/object/keypoint/text"
+TFDS_IMAGE = "image"  # where TensorFlow Datasets puts what is under ENCODED here

@@ -16,7 +16,7 @@ import msgspec
 from tfod_kit.core.annotations import EmbeddedImage, ImageRef
 from tfod_kit.errors import DataError
 from tfod_kit.io import files
-from tfod_kit.records import example_proto, feature_keys, shards
+from tfod_kit.records import compressed, example_proto, feature_keys, parquet_images, shards
 
 
 class _LabelMe(msgspec.Struct):
@@ -31,6 +31,11 @@ def in_record(shard: Path, offset: int, name: str) -> EmbeddedImage:
 def in_labelme(path: Path, name: str) -> EmbeddedImage:
     """The image that a LabelMe file contains as base64."""
     return EmbeddedImage(path, _file_name(name))
+
+
+def in_parquet(path: Path, row: int, name: str) -> EmbeddedImage:
+    """The image in a row of a Parquet file."""
+    return EmbeddedImage(path, _file_name(name), row)
 
 
 def containing_file(image: ImageRef) -> Path:
@@ -53,6 +58,8 @@ def read(image: ImageRef, max_bytes: int | None = None) -> bytes:
     try:
         if image.offset is None:
             return _from_labelme(image.file)
+        if image.file.suffix.lower() == parquet_images.SUFFIX:
+            return parquet_images.read(image.file, image.offset)
         return _from_record(image.file, image.offset)
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise OSError(f"{image.file.name} does not contain it: {error}") from error
@@ -70,10 +77,12 @@ def size_on_disk(image: ImageRef) -> int:
     try:
         if not isinstance(image, EmbeddedImage) or image.offset is None:
             return os.stat(containing_file(image)).st_size  # noqa: PTH116 a third of Path's time
-        with files.open_regular(image.file) as stream:
+        if image.file.suffix.lower() == parquet_images.SUFFIX:
+            return parquet_images.bytes_of_row(image.file)
+        with files.open_regular(compressed.plain(image.file)) as stream:
             stream.seek(image.offset)
             return int.from_bytes(stream.read(8), "little")
-    except (OSError, ValueError):
+    except (OSError, ValueError, DataError):
         return 0
 
 
@@ -96,8 +105,10 @@ def _from_labelme(path: Path) -> bytes:
 
 def _from_record(path: Path, offset: int) -> bytes:
     try:
-        record = shards.read_at(path, offset)
-        _, values = example_proto.read_features(record)[feature_keys.ENCODED]
+        record = shards.read_at(compressed.plain(path), offset)
+        features = example_proto.read_features(record)
+        key = feature_keys.ENCODED if feature_keys.ENCODED in features else feature_keys.TFDS_IMAGE
+        _, values = features[key]
         if not isinstance(values[0], bytes):
             raise ValueError("the image of the record is not a list of bytes")
         return values[0]

@@ -108,7 +108,8 @@ def test_processes_read_what_one_reads(name: str, tmp_path: Path) -> None:
         "    for workers in (1, 3):\n"
         "        findings = Findings('skip')\n"
         "        images = formats.read(\n"
-        "            source, format=sys.argv[2], findings=findings, workers=workers)\n"
+        "            source, format=sys.argv[2], findings=findings,\n"
+        "            options=formats.ReadOptions(workers=workers))\n"
         "        read.append((images, findings.as_dict()))\n"
         "    assert read[0] == read[1], read\n"
         "    assert repr(read[0]) == repr(read[1]), read\n"
@@ -129,10 +130,10 @@ def test_record_files_are_read_by_processes_where_they_are_large(tmp_path: Path)
         "split = SplitOptions({'train': 1.0})\n"
         "convert(data, out, ConvertOptions(shards=4, split=split))\n"
         "parallel_reader._FILES, parallel_reader._BYTES = 250, 1 << 40\n"
-        "one = formats.read(out, workers=3)\n"
+        "one = formats.read(out, options=formats.ReadOptions(workers=3))\n"
         "assert runs == ['write']\n"
         "parallel_reader._BYTES = 1000\n"
-        "assert formats.read(out, workers=3) == one\n"
+        "assert formats.read(out, options=formats.ReadOptions(workers=3)) == one\n"
         "print(len(one), runs)\n",
         data,
         tmp_path / "out",
@@ -175,7 +176,7 @@ def test_the_first_mistake_in_a_process_is_the_users_message(tmp_path: Path) -> 
         "from tfod_kit import formats\n"
         "from tfod_kit.errors import DataError\n"
         "try:\n"
-        "    formats.read(sys.argv[2], workers=2)\n"
+        "    formats.read(sys.argv[2], options=formats.ReadOptions(workers=2))\n"
         "except DataError as error:\n"
         "    print(error)\n"
         "print(runs)\n",
@@ -191,7 +192,7 @@ def test_a_process_of_several_threads_reads_alone(
     monkeypatch.setattr(parallel_reader, "_FILES", 1)
     monkeypatch.setattr(parallel_reader.worker_pool, "fork_is_safe", lambda: False)
     monkeypatch.setattr(parallel_reader.worker_pool, "run", None)
-    assert len(formats.read(voc(tmp_path, 5), workers=3)) == 5
+    assert len(formats.read(voc(tmp_path, 5), options=formats.ReadOptions(workers=3))) == 5
 
 
 @pytest.mark.parametrize("name", ["voc", "yolo", "kitti", "labelme"])
@@ -254,5 +255,5 @@ def test_processes_that_start_anew_write_the_same(
     monkeypatch.setattr(parallel_reader.worker_pool, "fork_is_safe", lambda: False)
     monkeypatch.setattr(parallel_reader.worker_pool, "SPAWN_FROM", 1)
     monkeypatch.setattr(writing, "_BATCH", 2)
-    formats.write("coco", data, tmp_path / "two", workers=2)
+    formats.write("coco", data, tmp_path / "two", options=formats.WriteOptions(workers=2))
     assert _tree(tmp_path / "one") == _tree(tmp_path / "two")

@@ -131,6 +131,8 @@ def _images(
     fractions = are_fractions(content.annotations)
     if fractions:
         context.findings.add("boxes_in_fractions", file)
+    if any(record.neg_category_ids for record in content.images):
+        context.findings.add("lvis_lists_ignored", file)
     defer = context.deferring and can_defer(content.annotations, classes)
     by_image: dict[Id, list[Annotation]] = defaultdict(list)
     for item in content.annotations:

@@ -25,6 +25,9 @@ class Image(msgspec.Struct, gc=False):
     coco_url: str = ""  # LVIS v1 has no file_name
     width: float | None = None
     height: float | None = None
+    # LVIS: the classes that are absent, and those of which not every object is annotated.
+    neg_category_ids: msgspec.Raw = msgspec.Raw()
+    not_exhaustive_category_ids: msgspec.Raw = msgspec.Raw()
 
 
 class Annotation(msgspec.Struct, gc=False):

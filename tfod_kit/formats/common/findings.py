@@ -73,6 +73,10 @@ REASONS: dict[str, Reason] = {
     "image_not_in_lists": Reason(_NOTE, "images that no split list names, left out"),
     "class_left_out": Reason(_NOTE, "objects of classes that were not chosen, left out"),
     "class_renamed": Reason(_NOTE, "objects whose class was renamed or merged, as asked"),
+    "class_joined": Reason(
+        _NOTE, "objects whose class has spaces, which the format written cannot hold; joined"
+    ),
+    "lost_negative": Reason(_NOTE, "images without objects, which the format written cannot list"),
     "image_emptied": Reason(
         _NOTE, "images without an object of the chosen classes, kept as negatives"
     ),
@@ -100,12 +104,25 @@ REASONS: dict[str, Reason] = {
     "boxes_in_fractions": Reason(
         _NOTE, "COCO files whose boxes are fractions of the image, read as such"
     ),
+    "boxes_as_corners": Reason(
+        _NOTE,
+        "Parquet files whose boxes only fit their images as two corners, read as such and not as "
+        "x, y, width, height",
+    ),
     "not_annotated_yet": Reason(_NOTE, "images that nobody has annotated yet, left out"),
     "image_level_label": Reason(_NOTE, "labels of a whole image, without a position, left out"),
     "object_deleted": Reason(_NOTE, "objects marked as deleted, left out"),
     "relation_ignored": Reason(_NOTE, "relations between objects, left out"),
     "dont_care": Reason(_NOTE, 'regions marked as "don\'t care", left out'),
     "shape_ignored": Reason(_NOTE, "shapes that enclose nothing (points, lines), left out"),
+    "box_rotated": Reason(
+        _NOTE, "rotated boxes, read as the box around each; --obb mask keeps them as masks too"
+    ),
+    "lvis_lists_ignored": Reason(
+        _NOTE,
+        "LVIS files whose lists of absent and partly annotated classes are not kept; "
+        "`tfod evaluate --ground_truth FILE` uses them",
+    ),
     "mask_ignored": Reason(_NOTE, "masks that cannot be read, left out; their boxes are kept"),
     "image_shrunk": Reason(_NOTE, "images scaled down to --max_side, with their objects"),
     "keypoints_ignored": Reason(

@@ -32,6 +32,11 @@ def split_of(name: str) -> str | None:
     return next((SPLITS[word] for word in reversed(words) if word in SPLITS), None)
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a file name, path or address ends as that of an image."""
+    return name.strip().lower().endswith(EXTENSIONS)
+
+
 @lru_cache(maxsize=1024)  # called for each file of a folder
 def split_of_path(path: Path, root: Path) -> str | None:
     """The split in the last part of a path below `root` that names one; else None."""

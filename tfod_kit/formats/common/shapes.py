@@ -13,6 +13,8 @@ from tfod_kit.formats.common import reading
 from tfod_kit.formats.common.json_items import LeftOutError
 from tfod_kit.records.images import MAX_PIXELS
 
+_NEARLY_UPRIGHT = 1e-3  # of the area of the box around: rounding of the corners
+
 Size = tuple[int, int]  # (width, height) in px
 Point = Sequence[float]  # (x, y) in px
 Extent = tuple[Box, Polygons | Rle | None]
@@ -82,6 +84,15 @@ def rotated_rectangle(
         return rectangle(x, y, width, height, size)
     turned = reading.rotated(corners, degrees, x + width / 2, y + height / 2)
     return outline([turned], size)
+
+
+def is_rotated(points: Sequence[Point]) -> bool:
+    """Whether an outline covers less than the box around it."""
+    xs, ys = zip(*points, strict=True)
+    around = (max(xs) - min(xs)) * (max(ys) - min(ys))
+    following = (*points[1:], points[0])
+    doubled = sum(x * v - u * y for (x, y), (u, v) in zip(points, following, strict=True))
+    return bool(abs(doubled) / 2 < (1 - _NEARLY_UPRIGHT) * around)
 
 
 def ellipse(

@@ -22,10 +22,12 @@ class Header:
 
     Attributes:
       delimiter: the character between fields.
+      names: the fields.
       columns: the fields in the form in which they are compared; see `plain`.
     """
 
     delimiter: str
+    names: tuple[str, ...]
     columns: tuple[str, ...]
 
 
@@ -34,47 +36,74 @@ def plain(column: str) -> str:
     return "".join(character for character in column.lower() if character.isalnum())
 
 
-def header(path: Path, required: Sequence[frozenset[str]]) -> Header | None:
-    """The header, split by the first delimiter that gives a column of every set; else None."""
+def headers(path: Path) -> Iterator[Header]:
+    """The header of a table by each delimiter that gives several columns; none if unreadable."""
+    line = first_line(path)
+    for delimiter in _DELIMITERS if line else "":
+        csv.field_size_limit(_LONGEST_FIELD)
+        try:
+            fields = next(csv.reader([line], delimiter=delimiter), [])
+        except csv.Error:
+            continue
+        if len(fields) > 1:
+            names = tuple(field.strip() for field in fields)
+            yield Header(delimiter, names, tuple(map(plain, names)))
+
+
+def first_line(path: Path) -> str:
+    """The first line of a text file that is not blank; empty without one, or if unreadable."""
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
     except OSError:
-        return None
+        return ""
     wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")
     lines = head.decode("utf-16" if wide else "utf-8-sig", errors="replace").splitlines()
-    first = next((line for line in lines if line.strip()), "")
-    for delimiter in _DELIMITERS:
-        columns = tuple(plain(field) for field in first.replace('"', "").split(delimiter))
-        if all(names & set(columns) for names in required):
-            return Header(delimiter, columns)
-    return None
+    return next((line for line in lines if line.strip()), "")
+
+
+def header(path: Path, required: Sequence[frozenset[str]]) -> Header | None:
+    """The header, split by the first delimiter that gives a column of every set; else None."""
+    found = (each for each in headers(path) if all(names & set(each.columns) for names in required))
+    return next(found, None)
 
 
 def rows(path: Path, header: Header, context: Context) -> Iterator[Row]:
     """(line number, stripped fields by column) of each row that is not blank."""
+    for line, fields in records(path, header, context):
+        yield line, dict(zip(header.columns, fields, strict=True))
+
+
+def records(path: Path, header: Header, context: Context) -> Iterator[tuple[int, list[str]]]:
+    """(line number, stripped fields) of each row that is not blank, after the header.
+
+    A row with another number of fields than the header is a finding.
+    """
+    fields = lines(path, header.delimiter, context)
+    next(fields, None)
+    for line, row in fields:
+        if len(row) != len(header.columns):
+            where = f"{context.name(path)}:{line}"
+            found = f"{len(row)} fields for {len(header.columns)} columns"
+            context.findings.add("row_unreadable", where, found)
+        else:
+            yield line, row
+
+
+def lines(path: Path, delimiter: str, context: Context) -> Iterator[tuple[int, list[str]]]:
+    """(line number, stripped fields) of each row that is not blank, including the first."""
     text = reading.text(path, context)
     if text is None:
         return
     csv.field_size_limit(_LONGEST_FIELD)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=header.delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        for index, fields in enumerate(row for row in lines if any(field.strip() for field in row)):
-            if not index:  # the header
-                continue
-            if len(fields) != len(header.columns):
-                context.findings.add(
-                    "row_unreadable",
-                    f"{context.name(path)}:{lines.line_num}",
-                    f"{len(fields)} fields for {len(header.columns)} columns",
-                )
-                continue
-            values = {
-                column: field.strip() for column, field in zip(header.columns, fields, strict=True)
-            }
-            yield lines.line_num, values
+        for row in reader:
+            fields = [field.strip() for field in row]
+            if any(fields):
+                yield reader.line_num, fields
     except csv.Error as error:
-        where = f"{context.name(path)}:{lines.line_num}"
+        where = f"{context.name(path)}:{reader.line_num}"
         context.findings.add("annotation_unreadable", where, error)
 
 

@@ -39,12 +39,14 @@ class WriteOptions:
       max_side: px; larger images are scaled down to it.
       masks: False omits masks.
       workers: processes that may write images at once.
+      scores: writes scores even where the usual readers of the format do not expect them (YOLO).
     """
 
     link: bool = False
     max_side: int | None = None
     masks: bool = True
     workers: int = 1
+    scores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def write(
             )
         counted = {s: dict.fromkeys(classes, 0) | c for s, c in _classes(placed).items()}
         losses.check_written(listed, counted, findings)
-        written = format.write(placed, Output(folder, classes, findings))
+        written = format.write(placed, Output(folder, classes, findings, options.scores))
         labels.save(classes, folder / LABEL_MAP)
         names = tuple(path.relative_to(folder).as_posix() for path in written)
         done = _summary(name, placed, names, folder, findings)

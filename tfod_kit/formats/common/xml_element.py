@@ -1,4 +1,4 @@
-"""The type of an XML element, of which lxml publishes none."""
+"""XML elements: their type, of which lxml publishes none, and how they are written."""
 
 from collections.abc import Iterator
 from typing import Protocol, overload
@@ -18,6 +18,9 @@ class Element(Protocol):
     def get(self, name: str, default: str, /) -> str:
         """An attribute's value, or the default if it is missing."""
 
+    def set(self, name: str, value: str, /) -> None:
+        """Sets an attribute."""
+
     def __reversed__(self) -> Iterator["Element"]:
         """The children, last first."""
 
@@ -35,3 +38,22 @@ class Element(Protocol):
 
     def findtext(self, path: str, /) -> str | None:
         """The text of the first descendant on a path."""
+
+
+def add(parent: Element, name: str) -> Element:
+    """Adds a child."""
+    from lxml import etree
+
+    child: Element = etree.SubElement(parent, name)
+    return child
+
+
+def add_text(parent: Element, name: str, value: object) -> None:
+    """Adds a child with a text."""
+    add(parent, name).text = storable(str(value))
+
+
+def storable(text: str) -> str:
+    """The text with a question mark for each character that XML cannot hold."""
+    kept = "".join(c if c in "\t\n\r" or c >= " " else "?" for c in text)
+    return kept.replace("\ufffe", "?").replace("\uffff", "?")

@@ -1,6 +1,7 @@
 """Reads the XML files of Pascal VOC."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from math import isfinite, nan
 from pathlib import Path
@@ -12,6 +13,7 @@ from tfod_kit.formats.base import Context, Part, Source
 from tfod_kit.formats.common import reading
 from tfod_kit.formats.common.parallel_reader import PerFile
 from tfod_kit.formats.common.xml_element import Element
+from tfod_kit.formats.voc import large_file
 from tfod_kit.formats.voc.instance_masks import MaskReader
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -28,26 +30,52 @@ def _images(
     source: Source, mask_reader: MaskReader, path: Path, context: Context
 ) -> Iterator[ImageAnnotation]:
     """The image of an XML file; nothing if it is unusable, which is a finding."""
+    if large_file.is_large(path):
+        yield from _large(source, path, context)
+        return
     root: Element | None = reading.xml(path, "annotation", context)
-    image = None if root is None else _image_file(root, path, source, context)
-    if root is None or image is None:
+    if root is None:
+        return
+    children = _children(root)
+    image = _image_file(children, path, source, context)
+    if image is None:
         return
     file = context.name(path)
-    size = reading.size(*_declared_size(root), image, file, context)
+    size = reading.size(*_declared_size(children), image, file, context)
     if size is None:
         return
     elements = list(root.iterchildren("object"))
     masks = mask_reader.read(path, len(elements), size, context) if context.masks else None
-    objects = tuple(_objects(elements, masks or [None] * len(elements), size, file, context))
+    pairs = zip(elements, masks or [None] * len(elements), strict=True)
+    yield ImageAnnotation(image, *size, image.name, tuple(_objects(pairs, size, file, context)))
+
+
+def _large(source: Source, path: Path, context: Context) -> Iterator[ImageAnnotation]:
+    """As `_images`, one object after another; such a file has too many for painted masks."""
+    file = context.name(path)
+    try:
+        children = large_file.header(path)
+        image = _image_file(children, path, source, context)
+        size = None
+        if image is not None:
+            size = reading.size(*_declared_size(children), image, file, context)
+        if image is None or size is None:
+            return
+        pairs = ((element, None) for element in large_file.objects(path))
+        objects = tuple(_objects(pairs, size, file, context))
+    except large_file.UnreadableError as error:
+        where = file if error.line is None else f"{file}:{error.line}"
+        context.findings.add("annotation_unreadable", where, error.found)
+        return
     yield ImageAnnotation(image, *size, image.name, objects)
 
 
-def _image_file(root: Element, path: Path, source: Source, context: Context) -> Path | None:
+def _image_file(children: _Children, path: Path, source: Source, context: Context) -> Path | None:
     """The image with the XML file's own stem; otherwise the one that <filename> names.
 
     <path>, and the folders in <filename>, are those of the annotator's machine.
     """
-    named = _text(_children(root), "filename").strip()
+    named = _text(children, "filename").strip()
     last = named.replace("\\", "/").rsplit("/", 1)[-1]
     matches = context.images.by_stem(path.stem, path, source.split)
     if len(matches) > 1 and named:
@@ -67,11 +95,10 @@ def _image_file(root: Element, path: Path, source: Source, context: Context) -> 
     return None
 
 
-def _declared_size(root: Element) -> tuple[float | None, float | None]:
+def _declared_size(children: _Children) -> tuple[float | None, float | None]:
     """The (width, height) in px that the file declares; None for one that is missing or invalid."""
-    size = next(root.iterchildren("size"), None)
-    children = {} if size is None else _children(size)
-    return _side(children, "width"), _side(children, "height")
+    sides = _children(children["size"]) if "size" in children else {}
+    return _side(sides, "width"), _side(sides, "height")
 
 
 def _side(children: _Children, name: str) -> float | None:
@@ -82,15 +109,15 @@ def _side(children: _Children, name: str) -> float | None:
 
 
 def _objects(
-    elements: Sequence[Element],
-    masks: Sequence[Rle | None],
+    pairs: Iterable[tuple[Element, Rle | None]],
     size: tuple[int, int],
     file: str,
     context: Context,
 ) -> Iterator[ObjectAnnotation]:
-    for element, instance_mask in zip(elements, masks, strict=True):
+    """The objects of elements, each with its instance mask."""
+    for element, instance_mask in pairs:
         children = _children(element)
-        label = reading.name(_text(children, "name"))
+        label = sys.intern(reading.name(_text(children, "name")))
         if not label:
             context.findings.add("class_missing", _where(file, element))
             continue

@@ -1,15 +1,17 @@
 """Writes Pascal VOC: Annotations, JPEGImages and ImageSets/Main; pixels count from 0, as read.
 
 A mask of one outline is written into the XML file; others are painted into SegmentationObject.
+labelmap.txt lists the classes for CVAT and Datumaro, a line each: name, colour, parts and actions.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation, Polygons
 from tfod_kit.formats.base import Output, Splits
 from tfod_kit.formats.common.tables import tidy
-from tfod_kit.formats.common.xml_element import Element
+from tfod_kit.formats.common.xml_element import Element, add, add_text
 from tfod_kit.formats.voc import instance_masks
 from tfod_kit.io import files
 
@@ -28,27 +30,48 @@ def write(splits: Splits, output: Output) -> list[Path]:
         split_list = output.folder / "ImageSets" / "Main" / f"{split}.txt"
         files.write_text(split_list, "".join(f"{a.image.stem}\n" for a in annotations))
         written.append(split_list)
+    label_map = output.folder / "labelmap.txt"
+    files.write_text(label_map, _label_map(output.classes))
+    written.append(label_map)
     painted = output.folder / instance_masks.FOLDER
     return [*written, painted] if painted.exists() else written
+
+
+def _label_map(classes: Iterable[str]) -> str:
+    """The classes with the colours of VOC's palette. A colon would end a name."""
+    lines = ["# label:color_rgb:parts:actions", "background:0,0,0::"]
+    for number, name in enumerate(classes, start=1):
+        colour = ",".join(map(str, _colour(number)))
+        lines.append(f"{name.replace(':', '_')}:{colour}::")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _colour(number: int) -> tuple[int, int, int]:
+    """The colour of a number in VOC's palette: its bits, spread over the channels' high bits."""
+    channels = [0, 0, 0]
+    for bit in range(8):
+        for channel in range(3):
+            channels[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
+    return channels[0], channels[1], channels[2]
 
 
 def _xml(annotation: ImageAnnotation, has_painted_masks: bool) -> bytes:
     from lxml import etree
 
     root: Element = etree.Element("annotation")
-    _add_text(root, "folder", IMAGES)
-    _add_text(root, "filename", annotation.image.name)
-    size = _add(root, "size")
-    _add_text(size, "width", annotation.width)
-    _add_text(size, "height", annotation.height)
-    _add_text(size, "depth", 3)
-    _add_text(root, "segmented", int(has_painted_masks))
+    add_text(root, "folder", IMAGES)
+    add_text(root, "filename", annotation.image.name)
+    size = add(root, "size")
+    add_text(size, "width", annotation.width)
+    add_text(size, "height", annotation.height)
+    add_text(size, "depth", 3)
+    add_text(root, "segmented", int(has_painted_masks))
     for item in annotation.objects:
-        element = _add(root, "object")
-        _add_text(element, "name", item.label)
-        _add_text(element, "pose", item.view or "Unspecified")
+        element = add(root, "object")
+        add_text(element, "name", item.label)
+        add_text(element, "pose", item.view or "Unspecified")
         for flag in FLAGS:
-            _add_text(element, flag, int(getattr(item, flag)))
+            add_text(element, flag, int(getattr(item, flag)))
         _add_box(element, item, annotation)
         if instance_masks.is_outline(item.mask):
             _add_outline(element, item.mask)
@@ -57,26 +80,13 @@ def _xml(annotation: ImageAnnotation, has_painted_masks: bool) -> bytes:
 
 
 def _add_box(parent: Element, item: ObjectAnnotation, annotation: ImageAnnotation) -> None:
-    corners = _add(parent, "bndbox")
+    corners = add(parent, "bndbox")
     edges = boxes.to_pixels(item.box, width=annotation.width, height=annotation.height)
     for name, edge in zip(("xmin", "ymin", "xmax", "ymax"), edges, strict=True):
-        _add_text(corners, name, tidy(edge))
+        add_text(corners, name, tidy(edge))
 
 
 def _add_outline(parent: Element, mask: Polygons) -> None:
-    outline = _add(parent, "polygon")
+    outline = add(parent, "polygon")
     for index, value in enumerate(mask.rings[0]):
-        _add_text(outline, f"{'y' if index % 2 else 'x'}{index // 2 + 1}", tidy(value))
-
-
-def _add(parent: Element, name: str) -> Element:
-    from lxml import etree
-
-    child: Element = etree.SubElement(parent, name)
-    return child
-
-
-def _add_text(parent: Element, name: str, value: object) -> None:
-    """Adds a child with a text; a character that XML cannot hold becomes a question mark."""
-    text = "".join(c if c in "\t\n\r" or c >= " " else "?" for c in str(value))
-    _add(parent, name).text = text.replace("\ufffe", "?").replace("\uffff", "?")
+        add_text(outline, f"{'y' if index % 2 else 'x'}{index // 2 + 1}", tidy(value))

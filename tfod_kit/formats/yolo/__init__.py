@@ -2,6 +2,9 @@
 
 A row of 5 numbers is a box (centre and size), one of 6 a box with a score. Longer rows are an
 outline, or, if data.yaml has `kpt_shape` or the row cannot be an outline, a box and its keypoints.
+If every row of a data set has four points, these are rotated boxes ("YOLO OBB"): they become the
+box around each, and a mask too with `--obb mask`.
+
 Class names come from data.yaml (a list or a mapping), classes.txt, *.names, or the label map given.
 An image whose text file is empty or missing has no objects.
 

@@ -9,7 +9,7 @@ from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
 from tfod_kit.errors import DataError
 from tfod_kit.formats.base import Context, Part, Source
-from tfod_kit.formats.common import reading
+from tfod_kit.formats.common import reading, shapes
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.parallel_reader import PerFile
 from tfod_kit.formats.yolo import declaration
@@ -17,6 +17,7 @@ from tfod_kit.formats.yolo.layout import label_files
 
 _BOX, _SCORED_BOX = 4, 5  # numbers after the class
 _SHORTEST_OUTLINE = 6  # numbers: three points
+_ROTATED_BOX = 8  # numbers: four corners
 _LARGEST = 2.0  # a fraction; boxes may extend outside the image, but not that far
 _SAMPLED_FILES = 400  # read to decide whether rows are outlines or keypoints
 
@@ -30,12 +31,14 @@ class _DataSet:
       names: class number -> class name.
       keypoints: how many an object has, and numbers for each; None if long rows are outlines.
       keypoint_names: in the keypoints' order.
+      rotated: whether every row is a rotated box, as four corners.
     """
 
     labels: Mapping[Path, Path]
     names: Mapping[int, str]
     keypoints: tuple[int, int] | None
     keypoint_names: tuple[str, ...]
+    rotated: bool
 
 
 def read(source: Source, context: Context) -> Part:
@@ -50,18 +53,31 @@ def read(source: Source, context: Context) -> Part:
     if not names and context.label_map is not None:
         names = dict(enumerate(context.label_map))
     labels = label_files(context)
-    if not names and any(labels.get(image) for image in source.annotations):
+    if not names and any(_has_rows(labels.get(image)) for image in source.annotations):
         raise DataError(
             "The classes of these YOLO labels are numbers, and no file names them.",
             where=context.root,
             expected="data.yaml with names, or classes.txt with one name per line",
             fix="Write classes.txt, or give --label_map FILE.",
         )
+    lengths = _row_lengths(list(labels.values()))
     keypoints = declared.keypoints or _keypoint_shape(list(labels.values()))
-    data_set = _DataSet(labels, names, keypoints, declared.keypoint_names)
+    rotated = keypoints is None and lengths == {_ROTATED_BOX}
+    data_set = _DataSet(labels, names, keypoints, declared.keypoint_names, rotated)
     read_image = partial(_images, data_set)
     images = PerFile(source.annotations, read_image, context)
     return Part(images, {name: class_id for class_id, name in names.items()})
+
+
+def _has_rows(label: Path | None) -> bool:
+    return label is not None and label.stat().st_size > 0
+
+
+def _row_lengths(labels: Sequence[Path]) -> set[int]:
+    """The numbers that follow the class in the rows of the data set, of a sample of its files."""
+    step = max(1, len(labels) // _SAMPLED_FILES)
+    lines = (line.split() for path in labels[::step] for line in path.read_bytes().splitlines())
+    return {len(fields) - 1 for fields in lines if fields}
 
 
 def _keypoint_shape(labels: Sequence[Path]) -> tuple[int, int] | None:
@@ -131,6 +147,10 @@ def _objects(
         item = _object(label, values[1:], size, data_set)
         if item is None:
             context.findings.add("row_unreadable", where, f"{len(fields)} numbers")
+        elif data_set.rotated and context.obb == "box" and isinstance(item.mask, Polygons):
+            if shapes.is_rotated(shapes.pairs(item.mask.rings[0])):
+                context.findings.add("box_rotated", where)
+            yield replace(item, mask=None)
         else:
             yield item
 

@@ -41,8 +41,9 @@ def _keypoint_names(objects: Sequence[ObjectAnnotation]) -> tuple[str, ...] | No
 
 
 def _yaml(splits: Splits, output: Output, keypoint_names: tuple[str, ...] | None) -> Iterator[str]:
+    # Without `path`, Ultralytics looks in the folder of this file; with ".", in its own folder of
+    # data sets.
     # A JSON string is valid YAML, whatever characters it holds.
-    yield "path: .\n"
     for name in ("train", "val", "test"):
         if name in splits:
             yield f"{name}: images/{name}\n"
@@ -104,7 +105,12 @@ def _row(
         return outline
     if item.mask is not None:
         output.lose("mask", annotation, item)
-    return _box(item) if item.score is None else f"{_box(item)} {_fraction(item.score)}"
+    if item.score is None:
+        return _box(item)
+    if not output.scores:
+        output.lose("score", annotation, item)
+        return _box(item)
+    return f"{_box(item)} {_fraction(item.score)}"
 
 
 def _outline(item: ObjectAnnotation, annotation: ImageAnnotation) -> str:

@@ -1,15 +1,10 @@
-"""TFRecords of object detection as input: to split again, to select classes, to convert back.
-
-Files are recognised by their names: .tfrecord, .record and the like, optionally followed by
--00000-of-00010. Images stay in the record files until they are needed. A record without
-`image/source_id` gets its file name as source id, so that evaluation can distinguish images.
-Classes come from the records' class names, or by id from the label map beside the records.
-"""
+"""Reads record files."""
 
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -18,14 +13,24 @@ from tfod_kit.core import labels
 from tfod_kit.core.annotations import EmbeddedImage, ImageAnnotation, ObjectAnnotation
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import ConfigError, DataError, TfodKitError
-from tfod_kit.formats.base import DETAILS, Context, Format, Part, Source
+from tfod_kit.formats.base import Context, Part, Source
 from tfod_kit.formats.common.image_index import split_of_path
 from tfod_kit.formats.common.parallel_reader import PerFile
 from tfod_kit.formats.common.reading import MAX_SIDE
-from tfod_kit.records import example, image_files, images, shards
+from tfod_kit.formats.tfrecord import tfds
+from tfod_kit.records import (
+    compressed,
+    example,
+    example_proto,
+    feature_keys,
+    image_files,
+    images,
+    shards,
+)
 
-_NAME = re.compile(r".*\.(tfrecords?|records?|tfrec)(-\d+-of-\d+)?", re.IGNORECASE)
+_NAME = re.compile(r".*\.(tfrecords?|records?|tfrec)(-\d+-of-\d+)?(\.gz)?", re.IGNORECASE)
 _SHARD = re.compile(r"-\d+-of-\d+")
+_ENCODED = feature_keys.ENCODED.encode()
 _FRAME_BYTES = 16  # around a record's data: its length, and two checksums
 
 
@@ -34,7 +39,8 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
     sets: dict[Path, list[Path]] = {}
     for path in [root] if root.is_file() else context.images.files(root):
         if _NAME.fullmatch(path.name):
-            sets.setdefault(path.with_name(_SHARD.sub("", path.name)), []).append(path)
+            name = _SHARD.sub("", path.name).removesuffix(compressed.SUFFIX)
+            sets.setdefault(path.with_name(name), []).append(path)
     return tuple(
         Source(context.name(base.with_suffix("")), split_of_path(base, root), tuple(members))
         for base, members in sets.items()
@@ -48,17 +54,27 @@ def read(source: Source, context: Context) -> Part:
       ConfigError: the label map beside the records is invalid.
     """
     label_map = _label_map(source, context)
-    images = PerFile(source.annotations, partial(_images, label_map), context)
-    return Part(images, dict(label_map.ids) if label_map else {})
+    given = context.label_map.names if context.label_map else {}
+    names = tfds.classes(source.annotations[0].parent, given)
+    for path in source.annotations:
+        # Worker processes use the copies of this one; what is wrong with them is found there.
+        with suppress(OSError, DataError):
+            compressed.plain(path)
+    images = PerFile(source.annotations, partial(_images, _Classes(label_map, names)), context)
+    return Part(images, dict(label_map.ids) if label_map else names.ids)
 
 
-FORMAT = Format(
-    title="TFRecords",
-    discover=discover,
-    read=read,
-    expects="record files such as train-00000-of-00001.tfrecord",
-    keeps=frozenset(DETAILS) - {"score"},
-)
+@dataclass(frozen=True, slots=True)
+class _Classes:
+    """What names the classes of records.
+
+    Attributes:
+      label_map: those of the API; None without one.
+      tfds: those of TensorFlow Datasets.
+    """
+
+    label_map: LabelMap | None
+    tfds: tfds.Classes
 
 
 def _label_map(source: Source, context: Context) -> LabelMap | None:
@@ -72,10 +88,14 @@ def _label_map(source: Source, context: Context) -> LabelMap | None:
     return None
 
 
-def _images(label_map: LabelMap | None, path: Path, context: Context) -> Iterator[ImageAnnotation]:
+def _images(classes: _Classes, path: Path, context: Context) -> Iterator[ImageAnnotation]:
     """The images of a record file."""
     offset = 0
-    records = shards.read(path)
+    try:
+        records = shards.read(compressed.plain(path))
+    except (DataError, OSError) as error:
+        context.findings.add("annotation_unreadable", context.name(path), _problem(error))
+        return
     for index in itertools.count():
         where = f"{context.name(path)}, record {index}"
         try:
@@ -85,26 +105,35 @@ def _images(label_map: LabelMap | None, path: Path, context: Context) -> Iterato
             break
         if record is None:
             break
-        annotation = _decoded(record, label_map, where, context)
+        annotation = _decoded(record, classes, where, context)
         if annotation is not None:
             name = annotation.image.name or f"{path.stem}_{index:06}"
             image = image_files.in_record(path, offset, name)
-            yield from _with_image(annotation, image, where, context)
+            sized = _ENCODED in record  # TensorFlow Datasets declares no sizes
+            yield from _with_image(annotation, image, where, context, declares_size=sized)
         offset += len(record) + _FRAME_BYTES
 
 
 def _decoded(
-    record: bytes, label_map: LabelMap | None, where: str, context: Context
+    record: bytes, classes: _Classes, where: str, context: Context
 ) -> ImageAnnotation | None:
     """What a record declares; None if it is invalid, which is a finding."""
+    bad_masks: list[str] = []
     try:
-        annotation, _ = example.decode(record, label_map)
+        # Only records without the key of the API's images are worth parsing twice.
+        features = {} if _ENCODED in record else example_proto.read_features(record)
+        if tfds.is_tfds(features):
+            annotation = tfds.decode(features, classes.tfds)
+        else:
+            annotation, _ = example.decode(record, classes.label_map, bad_masks=bad_masks)
     except (DataError, ConfigError) as error:
         _add_unreadable(error, where, context)
         return None
-    except Exception as error:  # lists of different lengths, text that is not UTF-8, invalid masks
+    except Exception as error:  # lists of different lengths, text that is not UTF-8
         context.findings.add("annotation_unreadable", where, error)
         return None
+    for problem in bad_masks:
+        context.findings.add("mask_ignored", where, problem)
     objects = tuple(_usable(annotation.objects, where, context))
     same = len(objects) == len(annotation.objects)
     return annotation if same else replace(annotation, objects=objects)
@@ -133,7 +162,12 @@ def _usable(
 
 
 def _with_image(
-    annotation: ImageAnnotation, image: EmbeddedImage, where: str, context: Context
+    annotation: ImageAnnotation,
+    image: EmbeddedImage,
+    where: str,
+    context: Context,
+    *,
+    declares_size: bool,
 ) -> Iterator[ImageAnnotation]:
     """The annotation of an embedded image, with a valid size and a source id.
 
@@ -146,11 +180,17 @@ def _with_image(
         except DataError as error:
             context.findings.add("image_unusable", where, error.found)
             return
-        context.findings.add("size_missing", where, f"{width}x{height} measured")
+        if declares_size:
+            context.findings.add("size_missing", where, f"{width}x{height} measured")
     source_id = annotation.source_id or image.name
     yield replace(annotation, image=image, width=width, height=height, source_id=source_id)
 
 
 def _add_unreadable(error: TfodKitError, where: str, context: Context) -> None:
-    problem = f"{error.problem} {error.found or ''}".strip()
-    context.findings.add("annotation_unreadable", where, problem, fix=error.fix or "")
+    context.findings.add("annotation_unreadable", where, _problem(error), fix=error.fix or "")
+
+
+def _problem(error: TfodKitError | OSError) -> str:
+    if isinstance(error, OSError):
+        return str(error)
+    return f"{error.problem} {error.found or ''}".strip()

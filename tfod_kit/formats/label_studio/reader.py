@@ -1,14 +1,4 @@
-"""Label Studio JSON: a list of tasks, each with an image and its annotations.
-
-Both exports are read, JSON and JSON_MIN. Coordinates are percent of the image. A rotated box turns
-clockwise about its top left corner, in pixels, so that it stays a rectangle whatever the image's
-aspect ratio. Rectangles, polygons and ellipses are objects; a label may be in the shape or in
-another result with the shape's id. Brush strokes are masks. Points whose parent is a shape are its
-keypoints; other points and choices have no box and are left out.
-
-If several people annotated an image, the annotation marked as ground truth is read, else the last
-one. Predictions of a model are not read. Tasks without an annotation are left out.
-"""
+"""Reads Label Studio JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,7 +17,7 @@ from tfod_kit.core.annotations import (
     Rle,
 )
 from tfod_kit.core.boxes import Box
-from tfod_kit.formats.base import Context, Format, Part, Source
+from tfod_kit.formats.base import Context, Part, Source
 from tfod_kit.formats.common import label_studio_rle, points, reading
 from tfod_kit.formats.common.image_index import EXTENSIONS, split_of_path, which
 
@@ -68,15 +58,6 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 def read(source: Source, context: Context) -> Part:
     """The images of one file; Label Studio has no class ids."""
     return Part(points.aligned(_images(source, context)), {})
-
-
-FORMAT = Format(
-    title="Label Studio JSON",
-    discover=discover,
-    read=read,
-    expects='a JSON list of tasks with "data" and "annotations", or its short form JSON_MIN',
-    keeps=frozenset(("mask", "keypoints")),
-)
 
 
 def _is_label_studio(path: Path) -> bool:

@@ -1,12 +1,4 @@
-"""CVAT XML ("CVAT for images" and "CVAT for video" 1.1): one file per task or project.
-
-Read are boxes, also rotated ones, polygons, ellipses, masks in CVAT's run lengths (row by row
-within a box), and skeletons as keypoints. In videos, a shape marked `outside` is not visible and is
-left out; frames are looked for as images named by their number, as CVAT exports them, or, if the
-task has as many frames as there are images, counted in the order of the names. Images of different
-subsets may have the same name: the subset then selects the folder. Points, lines and cuboids have
-no box and are left out, and so are tags, which label a whole image.
-"""
+"""Reads CVAT XML."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +8,7 @@ from pathlib import Path
 from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box
-from tfod_kit.formats.base import Context, Format, Part, Source
+from tfod_kit.formats.base import Context, Part, Source
 from tfod_kit.formats.common import reading
 from tfod_kit.formats.common.image_index import split_of, split_of_path, which
 from tfod_kit.formats.common.xml_element import Element
@@ -24,7 +16,7 @@ from tfod_kit.records.rasters import run_lengths
 
 _SUBSET = re.compile(rb'\ssubset="([^"]{0,200})"')
 # Attributes that annotators define, lower case without underscores, and the flags they stand for.
-_FLAGS = {
+FLAGS = {
     "difficult": "difficult",
     "truncated": "truncated",
     "iscrowd": "is_crowd",
@@ -67,15 +59,6 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
 def read(source: Source, context: Context) -> Part:
     """The images of one subset; CVAT has no class ids."""
     return Part(_images(source, context), {})
-
-
-FORMAT = Format(
-    title="CVAT XML",
-    discover=discover,
-    read=read,
-    expects="an XML file whose root is <annotations> with <image> or <track> in it",
-    keeps=frozenset(("mask", "keypoints", "occluded", *_FLAGS.values())),
-)
 
 
 def _is_cvat(path: Path) -> bool:
@@ -234,7 +217,7 @@ def _flags(shape: Element) -> set[str]:
         for attribute in shape.iterfind("attribute")
         if reading.flag(attribute.text)
     )
-    return {_FLAGS[name] for name in names if name in _FLAGS}
+    return {FLAGS[name] for name in names if name in FLAGS}
 
 
 _Extent = tuple[Box, Polygons | Rle | None, tuple[Keypoint, ...]]

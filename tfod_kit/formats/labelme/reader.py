@@ -1,11 +1,4 @@
-"""LabelMe: one JSON file per image, with shapes whose points are in pixels.
-
-Polygons are outlines; a rectangle is two corners in any order; a circle is its centre and a point
-on it; a mask is a PNG within its box. Polygons with the same label and group_id are one object in
-several pieces. Points with the group_id of one object are its keypoints, named by their labels;
-one with the flag "occluded" is hidden. Other points, lines and line strips enclose no area and are
-left out. If the image file is missing, the copy in the JSON file's imageData is read.
-"""
+"""Reads LabelMe JSON."""
 
 import base64
 import binascii
@@ -23,7 +16,7 @@ import msgspec
 from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box
-from tfod_kit.formats.base import Context, Format, Part, Source
+from tfod_kit.formats.base import Context, Part, Source
 from tfod_kit.formats.common import points, reading
 from tfod_kit.formats.common.image_index import split_of_path, which
 from tfod_kit.formats.common.parallel_reader import PerFile
@@ -33,7 +26,7 @@ from tfod_kit.records.rasters import run_lengths
 
 _SHAPES = re.compile(rb'"shapes"\s*:\s*\[')
 _IGNORED = "__ignore__"  # of labelme's own exporters: a region that is not to be learned
-_FLAGS = ("difficult", "truncated", "occluded", "is_crowd", "group_of")
+FLAGS = ("difficult", "truncated", "occluded", "is_crowd", "group_of")
 
 
 _Extent = tuple[Box, Polygons | Rle | None]
@@ -74,15 +67,6 @@ def read(source: Source, context: Context) -> Part:
     """The images of one part; LabelMe has no class ids."""
     images = PerFile(source.annotations, partial(_images, source.split), context)
     return Part(points.aligned(images), {})
-
-
-FORMAT = Format(
-    title="LabelMe JSON",
-    discover=discover,
-    read=read,
-    expects='JSON files with "shapes" and "imagePath", one per image',
-    keeps=frozenset(("mask", "keypoints", *_FLAGS)),
-)
 
 
 def _is_labelme(path: Path) -> bool:
@@ -148,7 +132,7 @@ def _objects(
 
 
 def _object(label: str, extent: _Extent, shape: _Shape) -> ObjectAnnotation:
-    flags = {name for name in _FLAGS if _has_flag(shape, name)}
+    flags = {name for name in FLAGS if _has_flag(shape, name)}
     return ObjectAnnotation(
         label,
         *extent,

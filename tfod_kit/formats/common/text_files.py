@@ -1,0 +1,50 @@
+"""Finds data sets with a text file of rows for each image."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tfod_kit.formats.base import Context, Source
+from tfod_kit.formats.common.image_index import split_of_path
+
+_SAMPLED_FILES = 20  # of a folder, read to recognise the format
+_OTHERS = ("classes.txt", "labels.txt", "names.txt", "readme.txt", "license.txt")
+_HEAD_BYTES = 4096
+
+
+def sources(
+    root: Path, context: Context, matches: Callable[[list[str]], bool], home: str = ""
+) -> tuple[Source, ...]:
+    """The parts of a data set, by the split of their folders; empty if no file matches.
+
+    Args:
+      root: the data set's folder, or its one text file.
+      context: lists the files.
+      matches: whether the first lines of a file, which are not blank, are of the format.
+      home: the start of the name of a folder, lower case, below which files without rows are of the
+        format too: a data set whose images have no objects.
+    """
+    if root.is_file():
+        return (Source(root.stem, None, (root,)),) if matches(first_lines(root)) else ()
+    folders: dict[Path, list[Path]] = {}
+    for path in context.images.of_kind(root, ".txt"):
+        if path.name.lower() not in _OTHERS:
+            folders.setdefault(path.parent, []).append(path)
+    parts: dict[str | None, list[Path]] = {}
+    for folder, files in folders.items():
+        heads = [first_lines(path) for path in files[:_SAMPLED_FILES]]
+        is_home = home and any(part.lower().startswith(home) for part in folder.parts[-2:])
+        if any(map(matches, heads)) or (is_home and not any(heads)):
+            parts.setdefault(split_of_path(folder / "_", root), []).extend(files)
+    return tuple(
+        Source(context.name(files[0].parent), split, tuple(files)) for split, files in parts.items()
+    )
+
+
+def first_lines(path: Path) -> list[str]:
+    """The lines at the start of a file that are not blank; the last one may be cut short."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+    except OSError:
+        return []
+    return [line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip()]

@@ -1,0 +1,93 @@
+"""Writes "CVAT for images" 1.1: one XML file for all splits."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.formats.base import Output, Splits
+from tfod_kit.formats.common import outlines, xml_element
+from tfod_kit.formats.common.tables import tidy
+from tfod_kit.formats.common.xml_element import Element, add, add_text
+from tfod_kit.formats.cvat.reader import FLAGS
+from tfod_kit.io import files
+
+_FILE = "annotations.xml"
+_VERSION = "1.1"
+_ATTRIBUTES = {flag: name for name, flag in reversed(FLAGS.items())}
+
+
+def write(splits: Splits, output: Output) -> list[Path]:
+    """Writes annotations.xml."""
+    from lxml import etree
+
+    root: Element = etree.Element("annotations")
+    add_text(root, "version", _VERSION)
+    labels = add(add(add(root, "meta"), "task"), "labels")
+    for name in output.classes:
+        add_text(add(labels, "label"), "name", name)
+    number = 0
+    for split, annotations in splits.items():
+        for annotation in annotations:
+            element = add(root, "image")
+            _set(element, id=number, name=annotation.image.name, subset=split)
+            _set(element, width=annotation.width, height=annotation.height)
+            for item in annotation.objects:
+                _add_shape(element, item, annotation, output)
+            number += 1
+    path = output.folder / _FILE
+    data: bytes = etree.tostring(root, pretty_print=True, encoding="utf-8", xml_declaration=True)
+    files.write_bytes(path, data)
+    return [path]
+
+
+def _add_shape(
+    parent: Element, item: ObjectAnnotation, annotation: ImageAnnotation, output: Output
+) -> None:
+    """Adds a polygon, a mask or a box."""
+    rings = outlines.outlines(item, annotation)
+    crop = outlines.crop(item, annotation) if item.mask is not None and len(rings) != 1 else None
+    if len(rings) == 1:
+        shape = add(parent, "polygon")
+        _set_common(shape, item)
+        _set(shape, points=_points(rings[0]))
+    elif crop is not None:
+        shape = add(parent, "mask")
+        _set_common(shape, item)
+        height, width = crop.pixels.shape
+        _set(shape, rle=_runs(crop.pixels.ravel().tolist()))
+        _set(shape, left=crop.left, top=crop.top, width=width, height=height)
+    else:
+        if item.mask is not None:
+            output.lose("mask", annotation, item)
+        shape = add(parent, "box")
+        _set_common(shape, item)
+        edges = boxes.to_pixels(item.box, width=annotation.width, height=annotation.height)
+        xtl, ytl, xbr, ybr = map(tidy, edges)
+        _set(shape, xtl=xtl, ytl=ytl, xbr=xbr, ybr=ybr)
+    _set(shape, z_order=0)
+    for flag, name in _ATTRIBUTES.items():
+        if getattr(item, flag):
+            attribute = add(shape, "attribute")
+            _set(attribute, name=name)
+            attribute.text = "true"
+
+
+def _set_common(shape: Element, item: ObjectAnnotation) -> None:
+    _set(shape, label=item.label, source="manual", occluded=int(item.occluded))
+
+
+def _set(element: Element, **attributes: object) -> None:
+    for name, value in attributes.items():
+        element.set(name, xml_element.storable(str(value)))
+
+
+def _points(ring: Sequence[float]) -> str:
+    return ";".join(f"{tidy(x)},{tidy(y)}" for x, y in zip(ring[::2], ring[1::2], strict=True))
+
+
+def _runs(pixels: Sequence[int]) -> str:
+    """The lengths of runs of equal pixels, row by row, starting with those of 0."""
+    runs = [len(list(run)) for _, run in groupby(pixels)]
+    return ", ".join(map(str, [0, *runs] if pixels[0] else runs))
