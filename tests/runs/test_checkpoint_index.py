@@ -1,9 +1,13 @@
 """A checkpoint's names and shapes without TensorFlow; tests/engine/test_restore.py compares."""
 
+from pathlib import Path
+
 import pytest
 import zoo_checkpoint
 from index_writer import write_index
 
+from tfod_kit.engine import runtime
+from tfod_kit.engine.restore import does_not_fit
 from tfod_kit.errors import CheckpointError
 from tfod_kit.runs import checkpoint_index
 from tfod_kit.runs.checkpoint_index import OBJECT_GRAPH, VALUE, Variable
@@ -80,3 +84,20 @@ def test_damaged_snappy(packed):
 def test_architectures(parts, expected):
     names = {f"model/{part}/x": Variable((), "float32") for part in parts}
     assert checkpoint_index.architecture(names) == expected
+
+
+@pytest.mark.slow
+def test_a_changed_bit_of_a_checkpoints_data_is_noticed(tmp_path: Path) -> None:
+    tf = runtime.start()
+    variables = {name: tf.Variable(tf.random.normal([50])) for name in ("kernel", "bias")}
+    prefix = Path(tf.train.Checkpoint(**variables).save(str(tmp_path / "ckpt")))
+    assert checkpoint_index.damaged(prefix) is None
+    (data,) = tmp_path.glob("*.data-*")
+    content = data.read_bytes()
+    place = content.index(variables["kernel"].numpy().tobytes()) + 7
+    data.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    assert checkpoint_index.damaged(prefix) == "kernel"
+    restored = tf.train.Checkpoint(**variables)
+    with pytest.raises(tf.errors.OpError) as raised:
+        restored.read(str(prefix))
+    assert "The checkpoint is damaged" in str(does_not_fit(prefix, raised.value))

@@ -11,7 +11,6 @@ from tfod_kit.configuration import CONFIG
 from tfod_kit.configuration.start import checkpoint_type
 from tfod_kit.errors import TfodKitError
 from tfod_kit.pipeline_config import PipelineConfig, is_remote
-from tfod_kit.pipeline_config.messages import TrainConfig
 from tfod_kit.runs import checkpoint_index, checkpoints, run_lock
 
 _BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "bool": 1, "float16": 2}
@@ -25,14 +24,15 @@ def check_checkpoint(context: CheckContext, findings: CheckFindings) -> None:
     folder = context.target.folder
     own = checkpoints.latest(folder) if folder is not None else None
     if own is not None:
-        _check_resume(own, settings, findings)
+        _check_resume(own, context, findings)
     prefix = settings.fine_tune_checkpoint
     if prefix and not is_remote(prefix) and Path(f"{prefix}.index").is_file():
         _check_fine_tune(Path(prefix), context, findings)
 
 
-def _check_resume(own: Path, settings: TrainConfig, findings: CheckFindings) -> None:
-    if damage := _confirmed_damage(own):
+def _check_resume(own: Path, context: CheckContext, findings: CheckFindings) -> None:
+    settings = context.config.train_config
+    if damage := _confirmed_damage(own, context.quick):
         # Training falls back to the checkpoint before it, so this is not an error.
         findings.warning(
             "checkpoint_damaged",
@@ -68,7 +68,7 @@ def _check_fine_tune(prefix: Path, context: CheckContext, findings: CheckFinding
     except TfodKitError as error:
         findings.from_error("checkpoint_unusable", error, prefix)
         return
-    if damage := _damage(prefix):
+    if damage := _damage(prefix, context.quick):
         findings.error(
             "checkpoint_damaged",
             "The checkpoint is damaged: restoring from it fails.",
@@ -96,24 +96,37 @@ def _check_fine_tune(prefix: Path, context: CheckContext, findings: CheckFinding
     _check_same_model(prefix, context, where, findings)
 
 
-def _confirmed_damage(prefix: Path) -> Location | None:
+def _confirmed_damage(prefix: Path, quick: bool) -> Location | None:
     """The damage of a run's own checkpoint, unless a training in progress is writing to the run."""
-    if _damage(prefix) is None or run_lock.other_writer(prefix.parent) is not None:
+    if _damage(prefix, quick) is None or run_lock.other_writer(prefix.parent) is not None:
         return None
-    return _damage(prefix)
+    return _damage(prefix, quick)
 
 
-def _damage(prefix: Path) -> Location | None:
-    """What is wrong if the index is invalid, or the data files are smaller than its variables."""
+def _damage(prefix: Path, quick: bool) -> Location | None:
+    """What is wrong if the index is invalid, or the data files do not hold its variables.
+
+    Args:
+      prefix: the checkpoint.
+      quick: whether to compare sizes alone; restoring compares the checksums too.
+    """
     try:
         variables = checkpoint_index.read(prefix)
     except TfodKitError as error:
         return Location(str(error.where), found=str(error.found))
     needed = sum(math.prod(each.shape) * _BYTES.get(each.dtype, 0) for each in variables.values())
     present = sum(path.stat().st_size for path in prefix.parent.glob(f"{prefix.name}.data-*"))
-    if present >= needed:
+    if present < needed:
+        return Location(str(prefix), found=f"{present:,} bytes, at least {needed:,} are needed")
+    if quick:
         return None
-    return Location(str(prefix), found=f"{present:,} bytes, at least {needed:,} are needed")
+    try:
+        tensor = checkpoint_index.damaged(prefix)
+    except OSError as error:
+        return Location(str(prefix), found=str(error))
+    if tensor is None:
+        return None
+    return Location(str(prefix), found=f"{tensor}: its data do not match their checksum")
 
 
 def _check_same_model(

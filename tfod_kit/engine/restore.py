@@ -184,6 +184,13 @@ def does_not_fit(prefix: Path, error: Exception) -> CheckpointError:
             fix="Run the command again. A training keeps only its newest checkpoints (--keep) and "
             "the best one (--checkpoint best).",
         )
+    if "Checksum does not match" in str(error):  # of a tensor's data
+        return CheckpointError(
+            "The checkpoint is damaged.",
+            where=prefix,
+            found=first_line(error),
+            fix="Copy it again, or name an earlier one with --checkpoint.",
+        )
     return CheckpointError(
         "The checkpoint does not fit the model of its config.",
         where=prefix,

@@ -7,8 +7,10 @@ BundleEntryProto for each tensor (tensorflow/core/protobuf/tensor_bundle.proto).
 import re
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tfod_kit.errors import CheckpointError, first_line
 from tfod_kit.io import files
@@ -32,6 +34,11 @@ _TYPES = {  # tensorflow/core/framework/types.proto
     14: "bfloat16",
     19: "float16",
 }
+
+
+# A string's checksum covers its lengths too, in another way.
+_OF_NUMBERS = frozenset(_TYPES) - {7}
+_CHECKSUM = 6  # BundleEntryProto.crc32c
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,33 @@ def architecture(variables: Mapping[str, Variable]) -> str | None:
         return "center_net"
     if {"_feature_extractor", "_box_predictor"} <= parts:
         return "ssd"
+    return None
+
+
+def damaged(prefix: Path) -> str | None:
+    """The first tensor of numbers whose data do not match their checksum; None if all do.
+
+    Raises:
+      CheckpointError: as `read`.
+      OSError: a data file cannot be read.
+    """
+    read(prefix)  # reports a damaged index
+    index = files.read_bytes(prefix.with_name(f"{prefix.name}.index"))
+    parts = sorted(prefix.parent.glob(f"{prefix.name}.data-*"))
+    with ExitStack() as stack:
+        opened: dict[int, IO[bytes]] = {}
+        for name, value in _entries(index):
+            entry = _numbers(value)
+            if not name or _CHECKSUM not in entry or entry.get(1) not in _OF_NUMBERS:
+                continue
+            number = entry.get(3, 0)
+            if number >= len(parts):
+                return name.decode()
+            if number not in opened:
+                opened[number] = stack.enter_context(files.open_regular(parts[number]))
+            opened[number].seek(entry.get(4, 0))
+            if shards.masked_crc(opened[number].read(entry.get(5, 0))) != entry[_CHECKSUM]:
+                return name.decode().removesuffix(VALUE)
     return None
 
 
