@@ -175,3 +175,12 @@ def test_names_of_addresses_are_safe_and_their_own() -> None:
     assert len(set(names)) == len(names)
     assert all("/" not in name and not name.startswith(".") for name in names)
     assert names[1].endswith(".png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+def test_a_fifo_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(UsageError, match="FIFO"):
+        inputs.find([str(tmp_path / "a.jpg")], tmp_path / "out")
+    with pytest.raises(UsageError, match="no images"):
+        inputs.find([str(tmp_path)], tmp_path / "out")

@@ -101,6 +101,12 @@ def _parse(text: str, out: Path) -> Iterator[Input]:
         yield _of_file(path)
     elif glob.has_magic(text):
         yield from _matching(text)
+    elif path.exists():
+        raise UsageError(
+            "This is a FIFO, a device or a socket, which may never end.",
+            where=path,
+            fix="Pipe one image, or a list of paths, and name - for it.",
+        )
     else:
         raise UsageError(
             "The file or folder does not exist.", where=files.local(text), fix="Check the path."
