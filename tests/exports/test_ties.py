@@ -4,11 +4,13 @@ import dataclasses
 
 import pytest
 
+from tfod_kit import pipeline_config
 from tfod_kit.core.annotations import ObjectAnnotation
 from tfod_kit.core.boxes import Box
-from tfod_kit.exports import parity
+from tfod_kit.exports import parity, ties
 from tfod_kit.exports.parity import Parity
 from tfod_kit.exports.ties import Proposals
+from tfod_kit.zoo import catalog
 
 Objects = list[ObjectAnnotation]
 SIDE = 0.1
@@ -99,3 +101,19 @@ def test_equal_scores_are_those_of_a_model_that_was_hardly_trained(
 ) -> None:
     there = [at(0.05 + 0.2 * index, score) for index, score in enumerate(scores)]
     assert parity.compare([there], [there]).hardly_trained is expected
+
+
+def test_a_model_that_proposes_everything_differs_in_nothing_else() -> None:
+    base = pipeline_config.load(catalog.find("ssd_cpu").base_config)
+    proposing = ties.unselective(base)
+    changed = {str(each).partition(":")[0] for each in pipeline_config.differences(base, proposing)}
+    assert all("batch_non_max_suppression" in name for name in changed), changed
+    assert ties.overlap(base) == pytest.approx(0.6)
+    centernet = pipeline_config.load(catalog.find("centernet").base_config)
+    everywhere = ties.unselective(centernet).model.center_net.object_center_params
+    assert everywhere.max_box_predictions > 10_000
+    assert everywhere.peak_max_pool_kernel_size == 1, "not at peaks of the heat map alone"
+    assert ties.overlap(centernet) is None
+    base.model.ssd.post_processing.batch_non_max_suppression.soft_nms_sigma = 0.5
+    assert ties.decidable(centernet)
+    assert not ties.decidable(base)

@@ -82,6 +82,9 @@ def unselective(config: "PipelineConfig") -> "PipelineConfig":
         center = copy.model.center_net
         parts = center.keypoint_estimation_task or center.HasField("mask_estimation_task")
         center.object_center_params.max_box_predictions = _WITH_PARTS if parts else _IN_TOTAL
+        if not parts:
+            # Of equal neighbours in the heat map, rounding decides which is a peak.
+            center.object_center_params.peak_max_pool_kernel_size = 1
         return copy
     selection.iou_threshold = 1.0
     selection.use_combined_nms = False
