@@ -83,7 +83,7 @@ def main() -> int:
     return int(ratio < LEAST)
 
 
-def exported(folder: Path) -> Path:
+def exported(folder: Path, *options: str) -> Path:
     run(*TFOD, "demo", "--out", folder / "data", "--images", 300)
     run(*TFOD, "convert", folder / "data", "--out", folder / "records")
     run(
@@ -91,7 +91,7 @@ def exported(folder: Path) -> Path:
         *("--out", folder / "run", "--steps", 300),
     )
     run(*TFOD, "train", folder / "run", "--no_evaluate")
-    run(*TFOD, "export", folder / "run", "--out", folder / "export")
+    run(*TFOD, "export", folder / "run", "--out", folder / "export", *options)
     return folder / "export"
 
 

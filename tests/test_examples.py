@@ -1,14 +1,22 @@
 """The ready-to-edit job files: what they run is what `tfod` understands."""
 
 import argparse
+import base64
+import io
 import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from tfod_kit.cli import train
+from tfod_kit.core import labels
 from tfod_kit.training.workers import from_environment
 
 FOLDER = Path(__file__).parent.parent / "examples" / "training"
@@ -73,3 +81,40 @@ def test_the_image_starts_tfod() -> None:
     lines = (FOLDER / "Dockerfile").read_text().splitlines()
     assert 'ENTRYPOINT ["tfod"]' in lines
     assert any(line.startswith("RUN pip install") and "constraints.txt" in line for line in lines)
+
+
+def test_the_client_of_tensorflow_serving_sends_images_upright(tmp_path: Path) -> None:
+    """The server's `encoded` signature ignores the EXIF orientation."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 20)).save(tmp_path / "photo.jpg", exif=exif)
+    labels.save(labels.from_names(["cat", "dog"]), tmp_path / "label_map.pbtxt")
+    sent: list[Any] = []
+
+    class Serving(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            row = {"classes": [2, 1], "scores": [0.75, 0.25], "boxes": [[0, 0, 1, 1]] * 2}
+            found = {f"detection_{name}": values for name, values in row.items()}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"predictions": [found]}).encode())
+
+    with HTTPServer(("127.0.0.1", 0), Serving) as server:
+        threading.Thread(target=server.handle_request).start()
+        script = FOLDER.parent / "serving" / "ask_tf_serving.py"
+        done = subprocess.run(
+            [
+                *(sys.executable, script, tmp_path / "photo.jpg"),
+                *("--label_map", tmp_path / "label_map.pbtxt"),
+                *("--address", f"http://127.0.0.1:{server.server_port}/v1/models/detector"),
+            ],
+            capture_output=True,
+            text=True,
+        )
+    assert done.stdout.split()[:2] == ["dog", "0.75"], done.stderr
+    assert "cat" not in done.stdout
+    (request,) = sent
+    assert request["signature_name"] == "encoded"
+    data = base64.b64decode(request["instances"][0]["image_bytes"]["b64"])
+    assert Image.open(io.BytesIO(data)).size == (20, 40)

@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from tfod_kit.core import labels
+from tfod_kit.records import images
 
 
 def main() -> None:
@@ -21,7 +22,9 @@ def main() -> None:
     args = parser.parse_args()
 
     names = labels.load(args.label_map).names
-    encoded = base64.b64encode(args.picture.read_bytes()).decode()
+    # The server ignores the EXIF orientation of photos. This turns the pixels of those that need
+    # it, and converts what is neither JPEG nor PNG; other files stay as they are.
+    encoded = base64.b64encode(images.load(args.picture).data).decode()
     body = {"signature_name": "encoded", "instances": [{"image_bytes": {"b64": encoded}}]}
     request = urllib.request.Request(  # noqa: S310 the user's own server
         f"{args.address}:predict", json.dumps(body).encode()

@@ -145,7 +145,7 @@ def test_resizing_equals_upstreams(exported: Exports) -> None:
         padded, size = preprocessor.resize_to_range(
             tf.constant(image, tf.float32), None, least, most, pad_to_max_dimension=True
         )
-        rows, columns = fitted_size(image, least, most)
+        rows, columns = fitted_size(*image.shape[:2], least, most)
         assert [rows, columns, 3] == size.numpy().tolist()
         expected = padded.numpy()[:rows, :columns]
         assert bilinear(image, rows, columns) == pytest.approx(expected, abs=1e-3)

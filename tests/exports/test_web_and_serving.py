@@ -113,6 +113,26 @@ def test_both_signatures_detect_the_same(loaded: Any, trained: Trained) -> None:
 
 
 @slow
+def test_encoded_images_are_seen_as_they_are_stored(loaded: Any, trained: Trained) -> None:
+    """As docs/serving.md states: TensorFlow's decoder ignores the EXIF orientation."""
+    import tensorflow as tf
+
+    path = min((trained.data / "unseen").glob("*.jpg"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stream = io.BytesIO()
+    Image.open(path).convert("RGB").save(stream, "JPEG", quality=95, exif=exif)
+    plain = io.BytesIO()
+    Image.open(path).convert("RGB").save(plain, "JPEG", quality=95)
+    found, expected = (
+        loaded.signatures[serving.ENCODED](image_bytes=tf.constant([data.getvalue()]))
+        for data in (stream, plain)
+    )
+    for name, value in found.items():
+        np.testing.assert_allclose(value.numpy(), expected[name].numpy(), atol=1e-5)
+
+
+@slow
 def test_the_warm_up_requests_can_be_answered(loaded: Any, exported: tuple[Path, str]) -> None:
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2

@@ -1,6 +1,7 @@
 """`tfod serve` as a user starts it: a process of its own, a trained model, load, and its end."""
 
 import collections
+import dataclasses
 import io
 import json
 import re
@@ -14,10 +15,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from tfod import ENVIRONMENT, tfod
 from trained import Trained
+
+from tfod_kit import detectors
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +49,11 @@ class Server:
 
     def get(self, path: str) -> str:
         with urllib.request.urlopen(self.address + path, timeout=60) as answer:
+            return answer.read().decode()
+
+    def post(self, data: bytes, min_score: float) -> str:
+        request = urllib.request.Request(f"{self.address}/detect?min_score={min_score}", data)
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.read().decode()
 
     def detect(self, data: bytes) -> tuple[int, list[object]]:
@@ -95,6 +104,44 @@ def test_under_load_nothing_is_lost_and_memory_stays(server: Server, trained: Tr
     assert statuses[200] == 400
     assert server.memory_mb() < before + 30
     assert "tfod_requests_under_way 0.0" in server.get("/metrics")
+
+
+def test_answers_are_those_of_the_model_itself(server: Server, trained: Trained) -> None:
+    """The service resizes before the model, and rounds to whole levels; nothing else differs."""
+    detector = detectors.load(trained.export)
+    for path in sorted((trained.data / "unseen").glob("*.jpg"))[:4]:
+        with Image.open(path) as image:
+            large = image.convert("RGB").resize((1600, 1200))
+        stream = io.BytesIO()
+        large.save(stream, "PNG")
+        answer = json.loads(server.post(stream.getvalue(), 0.1))["images"][0]["detections"]
+        (expected,) = detector.detect([np.asarray(large)], min_score=0.1)
+        sure = [item for item in expected if (item.score or 0) > 0.2]
+        assert len(answer) >= len(sure) > 0
+        for item in sure:
+            assert any(
+                row["label"] == item.label
+                and row["score"] == pytest.approx(item.score, abs=0.02)
+                and row["box"] == pytest.approx(dataclasses.astuple(item.box), abs=0.01)
+                for row in answer
+            ), (item, answer)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory in /proc")
+def test_the_memory_that_the_start_states_is_kept_to(server: Server) -> None:
+    found = re.search(r"Memory: ([\d,]+) MB .* 1,000 MB for requests: ([\d,]+) MB", server.printed)
+    assert found, server.printed
+    model, total = (int(text.replace(",", "")) for text in found.groups())
+    assert 100 < model < 3000
+    assert abs(total - model - 1000) <= 1
+    stream = io.BytesIO()
+    Image.effect_noise((900, 650), 80).resize((7200, 5200)).save(stream, "JPEG")
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(server.detect, stream.getvalue()) for _ in range(4)]
+        assert [each.result()[0] for each in asked] == [200] * 4
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    peak = int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024 / 1e6
+    assert peak < total
 
 
 def test_an_address_that_is_taken(server: Server, trained: Trained) -> None:

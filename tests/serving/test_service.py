@@ -4,77 +4,17 @@ import http.client
 import io
 import json
 import re
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
-import uvicorn
+from loopback_service import BOUNDARY, FORM, POISON, SeesBrightness, ask, form, picture, serving
 from PIL import Image
 
-from tfod_kit.core.annotations import ObjectAnnotation
-from tfod_kit.core.boxes import Box
 from tfod_kit.errors import UsageError
-from tfod_kit.serving.app import Service
 from tfod_kit.serving.limits import Limits
 from tfod_kit.serving.server import listen
-
-POISON = 13  # the brightness at which the detector fails
-LIMITS = Limits(body_bytes=200_000, images=3, pixels=1_000_000, requests=16, timeout_s=5)
-BOUNDARY = "b0undary"
-
-
-class SeesBrightness:
-    """Finds one "bright" object whose score is the mean brightness of the image.
-
-    Attributes:
-      go: while it is cleared, the detector waits.
-      batches: the size of each batch so far.
-    """
-
-    source = Path("models/bright")
-    step = None
-    label_map = None
-
-    def __init__(self) -> None:
-        self.go = threading.Event()
-        self.go.set()
-        self.batches: list[int] = []
-
-    def detect(
-        self, images: Sequence[Any], *, min_score: float = 0.0
-    ) -> list[tuple[ObjectAnnotation, ...]]:
-        assert self.go.wait(20)
-        self.batches.append(len(images))
-        if any(image.mean() == POISON for image in images):
-            raise RuntimeError("poisoned")
-        return [
-            (ObjectAnnotation("bright", Box(0.0, 0.0, 0.5, 1.0), score=float(image.mean()) / 255),)
-            for image in images
-        ]
-
-
-@contextmanager
-def serving(detector: SeesBrightness, limits: Limits = LIMITS) -> Iterator[int]:
-    """Serves in a thread; yields the port."""
-    bound = listen("127.0.0.1", 0)
-    app = Service(detector, limits=limits).app()
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="critical"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield bound.getsockname()[1]
-    finally:
-        detector.go.set()
-        server.should_exit = True
-        thread.join(20)
-        bound.close()
 
 
 @pytest.fixture(scope="module")
@@ -83,38 +23,11 @@ def port() -> Iterator[int]:
         yield number
 
 
-def ask(
-    port: int, method: str, path: str, body: Any = None, **headers: str
-) -> tuple[http.client.HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    names = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request(method, path, body, names)
-    response = connection.getresponse()
-    return response, response.read()
-
-
-def picture(
-    level: int, size: tuple[int, int] = (40, 20), kind: str = "PNG", **options: Any
-) -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", size, (level, level, level)).save(stream, kind, **options)
-    return stream.getvalue()
-
-
 def bomb() -> bytes:
     """400 megapixels in 50 kB."""
     stream = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(stream, "PNG")
     return stream.getvalue()
-
-
-def form(*files: tuple[str, bytes]) -> bytes:
-    head = '--{}\r\nContent-Disposition: form-data; name="f"; filename="{}"\r\n\r\n'
-    parts = [head.format(BOUNDARY, name).encode() + data + b"\r\n" for name, data in files]
-    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
-
-
-FORM = {"Content_Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 
 def test_an_image_as_the_body(port: int) -> None:
@@ -167,6 +80,7 @@ BAD = {
     "a form without a file": (400, form(), FORM, "no file"),
     "a form that is none": (400, b"x", FORM, "cannot be read|no file"),
     "a form without a boundary": (400, b"x", {"Content_Type": "multipart/form-data"}, "boundary"),
+    "another multipart type": (400, b"x", {"Content_Type": "multipart/mixed"}, "form-data"),
     "a bad file among good ones": (415, form(("a.png", picture(9)), ("b", b"?")), FORM, "^b is"),
     "too many files": (400, form(*[("a.png", picture(9))] * 4), FORM, "Too many files"),
     "too many pixels": (413, picture(9, (1001, 1000)), {}, "1001 x 1000 pixels"),
@@ -189,11 +103,58 @@ def test_a_body_of_unknown_length_is_cut_off(port: int) -> None:
     assert response.status == 413
 
 
-@pytest.mark.parametrize("query", ["min_score=2", "min_score=x", "min_score=nan", "draw=yes"])
-def test_bad_options_are_refused(port: int, query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("min_score=2", "min_score is a number"),
+        ("min_score=x", "min_score is a number"),
+        ("min_score=nan", "min_score is a number"),
+        ("draw=yes", "draw is 0 or 1"),
+        ("minscore=0.1", "'minscore'. Did you mean 'min_score'?"),
+        ("threshold=0.1", "'threshold'. Known: draw, min_score."),
+        ("min_score=0.1&min_score=0.2", "min_score is given twice"),
+    ],
+)
+def test_bad_options_are_refused(port: int, query: str, reason: str) -> None:
     response, body = ask(port, "POST", f"/detect?{query}", picture(9))
     assert response.status == 400
-    assert query.split("=")[0] in json.loads(body)["error"]
+    assert reason in json.loads(body)["error"]
+
+
+def field(name: str, value: str) -> bytes:
+    """A field before the files of a form."""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
+    return f"{head}{value}\r\n".encode()
+
+
+def test_the_fields_of_a_form_are_options_too(port: int) -> None:
+    body = field("min_score", "0.01") + form(("a.png", picture(10)))
+    _, answer = ask(port, "POST", "/detect", body, **FORM)
+    assert len(json.loads(answer)["images"][0]["detections"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "reason"),
+    [
+        ("", "confidence", "There is no option 'confidence'"),
+        ("?min_score=0.2", "min_score", "min_score is given twice"),
+    ],
+)
+def test_bad_fields_are_refused(port: int, query: str, name: str, reason: str) -> None:
+    body = field(name, "0.5") + form(("a.png", picture(10)))
+    response, answer = ask(port, "POST", f"/detect{query}", body, **FORM)
+    assert response.status == 400
+    assert reason in json.loads(answer)["error"]
+
+
+@pytest.mark.parametrize("kind", ["Multipart/Form-Data", "MULTIPART/FORM-DATA "])
+def test_the_type_of_a_form_in_any_case(port: int, kind: str) -> None:
+    body = form(("a.png", picture(255)))
+    response, answer = ask(
+        port, "POST", "/detect", body, Content_Type=f"{kind}; boundary={BOUNDARY}"
+    )
+    assert response.status == 200
+    assert json.loads(answer)["images"][0]["file"] == "a.png"
 
 
 def test_drawing_takes_one_image(port: int) -> None:
@@ -202,7 +163,6 @@ def test_drawing_takes_one_image(port: int) -> None:
 
 
 def test_what_it_says_of_itself(port: int) -> None:
-    assert ask(port, "GET", "/detect")[0].status == 405
     assert json.loads(ask(port, "GET", "/")[1])["limits"]["images"] == 3
     assert json.loads(ask(port, "GET", "/health")[1]) == {"alive": True}
     assert json.loads(ask(port, "GET", "/ready")[1]) == {"ready": True}

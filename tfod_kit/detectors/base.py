@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from tfod_kit.core.annotations import ObjectAnnotation
 from tfod_kit.core.labels import LabelMap
+from tfod_kit.detectors.input_size import InputSize
 from tfod_kit.detectors.objects import as_objects
 from tfod_kit.errors import UsageError
 
@@ -104,6 +105,7 @@ class BatchDetector:
     step: int | None = None
     label_map: LabelMap | None = None
     largest_batch: int | None = None
+    _input_size: InputSize | None = None
 
     def detect(
         self, images: Sequence["Image"], *, min_score: float = 0.0
@@ -116,6 +118,17 @@ class BatchDetector:
         for index, image in enumerate(images):
             _check(image, index)
         return self.detect_prepared([self.prepare(image) for image in images], min_score=min_score)
+
+    def input_size(self, height: int, width: int) -> tuple[int, int] | None:
+        """The height and width in px to which the model resizes an image, without padding.
+
+        None if unknown. The model does not resize an image of this size again, so a caller may
+        resize with `resize.sampled` to save memory, and to batch images of different sizes.
+
+        Args:
+          height, width: of the image, px.
+        """
+        return self._input_size(height, width) if self._input_size is not None else None
 
     def prepare(self, image: "Image") -> Prepared:
         """Prepares one uint8 image [height, width, 3]; resizes it unless the model does."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_kit import pipeline_config
-from tfod_kit.detectors import classes
+from tfod_kit.detectors import classes, input_size
 from tfod_kit.detectors.base import BatchDetector, Prepared
 from tfod_kit.detectors.objects import OUTPUTS
 from tfod_kit.engine import model as models
@@ -91,6 +91,7 @@ class LiveDetector(BatchDetector):
     ) -> None:
         self.label_map = classes.of_config(label_map, config, folder)
         self.source = folder
+        self._input_size = input_size.of_config(config)
         self.largest_batch = 1 if _needs_static_batch(model) else None
         self._resize, self._detect = _graphs(model, self.largest_batch)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfod_kit.detectors import classes
+from tfod_kit.detectors import classes, input_size
 from tfod_kit.detectors.base import BatchDetector
 from tfod_kit.detectors.objects import BOXES, CLASSES, COUNT, OUTPUTS, SCORES
 from tfod_kit.errors import CheckpointError, SetupError, first_line
@@ -52,6 +52,7 @@ class OnnxDetector(BatchDetector):
                 fix="pip install 'tfod_kit[onnx]'",
             ) from error
         self.source = path
+        self._input_size = input_size.of_folder(path.parent)
         try:
             options = onnxruntime.SessionOptions()
             options.log_severity_level = (

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfod_kit.detectors import classes
+from tfod_kit.detectors import classes, input_size
 from tfod_kit.detectors.base import BatchDetector
 from tfod_kit.detectors.objects import BOXES, CLASSES, COUNT, OUTPUTS, SCORES
 from tfod_kit.errors import CheckpointError, SetupError
@@ -57,6 +57,7 @@ class OpenvinoDetector(BatchDetector):
                 fix="pip install 'tfod_kit[openvino]'",
             ) from error
         self.source = path
+        self._input_size = input_size.of_folder(path.parent)
         try:
             model = openvino.Core().read_model(path)
             embedded = model.get_rt_info(LABELS).astype(str) if model.has_rt_info(LABELS) else None

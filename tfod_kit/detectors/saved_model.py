@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tfod_kit.core.labels import LabelMap
-from tfod_kit.detectors import classes
+from tfod_kit.detectors import classes, input_size
 from tfod_kit.detectors.base import BatchDetector
 from tfod_kit.detectors.objects import OUTPUTS
 from tfod_kit.engine import runtime
@@ -56,6 +56,7 @@ class SavedModelDetector(BatchDetector):
     def __init__(self, folder: Path, label_map: LabelMap | None) -> None:
         self.source = folder
         self.label_map = label_map
+        self._input_size = input_size.of_folder(folder.parent)
         tf = runtime.start()
         try:
             model = tf.saved_model.load(str(folder))

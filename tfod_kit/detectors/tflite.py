@@ -88,7 +88,7 @@ class TfliteDetector(BatchDetector):
     def prepare(self, image: "Image") -> Prepared:
         import numpy as np
 
-        height, width = self._size_in_model(image)
+        height, width = self.input_size(image.shape[0], image.shape[1])
         resized = bilinear(image, height, width)
         mean = np.array(self._metadata.mean, np.float32)
         std = np.array(self._metadata.std, np.float32)
@@ -97,12 +97,11 @@ class TfliteDetector(BatchDetector):
         pixels = _quantised(np.pad((resized - mean) / std, padding), self._input)
         return Prepared(pixels, (height, width, 3), (image.shape[0], image.shape[1]))
 
-    def _size_in_model(self, image: "Image") -> tuple[int, int]:
-        """The height and width of an image in the model's input, without padding."""
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
         if self._metadata.aspect_ratio_limits is None:
             return self._height, self._width
-        height, width = fitted_size(image, *self._metadata.aspect_ratio_limits)
-        return min(height, self._height), min(width, self._width)
+        rows, columns = fitted_size(height, width, *self._metadata.aspect_ratio_limits)
+        return min(rows, self._height), min(columns, self._width)
 
     def _run(self, pixels: "Array", true_shapes: "Array") -> Mapping[str, "Array"]:
         import numpy as np

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfod_kit import __version__, pipeline_config
 from tfod_kit.core import labels
+from tfod_kit.detectors import input_size
 from tfod_kit.errors import CheckpointError, UsageError, did_you_mean
 from tfod_kit.exports import parity
 from tfod_kit.exports.job import ExportOptions, Job, require
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 LABEL_MAP = labels.FILE_NAME
-INFO = "model.json"
+INFO = input_size.EXPORT_FILE
 PARITY_IMAGES = 16
 
 # A target is one module of this package that defines TARGET, and its name here.
@@ -200,6 +201,7 @@ def _info(job: Job, target: str) -> dict[str, Any]:
         "input_type": job.input_type,
         "quantise": job.quantise,
         "checkpoint": job.source.prefix.name,
+        input_size.RESIZED_TO: input_size.as_entry(job.source.config),
         "classes": dict(job.source.label_map.ids),
     }
 

@@ -163,7 +163,9 @@ def _calibration(job: Job, mean: Channels, std: Channels) -> Iterator[list["Arra
     limits = _aspect_ratio_limits(job.source.config)
     for labelled in job.source.examples(job.calibration):
         image = np.asarray(labelled.image)
-        rows, columns = fitted_size(image, *limits) if limits else (height, width)
+        rows, columns = height, width
+        if limits:
+            rows, columns = fitted_size(image.shape[0], image.shape[1], *limits)
         pixels = (bilinear(image, rows, columns) - np.array(mean)) / np.array(std)
         padded = np.pad(pixels, ((0, height - rows), (0, width - columns), (0, 0)))
         yield [padded[None].astype(np.float32)]

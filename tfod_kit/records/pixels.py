@@ -1,11 +1,10 @@
 """Decodes images as a detector needs them: upright and RGB, whatever the file contains."""
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_kit.errors import DataError
-from tfod_kit.records import images
+from tfod_kit.records import images, reencoding
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -16,7 +15,7 @@ EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 _KINDS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 
 # The modes that Pillow converts to RGB without visible loss; it would clip 16 bits at 255.
-_PLAIN = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
+PLAIN = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 
 
 def open_image(path: Path) -> "Image.Image":
@@ -25,18 +24,14 @@ def open_image(path: Path) -> "Image.Image":
     Raises:
       DataError: it is not an image, is truncated, or has more than images.MAX_PIXELS.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     Image.init()  # knows TIFF and WebP only then; the second call does nothing
     try:
         with Image.open(path, formats=_KINDS) as image:
             if image.width * image.height > images.MAX_PIXELS:
                 raise ValueError(f"{image.width}x{image.height} pixels")
-            if image.mode not in _PLAIN:
-                return _converted(path)
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            return image.copy() if image.mode == "RGB" else image.convert("RGB")
+            return upright(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(
             "The image cannot be read.",
@@ -46,8 +41,16 @@ def open_image(path: Path) -> "Image.Image":
         ) from error
 
 
-def _converted(path: Path) -> "Image.Image":
-    """An image of another bit depth, converted to 8 bits as `tfod convert` does."""
-    from PIL import Image
+def upright(image: "Image.Image") -> "Image.Image":
+    """Decodes an image that was opened: upright (EXIF orientation applied) and in RGB.
 
-    return Image.open(io.BytesIO(images.load(path).data)).convert("RGB")
+    Raises whatever Pillow's decoder raises.
+    """
+    from PIL import ImageOps
+
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode == "RGB":
+        return image
+    # Transparency is dropped here; other bit depths are converted as `tfod convert` does.
+    return (image if image.mode in PLAIN else reencoding.eight_bit(image)).convert("RGB")

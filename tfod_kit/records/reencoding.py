@@ -60,7 +60,7 @@ def _pixels(image: Any, target: Target) -> Any:
         sideways = target.upright and target.orientation in SIDEWAYS
         width, height = target.size[::-1] if sideways else target.size
         image.draft(None, (2 * width, 2 * height))
-    plain = _eight_bit(_oriented(image, target))
+    plain = eight_bit(_oriented(image, target))
     return plain.resize(target.size, Image.Resampling.LANCZOS) if target.size else plain
 
 
@@ -75,7 +75,7 @@ def _oriented(image: Any, target: Target) -> Any:
     return image
 
 
-def _eight_bit(image: Any) -> Any:
+def eight_bit(image: Any) -> Any:
     """The image as L or RGB without metadata; transparency is composed on white."""
     from PIL import Image
 

@@ -5,28 +5,33 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Generic, TypeVar
 
 from tfod_kit.core.annotations import ObjectAnnotation
+from tfod_kit.serving.threads import until_done
 
 Objects = tuple[ObjectAnnotation, ...]
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    image: Any
+@dataclass(slots=True)
+class _Job(Generic[T]):
+    image: T
     min_score: float
     answer: "asyncio.Future[Objects]"
+    call: "asyncio.Future[Sequence[Objects]] | None" = None  # the detector's, while it runs
 
 
-class Batcher:
+class Batcher(Generic[T]):
     """Collects images and passes them to a detector, one batch at a time, in one thread.
 
-    While a batch is in the model, the next one fills, so batches grow with the load. If the model
-    is idle, the first image waits up to `window_s` for others.
+    While a batch is in the model, the next one fills, so batches grow with the load. If there are
+    fewer images than clients were waiting during the batch before, an idle model waits up to
+    `window_s` for more: those who were just answered usually ask again. A single client never
+    waits.
 
     Args:
-      detect: a detector's method: `detect(images, min_score=...)`.
+      detect: a detector's function: `detect(images, min_score=...)`.
       largest: the maximum number of images in a batch.
       window_s: how long an idle model waits for others, in seconds.
       observe: called with the size of each batch.
@@ -44,43 +49,64 @@ class Batcher:
         self._largest = largest
         self._window_s = window_s
         self._observe = observe
-        self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
+        self._unanswered = 0
+        self._most = 0  # the most that were unanswered at a time since the last batch was complete
+        self._jobs: asyncio.Queue[_Job[T]] = asyncio.Queue()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="detect")
 
-    async def detect(self, image: Any, min_score: float) -> Objects:
-        """The objects in one image [height, width, 3], RGB, uint8, that score `min_score` or more.
+    async def detect(self, image: T, min_score: float) -> Objects:
+        """The objects in one image that score `min_score` or more.
+
+        If the caller is cancelled, an image that still waits is dropped, and a batch that runs is
+        awaited: until then it uses the image.
 
         Raises whatever the detector raises for it.
         """
-        answer: asyncio.Future[Objects] = asyncio.get_running_loop().create_future()
-        self._jobs.put_nowait(_Job(image, min_score, answer))
-        return await answer
+        job = _Job(image, min_score, asyncio.get_running_loop().create_future())
+        self._jobs.put_nowait(job)
+        self._unanswered += 1
+        self._most = max(self._most, self._unanswered)
+        try:
+            return await job.answer
+        except asyncio.CancelledError:
+            if job.call is not None:
+                await until_done(job.call)
+            raise
+        finally:
+            self._unanswered -= 1
 
     async def run(self) -> None:
         """Detects until cancelled."""
         try:
             while True:
-                # A client that disconnected has cancelled its answer.
-                jobs = [job for job in await self._next_batch() if not job.answer.done()]
-                # A detector stacks consecutive images of the same size.
-                await self._work(sorted(jobs, key=lambda job: job.image.shape))
+                await self._work(await self._next_batch())
         finally:
             self._thread.shutdown(wait=False)
 
-    async def _next_batch(self) -> list[_Job]:
-        jobs = [await self._jobs.get()]
-        try:
-            async with asyncio.timeout(self._window_s):
-                while len(jobs) < self._largest:
-                    jobs.append(await self._jobs.get())
-        except TimeoutError:
-            pass
+    async def _next_batch(self) -> list[_Job[T]]:
+        jobs: list[_Job[T]] = []
+        deadline = None
+        while len(jobs) < self._largest:
+            if not self._jobs.empty():
+                job = self._jobs.get_nowait()
+            elif not jobs:
+                job = await self._jobs.get()
+            elif len(jobs) >= self._most:
+                break
+            else:
+                now = asyncio.get_running_loop().time()
+                deadline = deadline or now + self._window_s
+                try:
+                    job = await asyncio.wait_for(self._jobs.get(), deadline - now)
+                except TimeoutError:
+                    break
+            if not job.answer.done():  # a client that disconnected has cancelled its answer
+                jobs.append(job)
+        self._most = self._unanswered
         return jobs
 
-    async def _work(self, jobs: Sequence[_Job]) -> None:
+    async def _work(self, jobs: Sequence[_Job[T]]) -> None:
         """Answers every job; if a batch fails, each of its images is detected separately."""
-        if not jobs:
-            return
         # The lowest score of all jobs: the detector need not convert objects below it.
         work = partial(
             self._detect,
@@ -88,9 +114,11 @@ class Batcher:
             min_score=min(job.min_score for job in jobs),
         )
         self._observe(len(jobs))
-        loop = asyncio.get_running_loop()
+        call = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        for job in jobs:
+            job.call = call
         try:
-            detected = await loop.run_in_executor(self._thread, work)
+            detected = await call
         except Exception as error:  # whatever it is, the client must get an answer
             if len(jobs) == 1:
                 _settle(jobs[0], error)
@@ -102,7 +130,7 @@ class Batcher:
             _settle(job, tuple(o for o in objects if (o.score or 0.0) >= job.min_score))
 
 
-def _settle(job: _Job, outcome: Objects | Exception) -> None:
+def _settle(job: _Job[T], outcome: Objects | Exception) -> None:
     if job.answer.done():
         return
     if isinstance(outcome, Exception):

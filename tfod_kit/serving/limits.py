@@ -14,6 +14,8 @@ class Limits:
       images: maximum number of images in a request.
       pixels: maximum number of pixels in an image, which is checked before decoding.
       requests: maximum number of requests in progress; others get 503 and a Retry-After.
+      memory_bytes: what all requests together may take beside the model: bodies, decoded images,
+        and the model's input. A request waits until there is room for it.
       timeout_s: maximum duration of an upload, and of the detection after it, in seconds.
     """
 
@@ -21,7 +23,18 @@ class Limits:
     images: int = 16
     pixels: int = 40 * 10**6
     requests: int = 64
+    memory_bytes: int = 1000 * 10**6
     timeout_s: float = 30.0
+
+    @property
+    def body_memory(self) -> int:
+        """The part of the memory that is for bodies, in bytes."""
+        return self.memory_bytes // 4
+
+    @property
+    def image_memory(self) -> int:
+        """The part of the memory that is for images, in bytes."""
+        return self.memory_bytes - self.body_memory
 
 
 class Refusal(Exception):

@@ -27,7 +27,10 @@ class Metrics:
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)  # memory, CPU time, open files
         self.requests = Counter(
-            "tfod_requests", "Requests to /detect by HTTP status", ["status"], registry=registry
+            "tfod_requests",
+            "Requests to /detect, and to unknown addresses, by HTTP status",
+            ["status"],
+            registry=registry,
         )
         self.seconds = Histogram(
             "tfod_request_seconds",
@@ -40,6 +43,11 @@ class Metrics:
         )
         self.in_progress = Gauge(
             "tfod_requests_under_way", "Requests accepted and not yet answered", registry=registry
+        )
+        self.memory = Gauge(
+            "tfod_memory_held_bytes",
+            "Memory that the requests in progress may use beside the model",
+            registry=registry,
         )
         self.objects = Counter(
             "tfod_objects", "Objects found, by class", ["label"], registry=registry

@@ -1,43 +1,20 @@
 """`tfod serve` as a function: loads a model, warms it up and serves until it is stopped."""
 
+import ipaddress
+import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfod_kit.errors import SetupError
+from tfod_kit.errors import SetupError, UsageError
 from tfod_kit.serving.limits import Limits
+from tfod_kit.serving.options import ServeOptions
 
 if TYPE_CHECKING:
     from tfod_kit.detectors import Detector
 
-
-@dataclass(frozen=True, slots=True)
-class ServeOptions:
-    """The options of `tfod serve`.
-
-    Attributes:
-      host: the address to listen on; "0.0.0.0" accepts connections from other machines.
-      port: the port; 0 = a free one.
-      min_score: the lowest score that is returned, unless a request states another; in [0, 1].
-      batch_size: the maximum number of images in a batch.
-      window_s: how long an idle model waits for a batch to fill, in seconds.
-      label_map: the class names of a model that has no label map of its own.
-      checkpoint: a run's checkpoint; None = the latest.
-      access_log: whether to log each request.
-      limits: beyond them a request is refused.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    min_score: float = 0.5
-    batch_size: int = 8
-    window_s: float = 0.005
-    label_map: Path | None = None
-    checkpoint: Path | str | None = None
-    access_log: bool = False
-    limits: Limits = field(default_factory=Limits)
+_MB = 10**6
 
 
 def serve(model: Path, options: ServeOptions, log: Callable[[str], None] = print) -> None:
@@ -45,38 +22,39 @@ def serve(model: Path, options: ServeOptions, log: Callable[[str], None] = print
 
     Args:
       model: an exported model or a run folder.
-      options: address, batches and limits.
+      options: address, access, batches and limits.
       log: receives the progress of the start, and the address.
 
     Raises:
       SetupError: a package is not installed.
-      UsageError: the address is unavailable, or there is no such model.
+      UsageError: an option is invalid, the address is unavailable, or there is no such model.
     """
     try:
-        from tfod_kit.serving import app, server
+        from tfod_kit.serving import access, app, memory, server
     except ImportError as error:
         raise SetupError(
             "A package that serving needs is not installed.",
             found=str(error),
             fix="pip install 'tfod_kit[serve]'",
         ) from error
+    access.check(options.token, options.allow_origins)
+    _check_memory(options.limits)
     bound = server.listen(options.host, options.port)
     log(f"Loading {model}")
     from tfod_kit import detectors
 
     detector = detectors.load(model, label_map=options.label_map, checkpoint=options.checkpoint)
-    log(f"Ready after a warm-up of {_warm_up(detector):.1f} s")
-    service = app.Service(
-        detector,
-        limits=options.limits,
-        min_score=options.min_score,
-        batch_size=options.batch_size,
-        window_s=options.window_s,
-    )
+    log(f"Ready after a warm-up of {_warm_up(detector, options.batch_size):.1f} s")
+    memory.use_returnable_blocks()
+    service = app.Service(detector, options)
+    log(_memory_line(options.limits))
     host, port = bound.getsockname()[:2]
+    if options.token is None and not _is_loopback(host):
+        log("Everyone who reaches this address may send images; --token prevents it.")
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     log(f"Serving on {address}")
-    log(f"Try:  curl --data-binary @IMAGE.jpg {address}/detect")
+    header = "" if options.token is None else "-H 'Authorization: Bearer TOKEN' "
+    log(f"Try:  curl {header}--data-binary @IMAGE.jpg {address}/detect")
     server.run(
         service.app(),
         bound,
@@ -86,10 +64,56 @@ def serve(model: Path, options: ServeOptions, log: Callable[[str], None] = print
     log("Stopped")
 
 
-def _warm_up(detector: "Detector") -> float:
-    """Detects in a blank image, so that the first request does not wait; returns the seconds."""
+def _check_memory(limits: Limits) -> None:
+    """Checks that one request of the largest size fits into the memory.
+
+    Raises:
+      UsageError: it does not.
+    """
+    from tfod_kit.serving import decoding, memory, uploads
+
+    for option, use, part in (
+        ("--max_mb", limits.body_bytes * uploads.COPIES, limits.body_memory),
+        ("--max_megapixels", limits.pixels * decoding.LEAST_BYTES_PER_PIXEL, limits.image_memory),
+    ):
+        if use > memory.largest_use(part):
+            least = memory.total_for(use) * limits.memory_bytes // part
+            raise UsageError(
+                "The largest request does not fit into the memory.",
+                where=f"--memory, {option}",
+                expected=f"{-(-least // _MB):,} MB or more",
+                found=f"{limits.memory_bytes // _MB:,} MB",
+                fix=f"Raise --memory, or lower {option}.",
+            )
+
+
+def _warm_up(detector: "Detector", batch_size: int) -> float:
+    """Detects in blank images, so that the first request does not wait; returns the seconds.
+
+    A whole batch, too: what the model takes for it is then part of the memory at the start.
+    """
     import numpy as np
 
     start = time.perf_counter()
-    detector.detect([np.zeros((320, 320, 3), np.uint8)])
+    blank = np.zeros((320, 320, 3), np.uint8)
+    for count in {1, batch_size}:
+        detector.detect([blank] * count)
     return time.perf_counter() - start
+
+
+def _memory_line(limits: Limits) -> str:
+    requests = f"{limits.memory_bytes // _MB:,} MB for requests"
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return f"Memory: at most {requests}, beside the model"
+    model = pages * os.sysconf("SC_PAGE_SIZE")
+    total = (model + limits.memory_bytes) // _MB
+    return f"Memory: {model // _MB:,} MB with the model, and at most {requests}: {total:,} MB"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

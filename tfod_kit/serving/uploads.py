@@ -1,9 +1,8 @@
 """The images in a request, within the limits: its body, or the files of a form."""
 
-import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -12,13 +11,12 @@ from starlette.types import Message, Receive
 
 from tfod_kit.serving.limits import Limits, Refusal
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-# The formats of cameras and the web. Pillow reads dozens of others, which would only add to the
-# attack surface.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 UNNAMED = "-"
+# A body is in memory twice while its pieces are joined, or while it is copied out of a form.
+COPIES = 2
+
+_FORM = "multipart/form-data"
+_FIELDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,67 +26,65 @@ class Upload:
     name: str
     data: bytes
 
+    @property
+    def subject(self) -> str:
+        """The upload as the subject of a message."""
+        return "The body" if self.name == UNNAMED else self.name
 
-async def read(request: Request, limits: Limits) -> list[Upload]:
-    """The files of a request: one or more, in their order.
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a request contains: its files, in their order, and the options in its form."""
+
+    files: Sequence[Upload]
+    options: Sequence[tuple[str, str]] = ()
+
+
+def declared_size(request: Request, limits: Limits) -> int:
+    """The size of a request's body in bytes, at most; that of the limits if it is not declared.
+
+    Raises:
+      Refusal: 413, it is too large.
+    """
+    declared = request.headers.get("content-length", "")
+    if not declared.isdecimal():
+        return limits.body_bytes
+    if int(declared) > limits.body_bytes:
+        raise _too_large(limits)
+    return int(declared)
+
+
+async def read(request: Request, limits: Limits) -> Content:
+    """The files of a request, one or more, and its options.
 
     Raises:
       Refusal: 413 too large, 400 empty, too many files or an invalid form.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limits.body_bytes:
-        raise _too_large(limits)
     bounded = Request(request.scope, _bounded(request.receive, limits))
-    if request.headers.get("content-type", "").startswith("multipart/"):
-        return await _form_files(bounded, limits)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == _FORM:
+        return await _form(bounded, limits)
+    if kind.startswith("multipart/"):
+        raise Refusal(400, f"A form has the type {_FORM}, not {kind[:60]}.")
     data = await bounded.body()
     if not data:
         raise Refusal(400, "The body is empty. Send an image: curl --data-binary @image.jpg")
-    return [Upload(UNNAMED, data)]
+    return Content((Upload(UNNAMED, data),))
 
 
-def decode(upload: Upload, limits: Limits) -> "Image.Image":
-    """The image, upright (EXIF orientation applied) and in RGB.
-
-    Raises:
-      Refusal: 415 not an image, 413 too many pixels, 422 damaged.
-    """
-    from PIL import Image, ImageOps
-
-    name = "The body" if upload.name == UNNAMED else upload.name
+async def _form(request: Request, limits: Limits) -> Content:
     try:
-        image = Image.open(io.BytesIO(upload.data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise Refusal(413, f"{name} has too many pixels: {error}") from error
-    except Exception as error:  # damaged data makes Pillow's readers raise any error
-        raise Refusal(
-            415, f"{name} is not an image in one of the formats {', '.join(FORMATS)}."
-        ) from error
-    with image:
-        if image.width * image.height > limits.pixels:
-            raise Refusal(
-                413,
-                f"{name} has {image.width} x {image.height} pixels; "
-                f"at most {limits.pixels:,} are accepted.",
-            )
-        try:
-            return ImageOps.exif_transpose(image).convert("RGB")
-        except Exception as error:
-            raise Refusal(422, f"{name} is damaged: {error}.") from error
-
-
-async def _form_files(request: Request, limits: Limits) -> list[Upload]:
-    try:
-        form = await request.form(max_files=limits.images, max_fields=limits.images)
+        form = await request.form(max_files=limits.images, max_fields=_FIELDS)
     except HTTPException as error:
         raise Refusal(400, f"The form cannot be read: {error.detail}") from error
     try:
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         if not files:
             raise Refusal(400, "The form holds no file. Send one: curl -F image=@image.jpg")
-        return [
-            Upload(PurePath(file.filename or UNNAMED).name, await file.read()) for file in files
-        ]
+        return Content(
+            [Upload(PurePath(file.filename or UNNAMED).name, await file.read()) for file in files],
+            [(name, value) for name, value in form.multi_items() if isinstance(value, str)],
+        )
     finally:
         await form.close()
 
