@@ -86,6 +86,9 @@ def test_demo_then_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert (tmp_path / "records" / "label_map.pbtxt").is_file()
 
 
+NO_NEGATIVES = {"open_images"}  # the format lists boxes, and nothing else
+
+
 @pytest.mark.parametrize("to", FORMATS.writable)
 def test_another_format_and_back_to_the_same_boxes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str
@@ -101,6 +104,8 @@ def test_another_format_and_back_to_the_same_boxes(
         {a.image.name: [(item.label, item.box) for item in a.objects] for a in formats.read(folder)}
         for folder in (data, tmp_path / to)
     )
+    if to in NO_NEGATIVES:
+        original = {name: objects for name, objects in original.items() if objects}
     assert again.keys() == original.keys()
     for name, objects in original.items():
         assert [label for label, _ in again[name]] == [label for label, _ in objects]
@@ -159,8 +164,9 @@ def test_a_name_that_is_no_utf_8(tmp_path: Path, verb: list[str]) -> None:
         done = subprocess.run(command, capture_output=True, text=True, env=strict)
         assert done.returncode == 0, done.stderr
     read = formats.read(out)
-    assert len(read) == 4
-    assert len({a.source_id for a in read}) == 4
+    expected = 3 if verb[-1] in NO_NEGATIVES else 4
+    assert len(read) == expected
+    assert len({a.source_id for a in read}) == expected
     for annotation in read:
         annotation.source_id.encode()
         annotation.image.name.encode()

@@ -120,5 +120,5 @@ def test_another_way_to_read_them_does_not_exist(tmp_path: Path) -> None:
 def test_masks_of_four_points_are_written_as_rotated_boxes(tmp_path: Path) -> None:
     found, _ = read(_dota(tmp_path / "in", f"{_row()} ship 1"), "dota", obb="mask")
     formats.write("dota", found, tmp_path / "out")
-    text = (tmp_path / "out" / "labelTxt" / "train" / "P0001.txt").read_text()
+    text = (tmp_path / "out" / "train" / "labelTxt" / "P0001.txt").read_text()
     assert text == "12 3 20 9 12 15 4 9 ship 1\n"

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 from rich_samples import pixels, read
-from samples import picture
+from samples import picture, voc
 from tfod import tfod
 
 from tfod_kit import formats
 from tfod_kit.core import labels
 from tfod_kit.core.labels import LabelMap
+from tfod_kit.datasets import LoadOptions, load
 from tfod_kit.errors import DataError, UsageError
 from tfod_kit.formats import csv
+from tfod_kit.formats.common.findings import Findings
 
 BOX = ("cat", (4.0, 3.0, 20.0, 15.0))
 
@@ -127,6 +129,17 @@ def test_columns_that_cannot_be_named(text: str) -> None:
 def test_columns_are_not_for_other_formats(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--format voc"):
         read(_file(tmp_path, ""), "voc", columns={"image": "a"})
+
+
+def test_columns_of_one_of_several_sources(tmp_path: Path) -> None:
+    table = _file(tmp_path / "table", "i,class,xmin,ymin,xmax,ymax\na.jpg,cat,4,3,20,15")
+    options = LoadOptions(format="voc,csv", columns={"image": "i"})
+    loaded = load([voc(tmp_path / "voc", 3), table], options, findings=Findings())
+    assert loaded.formats == ("voc", "csv")
+    with pytest.raises(UsageError, match="Columns are those of a CSV table"):
+        load(
+            tmp_path / "voc", LoadOptions(format="voc", columns={"image": "i"}), findings=Findings()
+        )
 
 
 def test_columns_on_the_command_line(tmp_path: Path) -> None:

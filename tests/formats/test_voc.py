@@ -284,7 +284,7 @@ def test_masks_of_several_outlines_are_painted(tmp_path: Path) -> None:
     findings = Findings()
     done = formats.write("voc", [annotation], tmp_path / "out", findings=findings)
     assert findings.counts == {"lost_mask": 1}  # a pixel belongs to one object
-    assert done.files[-1] == "SegmentationObject"
+    assert done.files[-2:] == ("SegmentationObject", "SegmentationClass")
     assert "<segmented>1<" in (tmp_path / "out" / "Annotations" / "a.xml").read_text()
     with Image.open(tmp_path / "out" / "SegmentationObject" / "a.png") as painted:
         assert (painted.mode, painted.size) == ("P", (40, 30))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from lxml import etree
+from PIL import Image
 from rich_samples import pixels, read
 from samples import picture
 from tfod import tfod
@@ -70,6 +71,17 @@ def test_voc_lists_its_classes(tmp_path: Path) -> None:
         "cat:128,0,0::",
         "dog_ big:0,128,0::",
     ]
+
+
+def test_voc_paints_objects_and_their_classes(tmp_path: Path) -> None:
+    """Datumaro, and so CVAT, reads the painted objects only with their classes."""
+    out = _write("voc", tmp_path, CAT, replace(CAT, label="dog", mask=SQUARES))
+    images = [Image.open(out / f"Segmentation{kind}" / "a.png") for kind in ("Object", "Class")]
+    # The second object is of the second class.
+    assert [sorted(set(image.tobytes())) for image in images] == [[0, 2], [0, 2]]
+    assert images[1].getpalette()[6:9] == [0, 128, 0]
+    (annotation, _), _ = read(out, "voc")
+    assert annotation.objects[1].mask == masks.to_rle(SQUARES, 30, 40)
 
 
 def test_cvat(tmp_path: Path) -> None:
@@ -167,7 +179,7 @@ def test_open_images(tmp_path: Path) -> None:
 
 def test_dota(tmp_path: Path) -> None:
     out = _write("dota", tmp_path, CAT, replace(CAT, label="small ship", difficult=True))
-    assert (out / "labelTxt" / "train" / "a.txt").read_text().splitlines() == [
+    assert (out / "train" / "labelTxt" / "a.txt").read_text().splitlines() == [
         "4 3 20 3 20 15 4 15 cat 0",
         "4 3 20 3 20 15 4 15 small-ship 1",
     ]

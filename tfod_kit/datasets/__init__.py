@@ -10,7 +10,14 @@ from tfod_kit.core.labels import LabelMap
 from tfod_kit.datasets import class_selection, joining
 from tfod_kit.datasets.class_selection import Selection
 from tfod_kit.errors import UsageError
-from tfod_kit.formats import AUTO, FORMATS, ReadOptions, context_of, find
+from tfod_kit.formats import (
+    AUTO,
+    FORMATS,
+    ReadOptions,
+    check_format_of_columns,
+    context_of,
+    find,
+)
 from tfod_kit.formats.base import Context, Part
 from tfod_kit.formats.common import losses, merging
 from tfod_kit.formats.common.detection import because
@@ -97,9 +104,11 @@ def load(
       DataError: there are no annotations, or `findings` stops at something in them.
     """
     paths = _paths(sources, options.images_folder)
+    names = _formats(options.format, len(paths))
+    check_format_of_columns(names, options.columns)
     reads = [
         _read(path, format, _context(path, options, findings, several=len(paths) > 1))
-        for path, format in zip(paths, _formats(options.format, len(paths)), strict=True)
+        for path, format in zip(paths, names, strict=True)
     ]
     joined = joining.join(paths, [read.annotations for read in reads], findings)
     if not any(annotation.objects for _, part in joined for annotation in part):

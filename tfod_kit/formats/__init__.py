@@ -61,6 +61,7 @@ from tfod_kit.formats.table import AUTO, FormatTable
 __all__ = ["AUTO", "FORMATS", "ReadOptions", "WriteOptions", "find", "read", "write"]
 
 _READ, _WRITE = ReadOptions(), WriteOptions()
+_COLUMNS_OF = "csv"
 
 FORMATS = FormatTable(
     {
@@ -122,6 +123,7 @@ def read(
       DataError: there are no annotations, or `findings` treats something in them as an error.
     """
     path = Path(source)
+    check_format_of_columns((format,), options.columns)
     context = context_of(path, options, Findings() if findings is None else findings)
     name, sources = find(format, context, path)
     parts = [(each, list(FORMATS[name].read(each, context).images)) for each in sources]
@@ -242,8 +244,8 @@ def find(name: str, context: Context, source: Path) -> tuple[str, tuple[Source, 
             fix="Give a folder or an annotation file.",
         )
     _report_links(context, source)
-    if context.columns:
-        name = _with_columns(name)
+    if context.columns and name == AUTO:
+        name = _COLUMNS_OF
     if name == AUTO:
         detected = detect(FORMATS, context, source)
         if detected is None:
@@ -262,17 +264,25 @@ def find(name: str, context: Context, source: Path) -> tuple[str, tuple[Source, 
     return name, sources
 
 
-def _with_columns(name: str) -> str:
-    """The format that columns are named for. Raises UsageError if it is not the one asked for."""
-    if name not in (AUTO, "csv"):
+def check_format_of_columns(names: Iterable[str], columns: Mapping[str, str]) -> None:
+    """Refuses columns of a table if no source is one.
+
+    Args:
+      names: the format of each source, a key of FORMATS or AUTO.
+      columns: as in ReadOptions.
+
+    Raises:
+      UsageError: each source has another format.
+    """
+    given = tuple(names)
+    if columns and not {AUTO, _COLUMNS_OF} & set(given):
         raise UsageError(
             "Columns are those of a CSV table.",
             where="--columns",
-            expected="--format csv",
-            found=f"--format {name}",
+            expected=f"--format {_COLUMNS_OF}",
+            found=f"--format {','.join(given)}",
             fix="Leave out one of them.",
         )
-    return "csv"
 
 
 def _advice(rows: Iterable[Format], source: Path, context: Context) -> str:

@@ -5,7 +5,7 @@ A row is x1 y1 x2 y2 x3 y3 x4 y4 class difficult, in pixels; the last field may 
 
 A rotated box becomes the box around it, and with `--obb mask` a mask too.
 
-Written: labelTxt/SPLIT/NAME.txt; a mask of one outline with four points as that, and other objects
+Written: SPLIT/labelTxt/NAME.txt; a mask of one outline with four points as that, and other objects
 as their boxes.
 """
 
@@ -98,7 +98,7 @@ def write(splits: Splits, output: Output) -> list[Path]:
     """Writes the text files; returns their folders."""
     written = []
     for split, annotations in splits.items():
-        folder = output.folder / _FOLDER / split
+        folder = output.folder / split / _FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         for annotation in annotations:
             rows = [_row(item, annotation, output) for item in annotation.objects]
@@ -131,4 +131,5 @@ FORMAT = Format(
     "x1 y1 x2 y2 x3 y3 x4 y4 class difficult",
     keeps=frozenset(("mask", "difficult")),
     write=write,
+    image_folder="{split}/images",
 )

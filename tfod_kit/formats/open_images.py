@@ -5,8 +5,9 @@ set's folder gives the codes (/m/0k4j) their names. A depiction (a drawing, a st
 object that it shows. A box that was drawn inside an object (IsInside) does not show its extent and
 is left out. Labels of whole images, in separate files, are not read.
 
-Written: SPLIT-annotations-bbox.csv beside SPLIT, and class-descriptions-boxable.csv, in which the
-code of a class is its name. The format lists boxes alone: images without objects are counted.
+Written: SPLIT-annotations-bbox.csv beside images/SPLIT, and class-descriptions-boxable.csv, in
+which the code of a class is its name. The format lists boxes alone: images without objects are
+counted.
 """
 
 import csv
@@ -141,5 +142,4 @@ FORMAT = Format(
     expects="CSV files with the columns ImageID, LabelName, XMin, XMax, YMin, YMax",
     keeps=frozenset(("truncated", "occluded", "group_of")),
     write=write,
-    image_folder="{split}",
 )

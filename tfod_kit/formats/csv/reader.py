@@ -1,6 +1,7 @@
 """Reads tables of boxes."""
 
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -91,7 +92,7 @@ class _Table:
         columns = self._columns
         texts = [fields[column] for column in columns.box]
         label = names[""] if columns.label is None else reading.name(fields[columns.label])
-        label = names.get(label, label)
+        label = sys.intern(names.get(label, label))  # one text for a million boxes
         numbers: tuple[float, ...] = ()
         problem = ""
         try:

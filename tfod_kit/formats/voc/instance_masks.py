@@ -1,5 +1,8 @@
 """Pascal VOC's instance masks: SegmentationObject/STEM.png beside the folder of the XML files.
 
+SegmentationClass has the same pixels with the number of the class; it is written, since Datumaro
+and CVAT read one only with the other, and not read.
+
 A pixel's value is the object's index in the XML file, counted from 1; 0 is background, 255 the void
 along edges (VOC2012 development kit).
 """
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FOLDER = "SegmentationObject"
+FOLDER, CLASS_FOLDER = "SegmentationObject", "SegmentationClass"
 _VOID = 255
 
 
@@ -101,18 +104,34 @@ def write(annotation: ImageAnnotation, output: Output) -> bool:
     import numpy as np
 
     pixels = np.zeros((annotation.height, annotation.width), np.uint8)
+    classes = np.zeros_like(pixels)
+    class_numbers = {name: n for n, name in enumerate(output.classes, start=1)}
     for number, item, mask in to_paint:
         inside = _pixels(mask, annotation.height, annotation.width)
         if number >= _VOID or pixels[inside].any():
             output.lose("mask", annotation, item)
         else:
             pixels[inside] = number
+            classes[inside] = min(class_numbers[item.label], _VOID)
     if not pixels.any():
         return False
-    path = output.folder / FOLDER / f"{annotation.image.stem}.png"
-    path.parent.mkdir(exist_ok=True)
-    _save(pixels, path)
+    for folder, values in ((FOLDER, pixels), (CLASS_FOLDER, classes)):
+        path = output.folder / folder / f"{annotation.image.stem}.png"
+        path.parent.mkdir(exist_ok=True)
+        _save(values, path)
     return True
+
+
+def colour(number: int) -> tuple[int, int, int]:
+    """The colour of a number in VOC's palette: its bits, spread over the high bits of the channels.
+
+    (VOC development kit, VOClabelcolormap)
+    """
+    channels = [0, 0, 0]
+    for bit in range(8):
+        for channel in range(3):
+            channels[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
+    return channels[0], channels[1], channels[2]
 
 
 def _pixels(mask: Polygons | Rle, height: int, width: int) -> "NDArray[np.bool_]":
@@ -126,21 +145,10 @@ def _pixels(mask: Polygons | Rle, height: int, width: int) -> "NDArray[np.bool_]
 
 
 def _save(pixels: "NDArray[np.uint8]", path: Path) -> None:
-    """Writes a PNG of the values [height, width] with VOC's palette.
-
-    The palette spreads the bits of a value over red, green and blue (VOC development kit).
-    """
+    """Writes a PNG of the values [height, width] with VOC's palette."""
     from PIL import Image
 
     height, width = pixels.shape
     image = Image.frombytes("P", (width, height), pixels.tobytes())
-    palette = []
-    for value in range(256):
-        colour = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                colour[channel] |= (value >> channel & 1) << (7 - bit)
-            value >>= 3
-        palette += colour
-    image.putpalette(palette)
+    image.putpalette([channel for value in range(256) for channel in colour(value)])
     image.save(path, format="PNG")

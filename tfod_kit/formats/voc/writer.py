@@ -1,6 +1,7 @@
 """Writes Pascal VOC: Annotations, JPEGImages and ImageSets/Main; pixels count from 0, as read.
 
-A mask of one outline is written into the XML file; others are painted into SegmentationObject.
+A mask of one outline is written into the XML file; others are painted into SegmentationObject
+and SegmentationClass.
 labelmap.txt lists the classes for CVAT and Datumaro, a line each: name, colour, parts and actions.
 """
 
@@ -33,26 +34,18 @@ def write(splits: Splits, output: Output) -> list[Path]:
     label_map = output.folder / "labelmap.txt"
     files.write_text(label_map, _label_map(output.classes))
     written.append(label_map)
-    painted = output.folder / instance_masks.FOLDER
-    return [*written, painted] if painted.exists() else written
+    folders = (instance_masks.FOLDER, instance_masks.CLASS_FOLDER)
+    painted = [output.folder / name for name in folders if (output.folder / name).exists()]
+    return [*written, *painted]
 
 
 def _label_map(classes: Iterable[str]) -> str:
     """The classes with the colours of VOC's palette. A colon would end a name."""
     lines = ["# label:color_rgb:parts:actions", "background:0,0,0::"]
     for number, name in enumerate(classes, start=1):
-        colour = ",".join(map(str, _colour(number)))
+        colour = ",".join(map(str, instance_masks.colour(number)))
         lines.append(f"{name.replace(':', '_')}:{colour}::")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _colour(number: int) -> tuple[int, int, int]:
-    """The colour of a number in VOC's palette: its bits, spread over the channels' high bits."""
-    channels = [0, 0, 0]
-    for bit in range(8):
-        for channel in range(3):
-            channels[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
-    return channels[0], channels[1], channels[2]
 
 
 def _xml(annotation: ImageAnnotation, has_painted_masks: bool) -> bytes:
