@@ -21,6 +21,7 @@ IMAGES   ?= $(or $(PICTURES),$(DATA))
 TARGET   ?=
 QUANTISE ?=
 PORT     ?= 6006
+MINUTES  ?= 10
 
 # Where MODEL is trained, and the run that export, predict and others use: the one trained last,
 # unless MODEL or RUN is given.
@@ -46,7 +47,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo demo-photos tfrecords configure train inspect check lr evaluate report export predict serve tensorboard doctor \
-	test unit-tests test-long lint docs upstream-tests benchmarks constraints wheel clean FORCE
+	test unit-tests test-long soak lint docs upstream-tests benchmarks constraints wheel clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -141,6 +142,9 @@ unit-tests: $(READY)
 
 test-long: $(READY) ## the long tests: minutes of training each
 	$(BIN)/python -m pytest -m long
+
+soak: $(READY) ## MINUTES=10: kills, full disks, damaged inputs, two of everything; prints figures
+	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES)
 
 lint: $(READY) ## ruff, mypy and the vocabulary of CONTRIBUTING.md
 	$(BIN)/ruff check .

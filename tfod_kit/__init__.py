@@ -14,9 +14,8 @@ Each verb of the `tfod` command is a function here, with the same options:
 Importing tfod_kit loads nothing else: each function is imported when it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+# Not from typing, whose import takes longer than everything else that the command starts with.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tfod_kit.detectors import load
     from tfod_kit.doors.benchmark import benchmark
@@ -55,6 +54,8 @@ def __getattr__(name: str) -> object:
     """Imports a function of `__all__` when it is first used."""
     if name not in __all__:
         raise AttributeError(f"module 'tfod_kit' has no attribute {name!r}")
+    from importlib import import_module
+
     module = import_module(_MODULES.get(name, f"tfod_kit.doors.{name}"))
     globals()[name] = value = getattr(module, name)
     return value

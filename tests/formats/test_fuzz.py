@@ -5,70 +5,18 @@ encoded into records. The tests fail at any other exception, at files left behin
 that takes seconds.
 """
 
-import json
 import random
-import re
 import shutil
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
 
+import mutants
 import pytest
-import rich_samples
-import tool_samples
-from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mutants import Fixture, mutated, to_records
 
 from tfod_kit import formats
-from tfod_kit.core import labels
 from tfod_kit.errors import TfodKitError
 from tfod_kit.formats import FORMATS
-from tfod_kit.formats.common.findings import Findings
-from tfod_kit.formats.common.repair import fitted
-from tfod_kit.records import example, example_proto, feature_keys, images, shards
-
-FIXTURES = Path(__file__).parent / "fixtures"
-IMAGE_SUFFIXES = (".png", ".jpg")
-
-NUMBERS = ["-1", "0", "1e9", "-1e308", "1e999", "nan", "inf", "99999999999999999999", "1,5", "0x10"]
-TEXTS = [
-    *NUMBERS,
-    "",
-    " ",
-    "../../../etc/passwd",
-    "/etc/passwd",
-    "C:\\windows\\a.png",
-    "a.png",
-    "\x00",
-    "é\u202e\ud7ff",
-    "a" * 5000,
-    "&x;",
-    "<!ENTITY x SYSTEM 'file:///etc/passwd'>",
-    "[" * 3000,
-    '{"a":' * 3000,
-    "<a>" * 3000,
-    "\r",
-    ",",
-    ";",
-    '"',
-]
-VALUES = [
-    None,
-    True,
-    -1,
-    0,
-    1e300,
-    2**63,
-    "",
-    "../a.png",
-    [],
-    {},
-    [[]],
-    [1, 2],
-    {"counts": "P", "size": [9, 9]},
-]
-
 
 SETTINGS = settings(
     max_examples=300,
@@ -78,149 +26,10 @@ SETTINGS = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
-EXTRA_KEYS = [
-    feature_keys.MASK,
-    feature_keys.KEYPOINT_X,
-    feature_keys.KEYPOINT_Y,
-    feature_keys.KEYPOINT_VISIBILITY,
-    feature_keys.AREA,
-]
-
-
-@dataclass(repr=False)
-class _Fixture:
-    """A copy of a fixture, and its annotation files as they were."""
-
-    folder: Path
-    originals: dict[Path, bytes]
-
 
 @pytest.fixture(scope="module")
-def copies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, _Fixture]:
-    copied = {}
-    rich = rich_samples.write(tmp_path_factory.mktemp("rich"))
-    rich |= tool_samples.write_all(tmp_path_factory.mktemp("tools"))
-    for name in FORMATS:
-        folder = tmp_path_factory.mktemp("fuzz") / name
-        shutil.copytree(FIXTURES / name, folder / "plain")
-        if name in rich:
-            shutil.copytree(rich[name], folder / "rich")
-        files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-        copied[name] = _Fixture(
-            folder, {path: path.read_bytes() for path in files if path.suffix not in IMAGE_SUFFIXES}
-        )
-    return copied
-
-
-def _bytes(data: bytes, rng: random.Random) -> bytes:
-    """Cuts, repeats or overwrites a piece, or inserts random bytes or a hostile text."""
-    start = rng.randrange(len(data) + 1)
-    end = min(len(data), start + rng.choice((0, 1, 4, 40)))
-    mutation = rng.randrange(5)
-    if mutation == 0:
-        return data[:start]
-    if mutation == 1:
-        return data[:start] + data[end:]
-    if mutation == 2:
-        return data[:end] + data[start:]
-    new = (
-        rng.randbytes(end - start)
-        if mutation == 3
-        else rng.choice(TEXTS).encode(errors="surrogatepass")
-    )
-    return data[:start] + new + data[end:]
-
-
-def _token(data: bytes, rng: random.Random) -> bytes:
-    """Recopies one word, number or character by a hostile text."""
-    spans = [match.span() for match in re.finditer(rb"[\w.+-]+|[^\w\s]", data)]
-    if not spans:
-        return data
-    start, end = rng.choice(spans)
-    return data[:start] + rng.choice(TEXTS).encode(errors="surrogatepass") + data[end:]
-
-
-def _node(data: bytes, rng: random.Random) -> bytes:
-    """Recopies, removes or doubles one value of a JSON document."""
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError):
-        return _token(data, rng)
-    node, key = None, None
-    below = content
-    while isinstance(below, dict | list) and below and (node is None or rng.random() < 0.85):
-        node = below
-        key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
-        below = node[key]
-    if node is None:
-        return json.dumps(rng.choice(VALUES)).encode()
-    if rng.random() < 0.2:
-        del node[key]
-    elif isinstance(node, list) and rng.random() < 0.2:
-        node.append(below)
-    else:
-        node[key] = rng.choice([*VALUES, *NUMBERS])
-    return json.dumps(content).encode()
-
-
-def _framed(data: bytes, rng: random.Random) -> bytes:
-    """A record file whose records are damaged, with correct checksums."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "a.tfrecord")
-        path.write_bytes(data)
-        records = list(shards.read(path))
-        for _ in range(rng.choice((1, 3))):
-            index = rng.randrange(len(records))
-            records[index] = rng.choice((_bytes, _feature))(records[index], rng)
-        shards.write(path, records)
-        return path.read_bytes()
-
-
-def _feature(data: bytes, rng: random.Random) -> bytes:
-    """A record with one feature's list changed."""
-    try:
-        record = example_proto.kind("Example").FromString(data)
-    except DecodeError:  # damaged by an earlier step
-        return data
-    feature = record.features.feature
-    key = rng.choice([*feature, *EXTRA_KEYS])
-    kind = rng.choice(("bytes_list", "float_list", "int64_list"))
-    values = {
-        "bytes_list": [text.encode(errors="surrogatepass") for text in TEXTS[:20]],
-        "float_list": [0.5, -1.0, 1e30, float("nan"), float("inf")],
-        "int64_list": [0, 1, 2, -1, 1 << 40],
-    }[kind]
-    feature[key].Clear()
-    getattr(feature[key], kind).value.extend(rng.choices(values, k=rng.randrange(5)))
-    return record.SerializeToString()
-
-
-def _mutated(data: bytes, seed: int, name: str = "") -> bytes:
-    rng = random.Random(seed)
-    if name.endswith(".tfrecord") and rng.random() < 0.8:
-        return _framed(data, rng)
-    for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        data = rng.choice((_bytes, _token, _node))(data, rng)
-    return data
-
-
-def _to_records(name: str, folder: Path, on_error: str) -> int:
-    """Reads and encodes everything; returns the number of objects encoded."""
-    findings = Findings(on_error)
-    read = formats.read(folder, format=name, findings=findings)
-    names = {item.label for annotation in read for item in annotation.objects}
-    label_map = labels.from_names(sorted(names))
-    assert len({annotation.source_id for annotation in read}) == len(read)
-    encoded = 0
-    for annotation in read:
-        size = annotation.width, annotation.height
-        image = images.load(annotation.image, declared=size)
-        kept = fitted(annotation, image, findings)
-        if kept is not None:
-            example.encode(kept, image, label_map)
-            encoded += len(kept.objects)
-            assert all(item.box.is_inside and item.box.area > 0 for item in kept.objects)
-    return encoded
+def copies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Fixture]:
+    return mutants.copies(tmp_path_factory.mktemp("fuzz"))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -231,13 +40,13 @@ def _to_records(name: str, folder: Path, on_error: str) -> int:
     on_error=st.sampled_from(("skip", "fix", "skip")),
 )
 def test_no_mutation_ends_in_a_traceback(
-    copies: dict[str, _Fixture], name: str, seed: int, which: int, on_error: str
+    copies: dict[str, Fixture], name: str, seed: int, which: int, on_error: str
 ) -> None:
     fixture = copies[name]
     path = list(fixture.originals)[which % len(fixture.originals)]
-    path.write_bytes(_mutated(fixture.originals[path], seed, path.name))
+    path.write_bytes(mutated(fixture.originals[path], seed, path.name))
     try:
-        _to_records(name, fixture.folder, on_error)
+        to_records(name, fixture.folder, on_error)
     except TfodKitError as error:
         explained = bool(error.fix) and (error.where is not None or error.found is not None)
         assert explained, error  # noqa: PT017 most mutations raise nothing
@@ -246,20 +55,20 @@ def test_no_mutation_ends_in_a_traceback(
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_fixture_itself_is_encoded(copies: dict[str, _Fixture], name: str) -> None:
+def test_the_fixture_itself_is_encoded(copies: dict[str, Fixture], name: str) -> None:
     """Otherwise its mutations would prove nothing."""
-    assert _to_records(name, copies[name].folder, "fix") >= 2
+    assert to_records(name, copies[name].folder, "fix") >= 2
 
 
 @SETTINGS
 @given(seed=st.integers(0, 2**32 - 1), name=st.sampled_from(sorted(FORMATS)))
 def test_detection_and_writing_complete_or_leave_nothing(
-    copies: dict[str, _Fixture], seed: int, name: str
+    copies: dict[str, Fixture], seed: int, name: str
 ) -> None:
     fixture = copies[name]
     rng = random.Random(seed)
     path = rng.choice(list(fixture.originals))
-    path.write_bytes(_mutated(fixture.originals[path], seed, path.name))
+    path.write_bytes(mutated(fixture.originals[path], seed, path.name))
     out = fixture.folder.parent / "out"
     to = rng.choice(FORMATS.writable)
     try:

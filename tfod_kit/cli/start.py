@@ -7,12 +7,16 @@ program's start is in a function, which handles Ctrl-C.
 import os
 import signal
 import sys
-from typing import NoReturn
+
+# Not from typing, whose import takes longer than all of these.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _STOPPED = 130  # as `interrupts.STOPPED`, which is not imported yet when it is needed
 
 
-def start() -> NoReturn:
+def start() -> "NoReturn":
     """Runs `tfod` with the arguments of the process, and ends the process."""
     signal.signal(signal.SIGINT, _end_at_once)
     from tfod_kit.cli.main import main
