@@ -12,7 +12,7 @@ from tfod_kit.doors import arguments
 from tfod_kit.doors.arguments import Group, local_path, option
 from tfod_kit.doors.configure import DownloadArguments, download_options
 from tfod_kit.errors import UsageError, did_you_mean
-from tfod_kit.zoo import catalog, download
+from tfod_kit.zoo import catalog, download, sources
 from tfod_kit.zoo.archives import Archive
 
 _ACTIONS = ("list", "download")
@@ -26,6 +26,12 @@ _RIGHT = {"INPUT", "SPEED", "COCO mAP"}
 class ModelsDownloadArguments(DownloadArguments):
     """The options of `tfod models download`."""
 
+    source: sources.Source | None = option(
+        None,
+        "where from: the zoo's bucket has checkpoints, Kaggle SavedModels of the most used models "
+        "(default: the mirror if one is named, else the bucket, then Kaggle)",
+        choices=sources.NAMES,
+    )
     archive: Path | None = option(None, "a local NAME.tar.gz", parse=local_path, metavar="FILE")
     again: bool = option(False, "download again, even if the archive is in the cache")
 
@@ -100,18 +106,30 @@ def _download(args: argparse.Namespace) -> int:
         raise UsageError(
             "Which model?", fix="tfod models download NAME; `tfod models` lists the names."
         )
+    if args.archive is not None and args.source is not None:
+        raise UsageError("--archive and --source exclude each other.", fix="Use one of them.")
     if args.archive is not None and len(args.names) > 1:
         raise UsageError("One archive is for one model.", fix="Name one model with --archive.")
     options = arguments.parsed(ModelsDownloadArguments, args)
     for model, archive in [(catalog.find(name), start.published(name)) for name in args.names]:
-        got = download.obtain(archive, download_options(options, options.archive, options.again))
+        got = sources.obtain(
+            archive,
+            download_options(options, options.archive, options.again),
+            options.source,
+        )
         print(f"{'Downloaded' if got.fresh else 'In the cache already:'} {archive.name}")
         print(f"  from:    {got.source}")
         print(f"  sha256:  {got.sha256}")
         print(f"  folder:  {got.folder}")
         if model.base is not None:
-            print(f"Next:  tfod configure {model.name} --pretrained --records FOLDER")
+            print(f"Next:  tfod configure {model.name} {_weights(got)} --records FOLDER")
     return 0
+
+
+def _weights(got: download.Obtained) -> str:
+    """The option of `tfod configure` that starts from these weights."""
+    has_config = (got.folder / "pipeline.config").is_file()
+    return "--pretrained" if has_config else f"--checkpoint {got.folder}"
 
 
 def _matches(model: catalog.Model, text: str) -> bool:

@@ -20,6 +20,8 @@ SOURCES = (
     "http://download.tensorflow.org/models/object_detection/tf2",
 )
 
+_KAGGLE_OWNER = "tensorflow"
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:
@@ -33,6 +35,8 @@ class Archive:
       speed_ms: the published time for one image; None if there is none.
       box_map, mask_map, keypoint_map: the published COCO AP@.50:.95 in percent, or None.
       sha256: the archive's checksum if it is known; else later downloads must match the first.
+      kaggle: the handle of the same model on Kaggle, as a SavedModel; None if it is not there.
+      urls: the addresses of the archive, if it is not the zoo's.
     """
 
     name: str
@@ -44,6 +48,8 @@ class Archive:
     mask_map: float | None
     keypoint_map: float | None
     sha256: str | None
+    kaggle: str | None = None
+    urls: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -72,4 +78,5 @@ def _archive(row: Mapping[str, str]) -> Archive:
         mask_map=figure("mask_map"),
         keypoint_map=figure("keypoint_map"),
         sha256=row["sha256"] or None,
+        kaggle=f"{_KAGGLE_OWNER}/{row['kaggle']}" if row["kaggle"] else None,
     )

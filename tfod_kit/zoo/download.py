@@ -101,6 +101,8 @@ def addresses(archive: Archive, mirror: str | None) -> list[str]:
     Raises:
       UsageError: the mirror is not an address.
     """
+    if archive.urls:
+        return list(archive.urls)
     if mirror is None:
         return [f"{source}/{archive.date}/{archive.file}" for source in SOURCES]
     if not mirror.startswith(("https://", "http://")):
@@ -196,7 +198,11 @@ def _in_folder(folder: Path, archive: Archive) -> Path:
 
 
 def _alternatives(archive: Archive) -> str:
+    if archive.urls:  # a copy of another service, whose alternatives are those of the zoo
+        return ""
+    kaggle = ("from Kaggle:", f"tfod models download {archive.name} --source kaggle")
     options = (
+        *([kaggle] if archive.kaggle else ()),
         ("a local file:", f"tfod models download {archive.name} --archive FILE"),
         ("a mirror:", f"--mirror ADDRESS, or the environment variable {cache.MIRROR}"),
         ("no weights:", "tfod configure MODEL --checkpoint none"),
