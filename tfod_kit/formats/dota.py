@@ -96,16 +96,7 @@ def _objects(
 
 def write(splits: Splits, output: Output) -> list[Path]:
     """Writes the text files; returns their folders."""
-    written = []
-    for split, annotations in splits.items():
-        folder = output.folder / split / _FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        for annotation in annotations:
-            rows = [_row(item, annotation, output) for item in annotation.objects]
-            path = folder / f"{annotation.image.stem}.txt"
-            path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-        written.append(folder)
-    return written
+    return text_files.write(splits, output, _FOLDER, _row)
 
 
 def _row(item: ObjectAnnotation, annotation: ImageAnnotation, output: Output) -> str:

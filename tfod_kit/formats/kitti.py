@@ -16,7 +16,7 @@ from pathlib import Path
 from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.formats.base import Context, Format, Output, Part, Source, Splits
-from tfod_kit.formats.common import reading, tables
+from tfod_kit.formats.common import reading, tables, text_files
 from tfod_kit.formats.common.image_index import split_of_path
 from tfod_kit.formats.common.parallel_reader import PerFile
 
@@ -125,16 +125,7 @@ def _objects(
 
 def write(splits: Splits, output: Output) -> list[Path]:
     """Writes the text files; returns their folders."""
-    written = []
-    for split, annotations in splits.items():
-        folder = output.folder / split / "label_2"
-        folder.mkdir(parents=True, exist_ok=True)
-        for annotation in annotations:
-            rows = [_row(item, annotation, output) for item in annotation.objects]
-            path = folder / f"{annotation.image.stem}.txt"
-            path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-        written.append(folder)
-    return written
+    return text_files.write(splits, output, "label_2", _row)
 
 
 def _row(item: ObjectAnnotation, annotation: ImageAnnotation, output: Output) -> str:

@@ -1,9 +1,10 @@
-"""Finds data sets with a text file of rows for each image."""
+"""Finds and writes data sets with a text file of rows for each image."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from tfod_kit.formats.base import Context, Source
+from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
+from tfod_kit.formats.base import Context, Output, Source, Splits
 from tfod_kit.formats.common.image_index import split_of_path
 
 _SAMPLED_FILES = 20  # of a folder, read to recognise the format
@@ -48,3 +49,29 @@ def first_lines(path: Path) -> list[str]:
     except OSError:
         return []
     return [line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip()]
+
+
+def write(
+    splits: Splits,
+    output: Output,
+    subfolder: str,
+    row: Callable[[ObjectAnnotation, ImageAnnotation, Output], str],
+) -> list[Path]:
+    """Writes a text file for each image into SPLIT/subfolder; returns these folders.
+
+    Args:
+      splits: the images.
+      output: where to, and what is lost on the way.
+      subfolder: the name of the folder of the text files.
+      row: turns an object into its row, without a line break.
+    """
+    written = []
+    for split, annotations in splits.items():
+        folder = output.folder / split / subfolder
+        folder.mkdir(parents=True, exist_ok=True)
+        for annotation in annotations:
+            rows = [row(item, annotation, output) for item in annotation.objects]
+            path = folder / f"{annotation.image.stem}.txt"
+            path.write_text("".join(f"{text}\n" for text in rows), encoding="utf-8")
+        written.append(folder)
+    return written
