@@ -14,6 +14,11 @@ _STEPS = Group("steps", "how the gradients become a step")
 _WEIGHTS = Group("weights", "from the config's fine_tune_checkpoint")
 _SPEED = Group("speed and memory")
 _INPUT = Group("input")
+_MIXING = Group(
+    "mixed images",
+    "for the first 80% of the steps, each image with this probability; a resumed training goes on "
+    "with those it had",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +113,33 @@ class StepArguments:
         group=_INPUT,
         parse=local_name,
     )
+    mosaic: float | None = option(
+        None,
+        "four images, each cropped to a part of one",
+        parse=values.share,
+        metavar="P",
+        group=_MIXING,
+    )
+    mixup: float | None = option(
+        None,
+        "the weighted mean of two images",
+        parse=values.share,
+        metavar="P",
+        group=_MIXING,
+    )
+    copy_paste: float | None = option(
+        None,
+        "objects of another image, cut out by their masks",
+        parse=values.share,
+        metavar="P",
+        group=_MIXING,
+    )
 
 
 def step_options(arguments: StepArguments) -> "StepOptions":
     """What the training engine takes for these options."""
     from tfod_kit.engine.fine_tuning import RestoreOptions
+    from tfod_kit.training.mixing import MixingOptions
     from tfod_kit.training.step_options import StepOptions
 
     return StepOptions(
@@ -128,5 +155,6 @@ def step_options(arguments: StepArguments) -> "StepOptions":
         deterministic=arguments.deterministic,
         input_workers=arguments.input_workers,
         cache=None if arguments.cache == "none" else arguments.cache,
+        mixing=MixingOptions(arguments.mosaic, arguments.mixup, arguments.copy_paste),
         restore=RestoreOptions(arguments.restore, arguments.checkpoint_label_map),
     )

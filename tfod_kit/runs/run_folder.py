@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 
 from tfod_kit import pipeline_config
 from tfod_kit.core import labels
@@ -61,6 +62,7 @@ class TrainingStart:
       config: the fingerprint of the config with all overrides applied.
       versions: package -> version.
       seed: the seed of all randomness; None for a different one each time.
+      mixing: the probability of each kind of image mixing that was used, such as "mosaic".
     """
 
     time: json_files.Timestamp
@@ -69,6 +71,7 @@ class TrainingStart:
     config: str
     versions: Mapping[str, str]
     seed: int | None = None
+    mixing: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,7 @@ def record_start(
     step: int,
     command: Sequence[str] = (),
     seed: int | None = None,
+    mixing: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
     """Records the start of a training, and saves its config.
 
@@ -186,12 +190,21 @@ def record_start(
       step: the first step; 0 begins a new record.
       command: the words of the command line.
       seed: the seed of all randomness.
+      mixing: the probability of each kind of image mixing.
 
     Raises:
       UsageError: the folder cannot be written to.
     """
     record = (read(folder) if step else None) or RunRecord()
-    start = TrainingStart(time.time(), step, tuple(command), fingerprint(config), _versions(), seed)
+    start = TrainingStart(
+        time=time.time(),
+        step=step,
+        command=tuple(command),
+        config=fingerprint(config),
+        versions=_versions(),
+        seed=seed,
+        mixing=dict(mixing),
+    )
     record = replace(
         record,
         classes=_label_map(config),

@@ -27,6 +27,7 @@ from tfod_kit.errors import DataError, UsageError
 from tfod_kit.io import hardware
 from tfod_kit.pipeline_config import PipelineConfig, record_files
 from tfod_kit.records import example_proto, feature_keys, shards
+from tfod_kit.training.mixing import Mixing
 from tfod_kit.training.step_options import StepOptions
 
 MEMORY = "memory"
@@ -46,6 +47,7 @@ def build(
     model: DetectionModel,
     options: StepOptions,
     context: InputContext | None = None,
+    mixing: Mixing | None = None,
 ) -> Dataset:
     """Builds endless (features, labels) batches like upstream's `inputs.train_input`.
 
@@ -54,6 +56,7 @@ def build(
       model: upstream's DetectionModel, which scales the images.
       options: the step options; cache, input_workers, seed and deterministic are used here.
       context: the tf.distribute.InputContext of the process.
+      mixing: mixes the decoded images; None leaves them as they are.
 
     Raises:
       UsageError: the records cannot be cached.
@@ -64,15 +67,16 @@ def build(
     runtime.start()
     from object_detection import inputs
 
+    reader = config.train_input_reader
     build_upstream = partial(
         inputs.train_input,
         train_config=config.train_config,
-        train_input_config=config.train_input_reader,
+        train_input_config=mixing.with_room(reader) if mixing else reader,
         model_config=config.model,
         model=model,
         input_context=context,
     )
-    with _replaced_builder(options), _seeded_crops(options):
+    with _replaced_builder(options, mixing), _seeded_crops(options):
         data = without_autograph_if_possible(build_upstream).repeat()
     return data.with_options(_dataset_options(options))
 
@@ -122,13 +126,13 @@ def _seeded_crops(options: StepOptions) -> Iterator[None]:
 
 
 @contextmanager
-def _replaced_builder(options: StepOptions) -> Iterator[None]:
+def _replaced_builder(options: StepOptions, mixing: Mixing | None) -> Iterator[None]:
     """Makes upstream's input build its data set with `_build` within the block."""
     from object_detection import inputs
 
     table = inputs.INPUT_BUILDER_UTIL_MAP
     upstream = table["dataset_build"]
-    table["dataset_build"] = partial(_build, options)
+    table["dataset_build"] = partial(_build, options, mixing)
     try:
         yield
     finally:
@@ -137,6 +141,7 @@ def _replaced_builder(options: StepOptions) -> Iterator[None]:
 
 def _build(
     options: StepOptions,
+    mixing: Mixing | None,
     reader: InputReader,
     *,
     transform_input_data_fn: Transform,
@@ -147,10 +152,11 @@ def _build(
     """Replaces upstream's `dataset_builder.build`."""
     from object_detection.builders import decoder_builder
 
-    decode = decoder_builder.build(reader).decode
+    decoding = mixing.with_masks(reader) if mixing is not None else reader
+    decode = decoder_builder.build(decoding).decode
     read_once = partial(_records, reader, input_context, once=True)
     if options.cache is not None:
-        decoded = _cached(_mapped(read_once(), decode), options, reader, input_context)
+        decoded = _cached(_mapped(read_once(), decode), options, decoding, input_context)
     elif options.deterministic:
         # Upstream's own shuffling of files differs between runs.
         decoded = _mapped(_shuffled(read_once(), reader, reader.shuffle_buffer_size), decode)
@@ -159,6 +165,8 @@ def _build(
     if input_context is not None:
         batch_size = input_context.get_per_replica_batch_size(batch_size)
     frames = reduce_to_frame_fn(decoded, _mapped, batch_size, reader)
+    if mixing is not None:
+        frames = mixing.apply(frames, input_context.input_pipeline_id if input_context else 0)
     return (
         _mapped(frames, transform_input_data_fn)
         .batch(batch_size, drop_remainder=reader.drop_remainder)
@@ -197,7 +205,8 @@ def _cached(
     if options.cache == MEMORY:  # shuffling needs no memory of its own here
         return _shuffled(decoded.cache(), reader, reader.shuffle_buffer_size)
     worker = context.input_pipeline_id if context is not None else 0
-    name = _cache_file(Path(str(options.cache)), record_files(reader), worker)
+    masks = reader.mask_type if reader.load_instance_masks else None
+    name = _cache_file(Path(str(options.cache)), record_files(reader), worker, masks)
     return _shuffled(decoded.cache(name), reader, min(reader.shuffle_buffer_size, _SHUFFLED))
 
 
@@ -258,23 +267,34 @@ def check_memory(options: StepOptions, reader: InputReader) -> None:
 
 
 def _needed(reader: InputReader) -> int:
-    """The approximate bytes of all decoded images."""
-    return sum(shards.count(path) * _bytes_each(path) for path in record_files(reader))
+    """The approximate bytes of all decoded images, with their masks if those are loaded."""
+    masks = bool(reader.load_instance_masks)
+    return sum(shards.count(path) * _bytes_each(path, masks) for path in record_files(reader))
 
 
-def _bytes_each(path: Path) -> int:
+def _bytes_each(path: Path, masks: bool) -> int:
     """The mean size of the decoded images of a record file, from its first records."""
     sizes: list[int] = []
     for record in itertools.islice(shards.read(path), _SAMPLE):
         features = example_proto.read_features(record)
-        sizes.append(3 * features[feature_keys.HEIGHT][1][0] * features[feature_keys.WIDTH][1][0])
+        pixels = features[feature_keys.HEIGHT][1][0] * features[feature_keys.WIDTH][1][0]
+        # Upstream's decoder returns a float32 for each pixel of each mask.
+        layers = len(features.get(feature_keys.YMIN, ("", ()))[1]) if masks else 0
+        sizes.append((3 + 4 * layers) * pixels)
     return sum(sizes) // max(len(sizes), 1)
 
 
-def _cache_file(prefix: Path, records: list[Path], worker: int) -> str:
-    """The path of the cache file of these records; other or changed records have other files."""
+def _cache_file(prefix: Path, records: list[Path], worker: int, masks: int | None = None) -> str:
+    """The path of the cache file of these records; other or changed records have other files.
+
+    So have records that are decoded with masks, of the type `masks`.
+    """
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    versions = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in records]
+    versions: list[object] = [
+        (path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in records
+    ]
+    if masks is not None:
+        versions.append(masks)
     name = f"{prefix.name}-{hashlib.sha256(repr(versions).encode()).hexdigest()[:12]}-{worker}"
     for lock in prefix.parent.glob(f"{name}*.lockfile"):
         # A training that ended in its first epoch leaves a partial file, and TensorFlow would fail.

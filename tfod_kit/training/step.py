@@ -14,11 +14,12 @@ from tfod_kit.engine import model as models
 from tfod_kit.engine.averages import Averages
 from tfod_kit.engine.carry_over import CarryOver
 from tfod_kit.engine.restore import Restored
-from tfod_kit.engine.upstream import Dataset, InputContext, Strategy, Tensor, Variable
+from tfod_kit.engine.upstream import Dataset, InputContext, InputReader, Strategy, Tensor, Variable
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.training import dataset
 from tfod_kit.training.freezing import Frozen, freeze
 from tfod_kit.training.gradients import TOTAL_LOSS, Gradients
+from tfod_kit.training.mixing import Mixing
 from tfod_kit.training.step_options import StepOptions, check
 
 __all__ = ["TOTAL_LOSS", "StepResult", "TrainingStep"]
@@ -73,9 +74,10 @@ class TrainingStep:
         self._config = config
         self._config_path = config_path
         self._strategy = strategy
-        self._options = options = _with_cache(options, config, strategy)
+        self._mixing = _mixing(options, config)
+        reader = config.train_input_reader
+        self._options = options = _with_cache(options, reader, strategy, self._mixing)
         check(options, config)
-        dataset.check_memory(options, config.train_input_reader)
         settings = config.train_config
         if tpu and settings.use_bfloat16:
             self._tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
@@ -154,6 +156,10 @@ class TrainingStep:
         """Uses the value of a variable as the rate, in place of the config's schedule."""
         self._optimizer.learning_rate = rate.read_value
         self._rate = rate.read_value
+
+    def mix_images(self, on: bool) -> bool:
+        """Mixes images from now on if the options ask for it; returns whether this is a change."""
+        return self._mixing is not None and self._mixing.switch(on)
 
     def resume(self, prefix: Path) -> None:
         """Restores a run's own checkpoint; whether it is complete is known after the first step."""
@@ -261,13 +267,30 @@ class TrainingStep:
         return losses
 
     def _dataset(self, context: InputContext) -> Dataset:
-        return dataset.build(self._config, self.model, self._options, context)
+        return dataset.build(self._config, self.model, self._options, context, self._mixing)
 
 
-def _with_cache(options: StepOptions, config: PipelineConfig, strategy: Strategy) -> StepOptions:
-    """Decides whether images are cached if that is left open, and reports it."""
+def _mixing(options: StepOptions, config: PipelineConfig) -> Mixing | None:
+    """The stage that mixes images, if the options ask for it."""
+    if not options.mixing.used:
+        return None
+    seed = 0 if options.deterministic and options.seed is None else options.seed
+    return Mixing(options.mixing, config, seed)
+
+
+def _with_cache(
+    options: StepOptions, reader: InputReader, strategy: Strategy, mixing: Mixing | None
+) -> StepOptions:
+    """Decides whether images are cached if that is left open, and reports it.
+
+    Raises:
+      UsageError: they are to be cached in memory and do not fit.
+    """
+    if mixing is not None:
+        reader = mixing.with_masks(reader)
     alone = strategy.num_replicas_in_sync == 1
-    options, note = dataset.settled(options, config.train_input_reader, whole=alone)
+    options, note = dataset.settled(options, reader, whole=alone)
     if note:
         print(note, flush=True)
+    dataset.check_memory(options, reader)
     return options

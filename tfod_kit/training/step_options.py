@@ -12,6 +12,7 @@ from tfod_kit.engine import runtime
 from tfod_kit.engine.fine_tuning import RestoreOptions
 from tfod_kit.errors import UsageError
 from tfod_kit.pipeline_config import PipelineConfig
+from tfod_kit.training.mixing import MixingOptions
 
 AUTO = "auto"
 
@@ -39,6 +40,7 @@ class StepOptions:
       input_workers: threads that read and augment; None for one per core.
       cache: cache the decoded images in "memory", or in files whose names start with this path;
         "auto" for in memory if they fit (dataset.settled); None decodes them in each epoch.
+      mixing: with which probabilities images are mixed before the config's augmentations.
       restore: what to restore from the checkpoint to fine-tune.
     """
 
@@ -54,6 +56,7 @@ class StepOptions:
     deterministic: bool = False
     input_workers: int | None = None
     cache: str | None = None
+    mixing: MixingOptions = field(default_factory=MixingOptions)
     restore: RestoreOptions = field(default_factory=RestoreOptions)
 
 

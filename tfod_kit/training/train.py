@@ -14,6 +14,7 @@ from tfod_kit.runs import checkpoints, run_folder
 from tfod_kit.training import batch_size, dataset, step_options, workers
 from tfod_kit.training.inputs import check_records, count_readable
 from tfod_kit.training.measuring import Interval
+from tfod_kit.training.mixing import SHARE
 from tfod_kit.training.options import Every, TrainOptions, TrainResult
 from tfod_kit.training.step_plan import StepPlan
 from tfod_kit.training.trainer import Trainer
@@ -59,6 +60,7 @@ def train(
     records = (count_readable if options.skip_bad_records else check_records)(reader)
     steps = _steps(config, options, records, config_path)
     resumed = _start(config_path.parent, config, options)
+    options = _with_mixing(options, config_path.parent if resumed else None)
     step_options.prepare(options.step_options)
     strategy = runtime.strategy(options.tpu, several=cluster is not None)
     workers.check_batch(config.train_config.batch_size, strategy, config_path)
@@ -170,6 +172,21 @@ def _start(folder: Path, config: PipelineConfig, options: TrainOptions) -> Path 
     for change in (*changes.refused, *changes.allowed):
         print(f"Changed since this run was last trained: {change}", flush=True)
     return resumed
+
+
+def _with_mixing(options: TrainOptions, resumed: Path | None) -> TrainOptions:
+    """The options with settled probabilities of mixing images; reports them.
+
+    Args:
+      options: the options.
+      resumed: the folder of a run that is resumed, which goes on as it was last trained.
+    """
+    record = run_folder.read(resumed) if resumed is not None else None
+    before = record.starts[-1].mixing if record is not None and record.starts else {}
+    mixing = options.step_options.mixing.settled(before)
+    if mixing.used:
+        print(f"Mixing images for {SHARE:.0%} of the steps: {mixing}", flush=True)
+    return replace(options, step_options=replace(options.step_options, mixing=mixing))
 
 
 def newest_whole(folder: Path) -> Path | None:

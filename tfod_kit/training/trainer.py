@@ -26,6 +26,7 @@ from tfod_kit.runs import best_checkpoint, run_folder, training_history
 from tfod_kit.training import batch_sheet, diagnosis
 from tfod_kit.training.inputs import Skipped, skipping
 from tfod_kit.training.measuring import Interval, Measuring, Selector
+from tfod_kit.training.mixing import SHARE
 from tfod_kit.training.options import TrainOptions, TrainResult
 from tfod_kit.training.reporter import Reporter
 from tfod_kit.training.saver import Saver
@@ -125,6 +126,7 @@ class Trainer:
             step=first,
             command=options.command,
             seed=options.step_options.seed,
+            mixing=options.step_options.mixing.used,
         )
         with ExitStack() as stack:
             stop = stack.enter_context(StopRequest())
@@ -162,6 +164,7 @@ class Trainer:
 
     def _loop(self, first: int, plan: StepPlan, stop: StopRequest, writer: "Writer") -> str:
         """Takes the steps; returns how the training ended, for run_folder.record_end."""
+        self._step.mix_images(first < SHARE * plan.steps)
         batches = iter(self._step.input)
         self._draw_input(batches, writer, first)
         print("Building the graph at the first step (up to a minute, once) ...", flush=True)
@@ -180,6 +183,9 @@ class Trainer:
             while True:
                 if plan.update(step, self._final_seconds()):
                     bar.set_total(plan.steps)
+                mixed = step < SHARE * plan.steps
+                if self._step.mix_images(mixed) and not mixed:
+                    bar.print(f"Step {step:,}: images are no longer mixed")
                 late = time.monotonic() - saved_time > 60 * options.checkpoint_minutes
                 stopped, late = self._agreement.any(stop.requested, late)
                 last = step >= plan.steps or stopped
