@@ -191,3 +191,16 @@ def test_a_label_map_of_another_name_beside_the_records(tmp_path: Path) -> None:
     labels.save(MAP, out / "tf_label_map.pbtxt")
     (out / "pipeline.pbtxt").write_text("model {}")
     assert [item.label for item in read(out, "tfrecord")[0][0].objects] == ["cat"]
+
+
+@pytest.mark.parametrize("png", [b"", b"no PNG", b"\x89PNG\r\n\x1a\n"])
+def test_a_mask_that_cannot_be_decoded_costs_the_mask_alone(tmp_path: Path, png: bytes) -> None:
+    masked = replace(ITEM, mask=Polygons([(10, 4, 30, 4, 30, 15, 10, 15)]))
+    record = example_proto.kind("Example").FromString(_record(tmp_path, "a.jpg", masked, masked))
+    pngs = record.features.feature[feature_keys.MASK].bytes_list.value
+    pngs[0] = png
+    out = _write(tmp_path, record.SerializeToString())
+    (annotation,), counts = read(out, "tfrecord")
+    assert [item.label for item in annotation.objects] == ["cat", "cat"]
+    assert [item.mask is None for item in annotation.objects] == [True, False]
+    assert counts == {"mask_ignored": 1}

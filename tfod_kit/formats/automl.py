@@ -13,7 +13,7 @@ from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.common import json_items, reading, tables
-from tfod_kit.formats.common.image_index import is_image_name, split_of_path
+from tfod_kit.formats.common.image_index import is_image_name, split_of_path, which
 
 _USES: Mapping[str, str | None] = {
     "train": "train",
@@ -35,8 +35,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
     paths = [root] if root.is_file() else context.images.of_kind(root, ".csv")
     return tuple(
         Source(context.name(path.with_suffix("")), split, (path,))
-        for path in paths
-        if _is_automl(path)
+        for path in which(paths, _is_automl)
         for split in _splits(path, root, context)
     )
 

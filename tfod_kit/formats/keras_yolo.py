@@ -15,7 +15,7 @@ from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.errors import DataError
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.common import reading
-from tfod_kit.formats.common.image_index import is_image_name, split_of_path
+from tfod_kit.formats.common.image_index import is_image_name, split_of_path, which
 
 _HEAD_BYTES = 1 << 16
 _BOX = re.compile(r"[^\s,]+(?:,[^\s,]+){4}")
@@ -27,8 +27,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
     paths = [root] if root.is_file() else context.images.of_kind(root, ".txt")
     return tuple(
         Source(context.name(path.with_suffix("")), split_of_path(path, root), (path,))
-        for path in paths
-        if _is_keras_yolo(path)
+        for path in which(paths, _is_keras_yolo)
     )
 
 

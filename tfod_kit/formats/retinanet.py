@@ -12,7 +12,7 @@ from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.formats.base import Context, Format, Part, Source
 from tfod_kit.formats.common import reading, tables
-from tfod_kit.formats.common.image_index import is_image_name, split_of_path
+from tfod_kit.formats.common.image_index import is_image_name, split_of_path, which
 
 _FIELDS = 6
 _Lines = list[tuple[int, list[str]]]  # with their numbers in the file
@@ -23,8 +23,7 @@ def discover(root: Path, context: Context) -> tuple[Source, ...]:
     paths = [root] if root.is_file() else context.images.of_kind(root, ".csv")
     return tuple(
         Source(context.name(path.with_suffix("")), split_of_path(path, root), (path,))
-        for path in paths
-        if _is_retinanet(path)
+        for path in which(paths, _is_retinanet)
     )
 
 

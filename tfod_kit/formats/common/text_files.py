@@ -1,6 +1,6 @@
 """Finds and writes data sets with a text file of rows for each image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
@@ -26,19 +26,35 @@ def sources(
     """
     if root.is_file():
         return (Source(root.stem, None, (root,)),) if matches(first_lines(root)) else ()
+    paths = context.images.of_kind(root, ".txt")
+    if not any(_is_likely(path, matches, home) for path in _sample(paths)):
+        return ()
     folders: dict[Path, list[Path]] = {}
-    for path in context.images.of_kind(root, ".txt"):
+    for path in paths:
         if path.name.lower() not in _OTHERS:
             folders.setdefault(path.parent, []).append(path)
     parts: dict[str | None, list[Path]] = {}
     for folder, files in folders.items():
         heads = [first_lines(path) for path in files[:_SAMPLED_FILES]]
-        is_home = home and any(part.lower().startswith(home) for part in folder.parts[-2:])
-        if any(map(matches, heads)) or (is_home and not any(heads)):
+        if any(map(matches, heads)) or (_is_home(folder, home) and not any(heads)):
             parts.setdefault(split_of_path(folder / "_", root), []).extend(files)
     return tuple(
         Source(context.name(files[0].parent), split, tuple(files)) for split, files in parts.items()
     )
+
+
+def _sample(paths: Sequence[Path]) -> Iterator[Path]:
+    """The first files and some of the others: grouping a million by folder takes seconds."""
+    yield from paths[:_SAMPLED_FILES]
+    yield from paths[_SAMPLED_FILES :: max(1, len(paths) // _SAMPLED_FILES)]
+
+
+def _is_likely(path: Path, matches: Callable[[list[str]], bool], home: str) -> bool:
+    return _is_home(path.parent, home) or matches(first_lines(path))
+
+
+def _is_home(folder: Path, home: str) -> bool:
+    return bool(home) and any(part.lower().startswith(home) for part in folder.parts[-2:])
 
 
 def first_lines(path: Path) -> list[str]:
