@@ -134,6 +134,16 @@ def test_what_never_fits_is_refused_at_once() -> None:
     assert "MB of memory" in json.loads(body)["error"]
 
 
+def test_large_images_are_drawn_smaller() -> None:
+    large = picture(200, (6000, 4000), compress_level=1)
+    with serving(SeesBrightness(), Limits(memory_bytes=800 * 10**6)) as port:
+        response, body = ask(port, "POST", "/detect?draw=1", large)
+        assert response.status == 200
+        assert Image.open(io.BytesIO(body)).size == (4898, 3265), "16 megapixels"
+        (row,) = json.loads(ask(port, "POST", "/detect", large)[1])["images"]
+        assert (row["width"], row["height"]) == (6000, 4000)
+
+
 def test_a_memory_too_small_for_the_limits_is_refused_before_the_model_is_loaded() -> None:
     options = ServeOptions(limits=Limits(memory_bytes=400 * 10**6))
     with pytest.raises(UsageError) as caught:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _GOLDEN = 0.618033988749895
 _LIGHTNESS = (0.5, 0.65, 0.38)
 _MASK = 0.45  # opacity of masks
+_STRIPE = 128  # px
 _HIDDEN, _VISIBLE = 1, 2  # a keypoint's visibility
 
 _LETTERS = 11  # px: the smallest legible text
@@ -119,7 +120,10 @@ def _with_masks(
             continue
         part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         shape, below = inside[part], pixels[part]
-        below[shape] = (below[shape] * (1 - _MASK) + np.array(ground) * _MASK).astype(np.uint8)
+        for start in range(0, len(shape), _STRIPE):  # fractions take much more memory than pixels
+            chosen, stripe = shape[start : start + _STRIPE], below[start : start + _STRIPE]
+            mixed = stripe[chosen] * (1 - _MASK) + np.array(ground) * _MASK
+            stripe[chosen] = mixed.astype(np.uint8)
         below[_edge(shape)] = ground
     return Image.fromarray(pixels)
 

@@ -32,7 +32,7 @@ def open_image(path: Path) -> "Image.Image":
             if image.width * image.height > images.MAX_PIXELS:
                 raise ValueError(f"{image.width}x{image.height} pixels")
             return upright(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # decoders raise all kinds of exceptions on damaged pixels
         raise DataError(
             "The image cannot be read.",
             where=path,

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,15 +33,16 @@ if TYPE_CHECKING:
 SMALL_PIXELS = 4_000_000  # images up to this size never wait behind larger ones
 # The largest image that is given to a model whose own input size is unknown.
 MOST_UNKNOWN_PIXELS = 2_000_000
+MOST_DRAWN_PIXELS = 16_000_000
 
 # Bytes per pixel of what a model is given: three channels of float32, three times (the prepared
 # image, its copy in the batch, and the runtime's).
 _INPUT = 36
 # A model without a known input size normalises and resizes the whole image in float32.
 _UNKNOWN_INPUT = 60
-# Bytes per pixel of the decoded image while it is resized, and later of the outline of one mask.
-_IMAGE = 4
-_DRAWN = 12  # if it is kept, copied and drawn on
+_IMAGE = 4  # bytes per pixel of the decoded image, while it is resized
+_MASK = 4  # of the image, for the outline of one mask
+_DRAWN = 20  # of the image with boxes: kept, copied, as an array, and its masks
 
 
 class Images:
@@ -82,13 +83,13 @@ class Images:
           Refusal: it is not an image, damaged or too large.
         """
         opened = await self._small.run(decoding.open_upload, upload, self._limits)
-        kept = self._kept_bytes(opened, draw=options.draw)
-        needed = max(opened.decoding_bytes, kept)
+        needed, kept = self._memory_of(opened, draw=options.draw)
         if needed > self._memory.largest:
             raise _too_much(opened, needed, self._memory.largest)
         threads = self._small if self._memory.is_small(needed) else self._large
         async with self._memory.hold(needed) as held:
             image, prepared = await threads.run(self._decode, opened, options.draw)
+            del opened  # Pillow keeps what it decoded in the image that was opened
             held.reduce(kept)
             objects = await self.batcher.detect(prepared, options.min_score)
             drawn = await threads.run(self._draw, image, objects) if image else b""
@@ -101,14 +102,19 @@ class Images:
         self._small.close()
         self._large.close()
 
-    def _kept_bytes(self, opened: Opened, *, draw: bool) -> int:
-        """The memory that an image takes from when it is decoded until it is answered."""
-        return self._model.input_bytes(opened) + opened.pixels * (_DRAWN if draw else _IMAGE)
+    def _memory_of(self, opened: Opened, *, draw: bool) -> tuple[int, int]:
+        """The bytes that an image takes until it is resized, and from then on until its answer."""
+        drawn = min(opened.pixels, MOST_DRAWN_PIXELS) if draw else 0
+        resized = self._model.input_bytes(opened)
+        resizing = (opened.pixels + drawn) * _IMAGE + resized
+        kept = resized + max(drawn * _DRAWN, opened.pixels * _MASK)
+        return max(opened.decoding_bytes, resizing, kept), kept
 
     def _decode(self, opened: Opened, keep: bool) -> "tuple[Image.Image | None, Prepared]":
-        """The image as the model's input, and itself if it is to be kept."""
+        """The image as the model's input, and itself, to draw on, if it is to be kept."""
         image = decoding.decode(opened)
-        return (image if keep else None), self._model.prepare(image)
+        prepared = self._model.prepare(image)
+        return (_bounded(image, MOST_DRAWN_PIXELS) if keep else None), prepared
 
     def _draw(self, image: "Image.Image", objects: Sequence[ObjectAnnotation]) -> bytes:
         stream = io.BytesIO()
@@ -139,7 +145,10 @@ class _Model:
     def prepare(self, image: "Image.Image") -> Prepared:
         """The model's input for an image in RGB."""
         size = self._input_size(image.height, image.width)
-        pixels = resize.sampled(image, *size) if size is not None else _bounded(image)
+        if size is not None:
+            pixels = resize.sampled(image, *size)
+        else:
+            pixels = np.asarray(_bounded(image, MOST_UNKNOWN_PIXELS))
         if isinstance(self._detector, BatchDetector):
             prepared = self._detector.prepare(pixels)
         else:
@@ -159,15 +168,15 @@ class _Model:
         return None
 
 
-def _bounded(image: "Image.Image") -> Any:
-    """The pixels of an image, shrunk to MOST_UNKNOWN_PIXELS if it is larger."""
+def _bounded(image: "Image.Image", most: int) -> "Image.Image":
+    """An image, shrunk to `most` pixels if it has more."""
     from PIL import Image
 
-    scale = math.sqrt(MOST_UNKNOWN_PIXELS / (image.width * image.height))
-    if scale < 1:
-        size = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
-        image = image.resize(size, Image.Resampling.BOX)
-    return np.asarray(image)
+    scale = math.sqrt(most / (image.width * image.height))
+    if scale >= 1:
+        return image
+    size = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
+    return image.resize(size, Image.Resampling.BOX)
 
 
 def _too_much(opened: Opened, needed: int, most: int) -> Refusal:
