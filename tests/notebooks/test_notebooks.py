@@ -48,14 +48,14 @@ def test_there_are_four() -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_stored_outputs_are_complete_and_plain(path: Path) -> None:
+def test_stored_outputs_are_plain(path: Path) -> None:
     notebook = content(path)
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert "install" in cells[0]["metadata"]["tags"]
     assert "parameters" in cells[1]["metadata"]["tags"]
-    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    counts = [cell["execution_count"] for cell in cells]
+    assert counts in ([None] * len(cells), list(range(1, len(cells) + 1))), "run whole, or not"
     shown = outputs(notebook)
-    assert shown
     assert not [text for text in shown if CONTROL.search(text)]
     assert not [text for text in shown if "Traceback" in text or str(Path.home()) in text]
     assert path.stat().st_size < 2**21
