@@ -38,9 +38,9 @@ BIN   := $(VENV)/bin
 TFOD  := $(BIN)/tfod
 READY := $(VENV)/.installed
 
-# Python 3.12 or 3.11: the first of these that exists and starts.
-PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
-	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+# Python 3.12, 3.11 or 3.13: the first of these that exists and starts.
+PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	2>/dev/null && { echo $$python; break; }; done)
 
 # Without compiled bytecode TensorFlow takes three times as long to import.
@@ -165,10 +165,8 @@ benchmarks: $(READY) ## compare speed with upstream's programs
 wheel: $(READY) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
-constraints: ## update constraints.txt (needs uv)
-	{ sed -n 1p constraints.txt; uv pip compile --universal --python-version 3.11 setup.cfg \
-		--extra dev --no-annotate --no-header --quiet; } > constraints.new
-	mv constraints.new constraints.txt
+constraints: $(READY) ## take the newest versions into the files that pin them (needs uv)
+	$(BIN)/python tools/lock.py --upgrade
 
 clean: ## remove what was built, not what was trained
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .pytest_cache .mypy_cache .ruff_cache
@@ -188,16 +186,23 @@ $(RUN)/pipeline.config: $(if $(STEPS)$(BATCH)$(PRETRAINED)$(CHECKPOINT)$(ZOO),FO
 		$(if $(PRETRAINED),--pretrained) \
 		$(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) $(if $(ZOO),--zoo $(ZOO))
 
-$(READY): setup.cfg pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.12 or 3.11 is needed, and neither was found." \
+# constraints.txt pins what a resolver finds for Python 3.11 and 3.12. constraints-3.13.txt is
+# complete and installed as it is, since upstream's metadata cannot be resolved there.
+$(READY): setup.cfg pyproject.toml constraints.txt constraints-3.13.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed, and none was found." \
 		"Install one, or name it: make PYTHON=/path/to/python3.12"; exit 2; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version): one to ten minutes, 4.2 GB"
-	@if command -v uv >/dev/null; then \
+	@if $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then \
+		set -- --no-deps -r constraints-3.13.txt -e .; \
+	else \
+		set -- -c constraints.txt -e '.[engine,dev]'; \
+	fi; \
+	if command -v uv >/dev/null; then \
 		uv venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV) && \
-		uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python "$$@"; \
 	else \
 		$(PYTHON) -m venv --clear $(VENV) && \
-		$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'; \
+		$(BIN)/python -m pip install --quiet "$$@"; \
 	fi
 	@$(BIN)/python -m compileall -q tfod_kit
 	@touch $@

@@ -33,6 +33,7 @@ LAYERS = (
         "doctor",
         "exports",
         "inspection",
+        "installation",
         "prediction",
         "reports",
         "serving",

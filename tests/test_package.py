@@ -44,6 +44,8 @@ def test_it_contains_every_module_config_and_label_map(site: Path) -> None:
     for folder, pattern in (
         ("tfod_kit", "**/*.py"),
         ("tfod_kit", "exports/web/*"),
+        ("tfod_kit", "compat/*.binpb"),
+        ("tfod_kit", "installation/*.txt"),
         ("pipelines", "*.config"),
         ("label_maps", "*.pbtxt"),
     ):
@@ -61,7 +63,7 @@ def test_it_contains_license_and_notice(site: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata.get_all("License-File") == ["LICENSE", "NOTICE"]
     assert metadata["Author"] == "tfod_kit developers"
-    assert metadata["Requires-Python"] == "<3.13,>=3.11"
+    assert metadata["Requires-Python"] == "<3.14,>=3.11"
 
 
 def test_every_file_states_the_same_version(site: Path) -> None:

@@ -1,8 +1,12 @@
 import importlib
+import platform
 import subprocess
 import sys
+from importlib import metadata
+from pathlib import Path
 
 import pytest
+from tfod import ENVIRONMENT
 
 from tfod_kit import __version__
 from tfod_kit.cli import main as module
@@ -12,7 +16,8 @@ HEAVY = ("tensorflow", "object_detection", "apache_beam", "matplotlib")
 
 
 def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 0
+    with pytest.raises(SystemExit):
+        main(["--help"])
     said = capsys.readouterr().out
     assert all(verb in said for verb in VERBS)
 
@@ -21,7 +26,38 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0
-    assert capsys.readouterr().out.strip() == f"tfod_kit {__version__}"
+    printed = capsys.readouterr().out.strip()
+    assert printed.startswith(f"tfod_kit {__version__} (Python {platform.python_version()}, ")
+    assert f"TensorFlow {metadata.version('tensorflow')}, " in printed
+    assert "Object Detection API 2.8.0.post1" in printed
+
+
+def test_tfod_alone_shows_the_way_to_a_detector(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    steps = [line.split()[1:] for line in lines if line.startswith("  tfod ")]
+    assert [step[0] for step in steps] == ["convert", "configure", "train", "evaluate", "export"]
+    assert not any("tfod setup" in line for line in lines), "the engine is installed here"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("tfod conv", {"convert"}),
+        ("tfod train --min", {"--minutes", "--min_delta"}),
+        ("tfod convert photos --on_error ", {"fix", "skip", "fail"}),
+    ],
+)
+def test_the_shell_completes(line: str, expected: set[str], tmp_path: Path) -> None:
+    pytest.importorskip("argcomplete")
+    out = tmp_path / "completions"
+    variables = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    variables |= {"_ARGCOMPLETE_STDOUT_FILENAME": str(out), "_ARGCOMPLETE_IFS": "\n"}
+    subprocess.run(
+        [sys.executable, "-m", "tfod_kit"], env=ENVIRONMENT | variables, check=True, timeout=60
+    )
+    found = set(out.read_text().split())
+    assert found == expected
 
 
 def test_an_unknown_verb_gets_its_nearest(capsys: pytest.CaptureFixture[str]) -> None:

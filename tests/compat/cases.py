@@ -27,14 +27,28 @@ def tensorflow_io() -> None:
     for warning in noted:
         if "unable to load" in str(warning.message):
             raise RuntimeError(str(warning.message))
-    _same_as_tensorflow_io(deepmac_meta_arch.tfio.experimental.color.rgb_to_lab)
+    rgb_to_lab = deepmac_meta_arch.tfio.experimental.color.rgb_to_lab
+    _as_published(rgb_to_lab)
+    _same_as_tensorflow_io(rgb_to_lab)
+
+
+def _as_published(rgb_to_lab: Callable) -> None:
+    """White, red, green and blue of sRGB in CIE L*a*b* under D65."""
+    import numpy as np
+
+    colours = np.array([[1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    expected = [[100, 0, 0], [53.24, 80.09, 67.20], [87.73, -86.18, 83.18], [32.30, 79.19, -107.86]]
+    np.testing.assert_allclose(rgb_to_lab(colours[None])[0], expected, atol=2e-2)
 
 
 def _same_as_tensorflow_io(rgb_to_lab: Callable) -> None:
     import numpy as np
 
     # The real function needs no native code, but its package cannot be imported without warnings.
-    package = Path(importlib.util.find_spec("tensorflow_io").origin).parent
+    found = importlib.util.find_spec("tensorflow_io")
+    if found is None:  # it has no wheel for every system
+        return
+    package = Path(found.origin).parent
     source = package / "python" / "experimental" / "color_ops.py"
     spec = importlib.util.spec_from_file_location("color_ops", source)
     color_ops = importlib.util.module_from_spec(spec)

@@ -66,7 +66,8 @@ def test_every_needed_package_has_a_row() -> None:
 @pytest.mark.parametrize(
     ("package", "version", "value"),
     [
-        ("tensorflow", "2.21.0", "2.21.0, not ~=2.20.0"),
+        ("tensorflow", "2.19.1", "2.19.1, not <2.22,>=2.20"),
+        ("tensorflow", "2.22.0", "2.22.0, not <2.22,>=2.20"),
         ("protobuf", "3.20.3", "3.20.3, not <8,>=6.31"),
         ("pycocotools", "2.0.6", "2.0.6, not <3,>=2.0.10"),
         ("tf_keras", None, "not installed"),
@@ -78,7 +79,38 @@ def test_a_package_that_does_not_fit(
     _versions(monkeypatch, **{package: version})
     row = _row(doctor.packages(), package.replace("_", "-"))
     assert (row.level, row.value) == (ERROR, value)
-    assert row.fix.startswith(f"`pip install '{package.replace('_', '-')}")
+    own = package in ("tensorflow", "tf_keras")
+    expected = "`tfod setup`" if own else f"`pip install '{package}"
+    assert row.fix.startswith(expected)
+
+
+def test_every_end_of_the_range_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tf-models-official asks for TensorFlow 2.20, and runs on 2.21."""
+    newest = {"tensorflow": "2.21.0", "tf_keras": "2.21.0", "tensorboard": "2.20.0"}
+    _versions(monkeypatch, **newest, tensorflow_text=None, kaggle=None, tensorflow_io=None)
+    rows = list(doctor.packages())
+    assert _row(rows, "tensorflow").level == OK
+    agreement = _row(rows, "Versions agree").value
+    assert "tf-models-official wants" not in agreement
+    assert "not installed" not in agreement
+
+
+def test_tensorflow_without_cuda_counts_as_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    _versions(monkeypatch, tensorflow=None, tensorflow_cpu="2.20.0")
+    assert _row(doctor.packages(), "tensorflow").value == "2.20.0"
+
+
+def test_without_the_engine_data_can_be_prepared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _versions(monkeypatch, tensorflow=None, tf_keras=None)
+    rows = list(doctor.examine())
+    engine = _row(rows, "Engine")
+    assert engine.level == WARNING
+    assert engine.fix.startswith("`tfod setup`")
+    assert not {"tf-keras", "TensorFlow imports"} & {row.name for row in rows}
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "Ready, with 1 warning."
 
 
 def test_packages_below_ours_that_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +120,7 @@ def test_packages_below_ours_that_disagree(monkeypatch: pytest.MonkeyPatch) -> N
     assert row.level == WARNING
     assert "tensorflow wants grpcio<2.0,>=1.24.3, not 1.20.0" in row.value
     assert "gast" in row.value
-    assert "constraints.txt" in row.fix
+    assert row.fix.startswith("`tfod setup`")
 
 
 def test_messages_that_do_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +203,7 @@ def test_a_gpu_that_tensorflow_does_not_use(monkeypatch: pytest.MonkeyPatch) -> 
     row = _row(doctor.tensorflow(), "Devices")
     assert row.level == ERROR
     assert "CUDA 12.5.1" in row.fix
-    assert "tensorflow[and-cuda]" in row.fix
+    assert "`tfod setup --cuda`" in row.fix
 
 
 def test_cuda_libraries_are_looked_for_where_there_is_a_gpu(
@@ -245,7 +277,7 @@ def test_the_verb_prints_rows_and_a_verdict(
     broken = next(
         index for index, line in enumerate(lines) if line.startswith("error   tensorflow")
     )
-    assert "-> `pip install 'tensorflow~=2.20.0'`." in lines[broken + 1]
+    assert "-> `tfod setup` installs one set" in lines[broken + 1]
     assert lines[-1] == "1 error to fix before training."
 
 

@@ -6,7 +6,6 @@ ModelBenchmark as JSON.
 
 import itertools
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -17,12 +16,12 @@ import msgspec
 
 from tfod_kit.benchmarking import BenchmarkOptions, ModelBenchmark
 from tfod_kit.errors import TfodKitError
+from tfod_kit.io import hardware
 from tfod_kit.runs import checkpoints
 
 if TYPE_CHECKING:
     from tfod_kit.detectors import Detector
 
-_KIBIBYTE = 1024
 _WARM_UP_CALLS = 3
 _MAX_IMAGES = 32  # kept decoded, to detect in
 _NOISE_IMAGES = 8
@@ -51,7 +50,7 @@ def measure(model: Path, options: BenchmarkOptions) -> ModelBenchmark:
         size: _throughput(detector, images, size, options.seconds) for size in options.batch_sizes
     }
     # Read before measuring mAP, whose tables are not part of the model.
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIBIBYTE
+    memory = hardware.peak_memory() or 0
     return ModelBenchmark(
         str(model),
         runtime,

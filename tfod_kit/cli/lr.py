@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfod_kit.compat import engine_packages
 from tfod_kit.doors import arguments, steps, values
 from tfod_kit.doors.arguments import local_path, option, positional
 from tfod_kit.doors.shared import config_path
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     out = options.out or path.parent / PLOT
     if out.is_dir():
         raise UsageError("The image's name is a folder's.", where=out, fix="Name a file.png.")
+    engine_packages.require()
     announce("Sweeping the learning rate (loading TensorFlow takes some seconds)")
     from tfod_kit.training import lr_finder
 

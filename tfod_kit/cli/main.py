@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from tfod_kit import __version__
+from tfod_kit.cli import first_steps
 from tfod_kit.errors import TfodKitError, UsageError, did_you_mean
 from tfod_kit.io.interrupts import STOPPED, Interrupts
 
@@ -33,12 +33,14 @@ VERBS = {
     "benchmark": "latency, throughput, memory, size and mAP of models, side by side",
     "predict": "detect objects in images and videos: drawn, as JSON, as a data set",
     "serve": "detect objects in images that are sent over HTTP",
+    "setup": "install TensorFlow and the Object Detection API into this environment",
     "doctor": "check this environment: versions, devices, patches",
     "run": "run an upstream program, such as model_main_tf2, as it is",
     "demo": "draw a small data set to try everything on",
 }
 
 USER_ERROR = 2
+_COMPLETING = "_ARGCOMPLETE"  # set by the shell function that argcomplete installs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
       0 if it succeeded, 1 if it found a fault (as `check` does), 2 for a mistake of the user.
     """
+    if _COMPLETING in os.environ:
+        _complete()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may not be valid UTF-8
@@ -103,6 +107,14 @@ class _Parser(argparse.ArgumentParser):
         return options
 
 
+class _Version(argparse.Action):
+    """Prints the versions, which are looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(first_steps.versions())
+        parser.exit()
+
+
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows each option's default where it has one."""
 
@@ -121,7 +133,9 @@ def _parser(arguments: list[str]) -> tuple[argparse.ArgumentParser, str | None]:
         description="From annotated images to a trained, exported, measured detector.",
         epilog="'tfod VERB --help' explains a verb.",
     )
-    parser.add_argument("--version", action="version", version=f"tfod_kit {__version__}")
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="print versions, and exit", default=None
+    )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     for name, summary in VERBS.items():
         registered = verbs.add_parser(
@@ -143,5 +157,18 @@ def _without_verb(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         return USER_ERROR
     if arguments:
         parser.parse_args(arguments)  # --help, --version, or an unknown option
-    parser.print_help()
+    print(first_steps.text(), end="")
     return 0
+
+
+def _complete() -> None:
+    """Prints completions for the shell, if argcomplete is installed, and ends the process.
+
+    The shell describes the line in the environment; argcomplete reads it from there.
+    """
+    line = os.environ.get("COMP_LINE", "")[: int(os.environ.get("COMP_POINT", "0") or 0)]
+    try:
+        import argcomplete
+    except ImportError:
+        sys.exit(1)
+    argcomplete.autocomplete(_parser(line.split()[1:])[0])

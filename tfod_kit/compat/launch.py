@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfod_kit import compat
-from tfod_kit.errors import SetupError, UsageError, did_you_mean
+from tfod_kit.compat import engine_packages
+from tfod_kit.errors import UsageError, did_you_mean
 
 PACKAGE = "object_detection"
 # Programs that need tf.estimator or tf.contrib, and their TensorFlow 2 equivalents.
@@ -91,14 +92,10 @@ def launch(module: str, flags: Sequence[str]) -> None:
 
 
 def _root() -> Path:
+    engine_packages.require()
     spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise SetupError(
-            "The Object Detection API is not installed.",
-            expected="the package tf-models-research-object-detection",
-            fix="Run `make install`, or `pip install tf-models-research-object-detection`.",
-        )
-    return Path(next(iter(spec.submodule_search_locations)))
+    locations = spec.submodule_search_locations if spec is not None else None
+    return Path(next(iter(locations or [])))
 
 
 def _matches(dotted: str) -> list[str]:

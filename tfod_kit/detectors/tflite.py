@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfod_kit.compat import engine_packages
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.detectors import classes, objects
 from tfod_kit.detectors.base import BatchDetector, Prepared
@@ -53,6 +54,7 @@ class TfliteDetector(BatchDetector):
     largest_batch = 1
 
     def __init__(self, path: Path, label_map: LabelMap | None) -> None:
+        engine_packages.require_litert()
         from ai_edge_litert.interpreter import Interpreter
 
         self.source = path

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tfod_kit.doctor.diagnosis import ERROR, OK, WARNING, Diagnosis, verdict
 from tfod_kit.doctor.gpu import nvidia
-from tfod_kit.doctor.requirements import canonical, packages
+from tfod_kit.doctor.requirements import canonical, has_engine, packages
 from tfod_kit.doctor.runtime import tensorflow
 from tfod_kit.doctor.system import machine, settings
 
@@ -29,10 +29,10 @@ __all__ = [
 
 
 def examine(fast: bool = False) -> Iterator[Diagnosis]:
-    """All rows, the quick ones first; `fast` leaves out those that need TensorFlow."""
+    """All rows, the quick ones first; `fast` leaves out those that start TensorFlow."""
     yield from machine()
     yield from packages()
     yield from settings()
     yield from nvidia()
-    if not fast:
+    if not fast and has_engine():
         yield from tensorflow()

@@ -6,8 +6,10 @@ OK = "ok"
 WARNING = "warning"
 ERROR = "error"
 
+INSTALL_ENGINE = "`tfod setup` installs one set of versions that was tested."
+# Without its dependencies, one of which cannot be installed everywhere.
 REINSTALL_UPSTREAM = (
-    "`pip install --force-reinstall tf-models-research-object-detection==2.8.0.post1`."
+    "`pip install --force-reinstall --no-deps tf-models-research-object-detection==2.8.0.post1`."
 )
 
 

@@ -30,7 +30,7 @@ def nvidia() -> Iterator[Diagnosis]:
             "CUDA libraries",
             f"not found: {', '.join(missing)}",
             WARNING,
-            "`pip install 'tensorflow[and-cuda]~=2.20.0'` brings those that fit.",
+            "`tfod setup --cuda` installs those that fit.",
         )
     else:
         yield Diagnosis("CUDA libraries", "found")

@@ -6,12 +6,22 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tfod_kit.compat import protos
-from tfod_kit.doctor.diagnosis import ERROR, REINSTALL_UPSTREAM, WARNING, Diagnosis
+from tfod_kit.doctor.diagnosis import (
+    ERROR,
+    INSTALL_ENGINE,
+    REINSTALL_UPSTREAM,
+    WARNING,
+    Diagnosis,
+)
+from tfod_kit.installation.unneeded import RELAXED, UNNEEDED
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 PACKAGE = "tfod_kit"
+ENGINE = "engine"  # the extra
+# TensorFlow without CUDA is a distribution of its own, with the same module.
+_INSTEAD = {"tensorflow": "tensorflow-cpu"}
 
 _LISTED = 4  # conflicts
 _OPENCV = (
@@ -25,9 +35,8 @@ _OPENCV = (
 def packages() -> Iterator[Diagnosis]:
     """Each package that tfod_kit needs, against the range that it asks for."""
     try:
-        from packaging.requirements import Requirement
-
-        required = importlib.metadata.requires(PACKAGE) or []
+        needed = required_by(PACKAGE, fail=True)
+        engine = _of_extra(ENGINE)
     except (ImportError, importlib.metadata.PackageNotFoundError) as error:
         yield Diagnosis(
             "Packages",
@@ -36,28 +45,62 @@ def packages() -> Iterator[Diagnosis]:
             "Install tfod_kit itself (`make install` or `pip install -e .`).",
         )
         return
-    for line in required:
-        requirement = Requirement(line)
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield _package(requirement)
+    for requirement in needed:
+        yield _package(requirement, f"`pip install '{requirement.name}{requirement.specifier}'`.")
+    if has_engine():
+        for requirement in engine:
+            yield _package(requirement, INSTALL_ENGINE)
+    else:
+        yield Diagnosis(
+            "Engine",
+            "not installed: data can be prepared here, but no model trained or run",
+            WARNING,
+            INSTALL_ENGINE,
+        )
     yield _agreement()
     yield _messages()
     yield from _opencv()
     yield from _pycocotools()
 
 
-def required_by(package: str) -> "list[Requirement]":
-    """What a package requires here, without its extras; empty if it is not installed."""
+def has_engine() -> bool:
+    """Whether TensorFlow is installed, under one of its names."""
+    return version_of("tensorflow") is not None
+
+
+def required_by(package: str, *, fail: bool = False) -> "list[Requirement]":
+    """What a package requires here, without its extras.
+
+    Args:
+      package: a distribution.
+      fail: raise PackageNotFoundError if it is not installed, instead of returning nothing.
+    """
     from packaging.requirements import Requirement
 
     try:
         required = [Requirement(line) for line in importlib.metadata.requires(package) or []]
     except importlib.metadata.PackageNotFoundError:
+        if fail:
+            raise
         return []
     return [
         requirement
         for requirement in required
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    ]
+
+
+def _of_extra(extra: str) -> "list[Requirement]":
+    """What an extra of tfod_kit adds here."""
+    from packaging.requirements import Requirement
+
+    required = [Requirement(line) for line in importlib.metadata.requires(PACKAGE) or []]
+    return [
+        requirement
+        for requirement in required
+        if requirement.marker is not None
+        and requirement.marker.evaluate({"extra": extra})
+        and not requirement.marker.evaluate({"extra": ""})
     ]
 
 
@@ -67,18 +110,19 @@ def canonical(name: str) -> str:
 
 
 def version_of(name: str) -> str | None:
-    """The installed version of a package; None if it is not installed."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    """The installed version of a package, or of the one that takes its place; None without."""
+    for each in (name, _INSTEAD.get(canonical(name))):
+        try:
+            if each is not None:
+                return importlib.metadata.version(each)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
 
 
-def _package(requirement: "Requirement") -> Diagnosis:
-    fix = f"`pip install '{requirement.name}{requirement.specifier}'`."
-    try:
-        version = importlib.metadata.version(requirement.name)
-    except importlib.metadata.PackageNotFoundError:
+def _package(requirement: "Requirement", fix: str) -> Diagnosis:
+    version = version_of(requirement.name)
+    if version is None:
         return Diagnosis(requirement.name, "not installed", ERROR, fix)
     if requirement.specifier.contains(version, prereleases=True):
         return Diagnosis(requirement.name, version)
@@ -98,17 +142,19 @@ def _messages() -> Diagnosis:
 
 def _agreement() -> Diagnosis:
     """Whether the packages below those that tfod_kit asks for get the versions they ask for."""
-    known: set[str] = set()
-    waiting, conflicts = [PACKAGE], []
+    direct = required_by(PACKAGE) + (_of_extra(ENGINE) if has_engine() else [])  # have own rows
+    waiting = [canonical(each.name) for each in direct if version_of(each.name) is not None]
+    known, conflicts = set(waiting), []
     while waiting:
         package = waiting.pop()
         for requirement in required_by(package):
             name = canonical(requirement.name)
             version = version_of(requirement.name)
-            direct = package == PACKAGE  # has a row of its own
-            if not direct and version is None:
+            if _may_differ(package, name, version):
+                continue
+            if version is None:
                 conflicts.append(f"{package} wants {requirement}, which is not installed")
-            elif not direct and not requirement.specifier.contains(version or "", True):
+            elif not requirement.specifier.contains(version, True):
                 conflicts.append(f"{package} wants {requirement}, not {version}")
             if name not in known and version is not None:
                 known.add(name)
@@ -120,8 +166,13 @@ def _agreement() -> Diagnosis:
         "Versions agree",
         "; ".join(conflicts[:_LISTED]) + more,
         WARNING,
-        "`pip install -c constraints.txt -e .` installs one set that was tested.",
+        INSTALL_ENGINE if has_engine() else "`pip install --upgrade tfod_kit`.",
     )
+
+
+def _may_differ(package: str, name: str, version: str | None) -> bool:
+    """Whether a requirement need not be met: nothing imports it, or a wider range was tested."""
+    return (version is None and name in UNNEEDED) or (package, name) in RELAXED
 
 
 def _opencv() -> Iterator[Diagnosis]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tfod_kit.compat import environment, patching
-from tfod_kit.doctor.diagnosis import ERROR, OK, REINSTALL_UPSTREAM, Diagnosis
+from tfod_kit.doctor.diagnosis import ERROR, INSTALL_ENGINE, OK, REINSTALL_UPSTREAM, Diagnosis
 
 _PROBE_LIMIT_S = 300
 
@@ -36,7 +36,7 @@ def tensorflow() -> Iterator[Diagnosis]:
 
 def _crashed(done: "subprocess.CompletedProcess[str]") -> Diagnosis:
     lines = done.stderr.strip().splitlines() or ["no message"]
-    fix = "`make install` installs the versions that fit; `pip check` shows what does not."
+    fix = INSTALL_ENGINE
     if done.returncode < 0:
         fix = (
             "A crash in native code: this CPU may lack AVX, which TensorFlow is built for, or "
@@ -51,14 +51,13 @@ def _probed(found: dict[str, Any]) -> Iterator[Diagnosis]:
     if found["keras"] == "tf_keras":
         yield Diagnosis("Keras in use", "2 (tf-keras)")
     else:
-        yield Diagnosis("Keras in use", found["keras"], ERROR, "`pip install 'tf-keras~=2.20.1'`.")
+        yield Diagnosis("Keras in use", found["keras"], ERROR, INSTALL_ENGINE)
     if environment.has_nvidia_gpu() and not found["gpus"]:
         yield Diagnosis(
             "Devices",
             ", ".join(found["devices"]) + "; the GPU is not used",
             ERROR,
-            f"TensorFlow is built for CUDA {found['built_for_cuda']}: "
-            "`pip install 'tensorflow[and-cuda]~=2.20.0'`.",
+            f"`tfod setup --cuda` installs CUDA {found['built_for_cuda']}, which TensorFlow needs.",
         )
     else:
         yield Diagnosis("Devices", ", ".join(found["devices"]))

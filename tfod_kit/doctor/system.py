@@ -18,6 +18,7 @@ _GIB = 2**30
 # as much disk space.
 _MIN_MEMORY = 4 * _GIB
 _MIN_DISK = 5 * _GIB
+_NEW_ENVIRONMENT = "`python3.12 -m venv NEW && NEW/bin/pip install tfod_kit`."
 
 
 def machine() -> Iterator[Diagnosis]:
@@ -81,7 +82,7 @@ def _python() -> Diagnosis:
         return Diagnosis("Python", version)
     if required is None or version in SpecifierSet(required):
         return Diagnosis("Python", version)
-    return Diagnosis("Python", f"{version}, not {required}", ERROR, "Use Python 3.12 or 3.11.")
+    return Diagnosis("Python", f"{version}, not {required}", ERROR, _NEW_ENVIRONMENT)
 
 
 def _at_least(name: str, amount: int, minimum: int, fix: str) -> Diagnosis:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_kit import exports
+from tfod_kit.compat import engine_packages
 from tfod_kit.doors import arguments, shared, values
 from tfod_kit.doors.arguments import StrPath, local_name, local_path, option, positional
 from tfod_kit.drawing import notebook
@@ -160,6 +161,7 @@ def export(run_folder: StrPath, *target: str, **options: object) -> Exports:
 
 def run(arguments: ExportArguments) -> Exports:
     """Exports as `tfod export` with these arguments does, and reports progress on the way."""
+    engine_packages.require()
     folder = shared.config_path(arguments.run).parent
     names = tuple(dict.fromkeys(arguments.target))
     requested = ExportOptions(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tfod_kit import checks, pipeline_config
 from tfod_kit.checks.findings import Level
+from tfod_kit.compat import engine_packages
 from tfod_kit.doors import arguments, shared, steps, values, workers
 from tfod_kit.doors import check as checking
 from tfod_kit.doors.arguments import Group, StrPath, local_path, option, positional
@@ -219,6 +220,7 @@ def train(run_folder: StrPath, **options: object) -> Trained:
 
 def run(options: TrainArguments) -> Trained:
     """Trains as `tfod train` with these arguments does."""
+    engine_packages.require()
     path = shared.config_path(options.run)
     cluster = _cluster(options)
     if options.local_workers:

@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import ParamSpec, TypeVar
 
 from tfod_kit import compat
+from tfod_kit.compat import engine_packages
 from tfod_kit.engine.upstream import Strategy
 from tfod_kit.errors import SetupError, UsageError, first_line
 from tfod_kit.io import hardware
@@ -20,8 +21,9 @@ def start() -> ModuleType:
     cuDNN's workspace ("cuDNN failed to initialise").
 
     Raises:
-      SetupError: TensorFlow is not installed or does not import.
+      SetupError: the engine's packages are not installed, or TensorFlow does not import.
     """
+    engine_packages.require()
     compat.activate()
     try:
         import tensorflow as tf
@@ -29,7 +31,7 @@ def start() -> ModuleType:
         raise SetupError(
             "TensorFlow cannot be imported.",
             found=str(error),
-            fix="Run `make install`; `tfod doctor` reports details.",
+            fix="`tfod doctor` reports details; `tfod setup` installs versions that fit.",
         ) from error
     for device in tf.config.list_physical_devices("GPU"):
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_kit import evaluation, pipeline_config
+from tfod_kit.compat import engine_packages
 from tfod_kit.core.annotations import ObjectAnnotation
 from tfod_kit.drawing import visualize
 from tfod_kit.errors import UsageError, did_you_mean
@@ -329,7 +330,9 @@ def _side_by_side(
 
 
 def _write_summaries(measured: Results, folder: Path, drawn: list["Image.Image"]) -> None:
-    """Writes the metrics and the drawn images for TensorBoard."""
+    """Writes the metrics and the drawn images for TensorBoard, if TensorFlow is installed."""
+    if engine_packages.missing():  # a TensorFlow Lite or ONNX model was measured without it
+        return
     from tfod_kit.engine import summaries
 
     step = measured.step or 0

@@ -18,6 +18,8 @@ from tfod_kit.errors import UsageError
 # gs://bucket; Path("gs://bucket") has one slash left. C:/ is a drive.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")
 _UNPORTABLE = re.compile(r'[\x00-\x1f<>:"/\\|?*\ud800-\udfff]')
+# Windows opens devices under these names, in every folder and with every extension.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
 
 
 @contextmanager
@@ -137,8 +139,13 @@ def readable(name: str) -> str:
 
 
 def portable(name: str) -> str:
-    """A file name with "_" in place of characters that some system does not allow."""
-    return _UNPORTABLE.sub("_", name)
+    """A file name that every system allows: with "_" in place of characters that one of them does
+    not, before the name of one of Windows's devices, and for the dots and spaces at the end, which
+    Windows drops."""
+    name = _UNPORTABLE.sub("_", name)
+    kept = name.rstrip(". ")
+    name = kept + "_" * (len(name) - len(kept))
+    return f"_{name}" if _DEVICES.match(name) else name
 
 
 @contextmanager

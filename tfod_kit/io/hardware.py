@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from tfod_kit.compat import environment
@@ -29,6 +30,19 @@ def memory() -> int | None:
     except OSError:
         return total
     return min(total, int(limit)) if limit.isdigit() else total
+
+
+def peak_memory() -> int | None:
+    """The most bytes of memory that this process has had; None on Windows, which Python cannot ask.
+
+    Linux counts in KiB, macOS in bytes.
+    """
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def gpu_memory() -> int | None:

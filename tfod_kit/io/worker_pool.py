@@ -9,10 +9,10 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,7 +98,7 @@ def run(
         min(workers, len(tasks)), mp_context=context, initializer=_share, initargs=shared
     ) as executor:
         try:
-            with interrupts.held_back():
+            with interrupts.held_back(), _script_hidden():
                 futures = [
                     executor.submit(_run_one, work, number if forked else task)
                     for number, task in enumerate(tasks)
@@ -108,6 +108,25 @@ def run(
         finally:
             shared[1].set()
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _script_hidden() -> Iterator[None]:
+    """Lets processes that are spawned in the block start without the program that runs here.
+
+    They would import it as a module first, and so run a script of the user again that has no
+    `if __name__ == "__main__":`. The tasks need nothing of it.
+    """
+    variables = vars(sys.modules["__main__"])
+    names = ("__file__", "__spec__")
+    hidden: dict[str, Any] = {name: variables[name] for name in names if name in variables}
+    variables.pop("__file__", None)
+    variables["__spec__"] = None
+    try:
+        yield
+    finally:
+        variables.pop("__spec__")
+        variables.update(hidden)
 
 
 def _share(done: Any, stop: Any, parent: int, tasks: Sequence[Any]) -> None:

@@ -170,14 +170,18 @@ def _piped(stdin: IO[bytes] | None, out: Path) -> Iterator[Input]:
 
 
 def drawn_names(paths: Iterable[Path]) -> list[str]:
-    """A file name for each drawn image or video: its own, numbered if two folders hold the same."""
-    taken: dict[str, None] = {}
+    """A file name for each drawn image or video: its own, numbered if two folders hold the same.
+
+    Names that differ in case alone are the same on Windows and macOS, and are numbered too.
+    """
+    taken: dict[str, str] = {}
     for path in paths:
         ending = _ending(path)
         stem = files.portable(path.stem)
         candidates = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
-        taken[next(name for each in candidates if (name := each + ending) not in taken)] = None
-    return list(taken)
+        name = next(name for each in candidates if (name := each + ending).lower() not in taken)
+        taken[name.lower()] = name
+    return list(taken.values())
 
 
 def file_fields(path: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tfod_kit.compat import engine_packages
 from tfod_kit.errors import DataError
 from tfod_kit.records import shards
 from tfod_kit.runs.training_history import TrainPoint
@@ -48,6 +49,7 @@ def train_points(run: Path) -> tuple[TrainPoint, ...]:
 
 
 def _events(path: Path) -> Iterator[Any]:
+    engine_packages.require()
     from tensorboard.compat.proto.event_pb2 import Event
 
     # A killed run leaves an incomplete last record; all before it are complete.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfod_kit import compat
+from tfod_kit.compat import engine_packages
 from tfod_kit.evaluation.tables import Row, Tables
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def activated() -> Iterator[None]:
 
     It logs every class without ground truth, and NumPy warns of each mean of an empty list.
     """
+    engine_packages.require()
     compat.activate()
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

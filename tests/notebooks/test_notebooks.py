@@ -1,0 +1,119 @@
+"""The example notebooks: each runs from a clean kernel, and its stored outputs can be read."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samples import SHARED
+from tfod import ENVIRONMENT
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FOLDER = ROOT / "examples" / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+# Small enough for a test: replaces the cell with the tag "parameters".
+SMALL = {
+    "quick_start": "DATA = 'data'\nTRAINING = {'steps': 30}\nINPUT_SIZE = 96",
+    "look_at_your_data": "DATA = 'data'",
+    "old_config_and_checkpoint": "OLD, DATA = 'old_project', 'old_photos'\nTRAINING = {'steps': 5}",
+    "evaluate_and_compare": "DATA, CALLS = 'data', 3\n"
+    "TRAINING = {'steps': 5}\nINPUT_SIZES = (64, 96)",
+}
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|\x1b\[")
+
+
+def content(path: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return read
+
+
+def outputs(notebook: dict[str, Any]) -> list[str]:
+    """All texts that a notebook shows."""
+    found = []
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            data = {"text/plain": output.get("text", "")} | output.get("data", {})
+            found += ["".join(value) for value in data.values() if not isinstance(value, dict)]
+    return found
+
+
+def test_there_are_four() -> None:
+    assert {path.stem for path in NOTEBOOKS} == set(SMALL)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_stored_outputs_are_plain(path: Path) -> None:
+    notebook = content(path)
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert "install" in cells[0]["metadata"]["tags"]
+    assert "parameters" in cells[1]["metadata"]["tags"]
+    counts = [cell["execution_count"] for cell in cells]
+    assert counts in ([None] * len(cells), list(range(1, len(cells) + 1))), "run whole, or not"
+    shown = outputs(notebook)
+    assert not [text for text in shown if CONTROL.search(text)]
+    assert not [text for text in shown if "Traceback" in text or str(Path.home()) in text]
+    assert path.stat().st_size < 2**21
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_runs_from_a_clean_kernel(path: Path, tmp_path: Path) -> None:
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    _add_data(tmp_path)
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source = SMALL[path.stem]
+    kernel = _add_kernel(tmp_path)
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name=kernel,
+        resources={"metadata": {"path": str(tmp_path)}},
+    )
+    before = os.environ.get("JUPYTER_PATH")
+    os.environ["JUPYTER_PATH"] = str(tmp_path / "jupyter")
+    try:
+        client.execute()
+    finally:
+        os.environ.pop("JUPYTER_PATH")
+        if before is not None:
+            os.environ["JUPYTER_PATH"] = before
+    assert not [text for text in outputs(notebook) if CONTROL.search(text)]
+
+
+def _add_data(folder: Path) -> None:
+    """Real images where there are some, else drawn ones."""
+    archive = SHARED / "data" / "bccd.tar.gz"
+    if archive.exists():
+        with tarfile.open(archive) as packed:
+            packed.extractall(folder / "unpacked", filter="data")
+        (xml,) = {path.parent.parent for path in (folder / "unpacked").rglob("*.xml")}
+        shutil.move(xml, folder / "data")
+    else:
+        command = [sys.executable, "-m", "tfod_kit", "demo", "--out", "data", "--images", "60"]
+        environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+
+
+def _add_kernel(folder: Path) -> str:
+    """Describes a kernel of this environment, with its commands on the path."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    description = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "tfod_kit",
+        "language": "python",
+        "env": {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""},
+    }
+    kernel = folder / "jupyter" / "kernels" / "tfod_kit"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(json.dumps(description))
+    return "tfod_kit"
