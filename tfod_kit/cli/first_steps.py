@@ -18,11 +18,11 @@ _ALTERNATIVES = {"tensorflow": "tensorflow-cpu"}
 _STEPS = """\
 From annotated images to a detector, in five steps:
 
-  tfod convert PHOTOS --out work/records            images and annotations, in any format
-  tfod configure fpnlite --records work/records --out work/run
-  tfod train work/run                               checks everything first; Ctrl-C saves
-  tfod evaluate work/run                            how good it is, and what it confuses
-  tfod export work/run --target tflite              also onnx, openvino, tfjs, serving
+  tfod convert PHOTOS                                   images and annotations, in any format
+  tfod configure fpnlite --pretrained --out work/run    a model and its weights, for these records
+  tfod train work/run --minutes 5                       checks everything first; Ctrl-C saves
+  tfod evaluate work/run                                how good it is, and what it confuses
+  tfod export work/run --target tflite                  also onnx, openvino, tfjs, serving
 
 No images at hand?  `tfod demo --out photos` draws some.
 All commands:       `tfod --help`; options of one: `tfod train --help`
