@@ -132,7 +132,7 @@ def test_pasting_changes_images_but_never_pastes_crowds() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_mixup_weights_the_objects_as_it_weights_the_pixels(seed: int) -> None:
-    mixed = mixing_ops.mixup(ONE, TWO, dice(seed))
+    mixed = mixing_ops.mixup(ONE, TWO, dice(seed), 500)
     assert mixed["image"].shape == (120, 160, 3)
     assert check_rows(mixed, blended=True) == 3
     share = mixed["groundtruth_weights"].numpy() / (np.array([1, 2, 3]) / 4)
@@ -142,6 +142,12 @@ def test_mixup_weights_the_objects_as_it_weights_the_pixels(seed: int) -> None:
     only = mask & (np.asarray(ONE["image"]) == GREY).all(2)
     expected = share[0] * GREY + share[2] * np.array(COLOURS[3])
     assert np.median(mixed["image"].numpy()[only], axis=0) == pytest.approx(expected, abs=2)
+
+
+def test_large_images_become_smaller_before_they_are_mixed() -> None:
+    mixed = mixing_ops.mixup(ONE, TWO, dice(0), 80)
+    assert mixed["image"].shape == (60, 80, 3)
+    assert check_rows(mixed, blended=True) == 3
 
 
 def test_leftovers_are_dropped_unless_they_are_of_a_crowd() -> None:

@@ -24,7 +24,7 @@ from tfod_kit.training.mixing_ops import Dice, Frame
 SHARE = 0.8  # of the steps; then the images stay as they are, and the model adapts to such images
 
 _WINDOW = 16  # images among which the others are chosen
-_LARGEST = 2  # times the model's input: the longer side of a mosaic, in px
+_LARGEST = 2  # times the model's input: the longer side of a mosaic or mixture, in px
 _SAMPLE = 100  # records of a file in which masks are looked for
 _IN_MOSAIC = 4
 _ON = "on"
@@ -152,7 +152,7 @@ class Mixing:
         operations: dict[str, tuple[int, Callable[[Frame, Sequence[Frame]], Frame]]] = {
             "copy_paste": (1, lambda one, others: mixing_ops.copy_paste(one, others[0], dice)),
             "mosaic": (3, lambda one, others: mixing_ops.mosaic(one, others, dice, self._longest)),
-            "mixup": (1, lambda one, others: mixing_ops.mixup(one, others[0], dice)),
+            "mixup": (1, lambda one, others: mixing_ops.mixup(one, others[0], dice, self._longest)),
         }
         on = self._switch.lookup(tf.constant(_ON))
         for name, (count, operation) in operations.items():

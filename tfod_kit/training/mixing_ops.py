@@ -94,9 +94,7 @@ def mosaic(frame: Frame, others: Sequence[Frame], dice: Dice, longest: int) -> F
       longest: the longer side of the result in px, at most.
     """
     tf = runtime.start()
-    height, width = _size(frame)
-    scale = tf.minimum(1.0, longest / tf.cast(tf.maximum(height, width), tf.float32))
-    height, width = (tf.maximum(_rounded(scale * _real(side)), 4) for side in (height, width))
+    height, width = _canvas(frame, longest)
     y, x = (_rounded(_real(side) * dice.uniform(*_CENTRE)) for side in (height, width))
     rectangles = (
         (0, 0, y, x),
@@ -114,19 +112,25 @@ def mosaic(frame: Frame, others: Sequence[Frame], dice: Dice, longest: int) -> F
     return _result(frame, pixels, _joined(rows))
 
 
-def mixup(frame: Frame, other: Frame, dice: Dice) -> Frame:
+def mixup(frame: Frame, other: Frame, dice: Dice, longest: int) -> Frame:
     """A weighted mean of two images; the weights of the objects are multiplied likewise.
 
     As in Zhang et al., Bag of Freebies for Training Object Detection Neural Networks,
     arXiv:1902.04103. The other image is cropped to the shape of the first one.
+
+    Args:
+      frame, other: the two images.
+      dice: the random numbers.
+      longest: the longer side of the result in px, at most.
     """
     tf = runtime.start()
-    height, width = _size(frame)
+    height, width = _canvas(frame, longest)
     part = _Part(0, 0, height, width, height, width)
-    pixels, objects = _placed(other, _window(other, part, dice, 1.0, 1.0), part)
+    below, behind = _placed(frame, tf.constant([0.0, 0.0, 1.0, 1.0]), part)
+    above, before = _placed(other, _window(other, part, dice, 1.0, 1.0), part)
     share = dice.beta(_MIX)
-    mixed = share * tf.cast(frame[IMAGE], tf.float32) + (1 - share) * pixels
-    return _result(frame, mixed, _joined([_weighted(frame, share), _weighted(objects, 1 - share)]))
+    rows = _joined([_weighted(behind, share), _weighted(before, 1 - share)])
+    return _result(frame, share * below + (1 - share) * above, rows)
 
 
 def copy_paste(frame: Frame, other: Frame, dice: Dice) -> Frame:
@@ -140,7 +144,7 @@ def copy_paste(frame: Frame, other: Frame, dice: Dice) -> Frame:
     height, width = _size(frame)
     part = _Part(0, 0, height, width, height, width)
     window = _window(other, part, dice, *_PASTED_ZOOM, inside=False)
-    pixels, objects = _placed(other, window, part)
+    pixels, objects = _placed(other, window, part, inside=False)
     count = tf.shape(objects[BOXES])[0]
     chosen = dice.uniform(shape=[count]) < _PASTED
     chosen &= tf.reduce_any(objects[MASKS] > 0, axis=[1, 2]) & ~objects[CROWD] & ~objects[GROUP]
@@ -148,6 +152,15 @@ def copy_paste(frame: Frame, other: Frame, dice: Dice) -> Frame:
     covered = tf.reduce_any(objects[MASKS] > 0, axis=0)
     image = tf.where(covered[..., tf.newaxis], pixels, tf.cast(frame[IMAGE], tf.float32))
     return _result(frame, image, _joined([_behind(frame, covered), objects]))
+
+
+def _canvas(frame: Frame, longest: int) -> tuple[Tensor, Tensor]:
+    """The height and width of a frame, reduced until the longer one is `longest`; at least 4 px."""
+    tf = runtime.start()
+    height, width = _size(frame)
+    scale = tf.minimum(1.0, longest / tf.cast(tf.maximum(height, width), tf.float32))
+    height, width = (tf.maximum(_rounded(scale * _real(side)), 4) for side in (height, width))
+    return height, width
 
 
 def _behind(frame: Frame, covered: Tensor) -> Frame:
@@ -192,8 +205,8 @@ def _window(
 ) -> Tensor:
     """A random part of an image with the aspect ratio of a rectangle: a box [4] in fractions.
 
-    It is the largest one divided by a zoom between `low` and `high`. Unless it must be inside, it
-    may extend beyond the image.
+    It is the largest one divided by a zoom between `low` and `high`. If it must be inside, it
+    consists of whole pixels; else it may extend beyond the image.
     """
     tf = runtime.start()
     height, width = map(_real, _size(frame))
@@ -203,18 +216,34 @@ def _window(
     if inside:
         extent = tf.minimum(extent, 1.0)
     origin = dice.uniform(shape=[2]) * (1.0 - extent)
-    return tf.concat([origin, origin + extent], axis=0)
+    if not inside:
+        return tf.concat([origin, origin + extent], axis=0)
+    pixels = tf.stack([height, width])  # the edges of pixels, so that the window can be cut out
+    length = tf.maximum(tf.round(extent * pixels), 1.0)
+    first = tf.minimum(tf.round(origin * pixels), pixels - length)
+    return tf.concat([first, first + length], axis=0) / tf.tile(pixels, [2])
 
 
-def _placed(frame: Frame, window: Tensor, part: _Part) -> tuple[Tensor, Frame]:
+def _placed(
+    frame: Frame, window: Tensor, part: _Part, *, inside: bool = True
+) -> tuple[Tensor, Frame]:
     """The window of a frame, resized to a rectangle of a canvas.
+
+    Args:
+      frame: the frame.
+      window: what `_window` returned.
+      part: the rectangle.
+      inside: whether the window is inside the image, as there.
 
     Returns:
       The pixels of the rectangle, float32; and the rows of the objects that remain, in the
       coordinates of the canvas.
     """
     tf = runtime.start()
-    pixels = _resampled(frame[IMAGE][tf.newaxis], window, part)[0]
+    if inside:
+        pixels = _cut_out(frame[IMAGE], window, part)
+    else:
+        pixels = _resampled(frame[IMAGE][tf.newaxis], window, part)[0]
     rows = {name: value for name, value in frame.items() if name in ROWS}
     canvas = tf.stack([_real(part.canvas_height), _real(part.canvas_width)])
     size = tf.stack([_real(part.height), _real(part.width)])
@@ -253,6 +282,16 @@ def _placed_masks(masks: Tensor, window: Tensor, part: _Part) -> Tensor:
     right = part.canvas_width - part.left - part.width
     margins = [[0, 0], [part.top, below], [part.left, right]]
     return tf.pad(tf.cast(inside, tf.float32), margins)
+
+
+def _cut_out(image: Tensor, window: Tensor, part: _Part) -> Tensor:
+    """The same as `_resampled` of an image [h, w, c], for whole pixels inside it: twice as fast."""
+    tf = runtime.start()
+    sides = tf.tile(tf.cast(tf.shape(image)[:2], tf.float32), [2])
+    edges = _rounded(window * sides)
+    return tf.image.resize(
+        image[edges[0] : edges[2], edges[1] : edges[3]], tf.stack([part.height, part.width])
+    )
 
 
 def _resampled(images: Tensor, window: Tensor, part: _Part) -> Tensor:
