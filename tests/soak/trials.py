@@ -228,7 +228,8 @@ def start(*words: object, limit: int | None = None) -> "subprocess.Popen[str]":
 
     return subprocess.Popen(
         [sys.executable, "-m", "tfod_kit", *map(str, words)],
-        env=ENVIRONMENT,
+        # Python would leave truncated bytecode behind, and fail at each later start.
+        env=ENVIRONMENT | ({} if limit is None else {"PYTHONDONTWRITEBYTECODE": "1"}),
         text=True,
         errors="replace",
         stdin=subprocess.DEVNULL,
