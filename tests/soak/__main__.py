@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from soak.trials import TRIALS, Fault, Workplace
+from soak import trials
+from soak.model_trials import MODEL_TRIALS
+from soak.trials import Fault, Workplace
 
+TRIALS = trials.TRIALS | MODEL_TRIALS
 KINDS = ("torn", "tracebacks", "hangs", "escapes")
 
 

@@ -1,4 +1,4 @@
-"""A short soak: every trial that needs no training, once."""
+"""A short soak: every trial that needs no model, once."""
 
 import os
 import re
@@ -9,15 +9,9 @@ from pathlib import Path
 import pytest
 from tfod import ENVIRONMENT
 
+from soak import trials
+
 TESTS = Path(__file__).parents[1]
-SHORT = (
-    "killed conversion",
-    "stopped conversion",
-    "full disk",
-    "two at once",
-    "mutated data sets",
-    "mutated own files",
-)
 
 
 @pytest.mark.slow
@@ -33,7 +27,7 @@ def test_a_short_soak_finds_no_fault() -> None:
             "--seed",
             "1",
             "--only",
-            *SHORT,
+            *trials.TRIALS,
         ],
         env=ENVIRONMENT | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])},
         capture_output=True,
@@ -45,6 +39,6 @@ def test_a_short_soak_finds_no_fault() -> None:
         name.strip(): int(count.replace(",", ""))
         for name, count in re.findall(r"^([a-z ]+?) +([\d,]+)$", done.stdout, re.MULTILINE)
     }
-    assert figures["trials"] == len(SHORT)
+    assert figures["trials"] == len(trials.TRIALS)
     assert figures["inputs"] >= 100
     assert figures["torn"] == figures["tracebacks"] == figures["hangs"] == figures["escapes"] == 0

@@ -10,7 +10,6 @@ import hashlib
 import os
 import random
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,12 +23,11 @@ from pathlib import Path
 import mutants
 import own_files
 from samples import voc
-from small_records import write_records
 from tfod import ENVIRONMENT
 
 from tfod_kit.errors import TfodKitError
 
-LIMIT_S, TRAINING_LIMIT_S = 120, 900
+LIMIT_S = 120
 INPUT_LIMIT_S = 20
 IMAGES = 60
 _BATCH = 50  # mutated inputs in one trial
@@ -54,6 +52,8 @@ class Workplace:
       dice: the source of all random choices.
       data: an annotated image folder; `whole` contains the bytes of its conversion.
       fixtures: small data sets in every format.
+      own: files of the kit's own, by the name of their reader.
+      model: a run folder and, in `export` in it, its TensorFlow Lite model; None until needed.
     """
 
     folder: Path
@@ -62,12 +62,12 @@ class Workplace:
     whole: dict[str, bytes] = field(init=False)
     fixtures: Mapping[str, mutants.Fixture] = field(init=False)
     own: dict[str, Path] = field(init=False)
-    run: Path | None = None
+    model: Path | None = None
 
     def __post_init__(self) -> None:
         self.data = voc(self.folder / "data", IMAGES)
         out = self.folder / "whole"
-        _end(_start("convert", self.data, "--out", out, "--shards", 4))
+        end(start("convert", self.data, "--out", out, "--shards", 4))
         self.whole = content(out)
         (self.folder / "fixtures").mkdir()
         self.fixtures = mutants.copies(self.folder / "fixtures")
@@ -77,40 +77,31 @@ class Workplace:
             folder.mkdir(parents=True)
             self.own[name] = reader.write(folder)
 
-    def prepare_run(self) -> None:
-        """Configures a model in which a step takes a tenth of a second, for trials that train."""
-        records = write_records(self.folder / "records", train=16)
-        size = "model.ssd.image_resizer.fixed_shape_resizer"
-        self.run = self.folder / "run"
-        words = ("configure", "ssd_cpu", "--records", records, "--out", self.run)
-        sizes = ("--set", f"{size}.height=96", "--set", f"{size}.width=96")
-        _end(_start(*words, "--batch_size", 4, "--steps", 60, *sizes))
-
 
 def killed_conversion(work: Workplace) -> Counts:
     """A conversion is killed at random moments until it ends: the bytes are always the same."""
     counts: Counts = Counter()
-    with _output(work) as out:
+    with output(work) as out:
         words = ("convert", work.data, "--out", out, "--shards", 4)
         for _ in range(work.dice.randrange(1, 5)):
-            process = _start(*words)
+            process = start(*words)
             time.sleep(work.dice.uniform(0.05, 0.9))
-            counts["kills"] += _signal(process, signal.SIGKILL)
-            _end(process, (0, -signal.SIGKILL))
-        _end(_start(*words))
+            counts["kills"] += send(process, signal.SIGKILL)
+            end(process, (0, -signal.SIGKILL))
+        end(start(*words))
         _compare(out, work.whole)
     return counts
 
 
 def stopped_conversion(work: Workplace) -> Counts:
     """Ctrl-C at a random moment: nothing half-written, and the next conversion is whole."""
-    with _output(work) as out:
+    with output(work) as out:
         words = ("convert", work.data, "--out", out, "--shards", 4)
-        process = _start(*words)
+        process = start(*words)
         time.sleep(work.dice.uniform(0.1, 0.9))
-        stopped = _signal(process, signal.SIGINT)
+        stopped = send(process, signal.SIGINT)
         try:
-            printed = _end(process, (0, 130, -signal.SIGINT))
+            printed = end(process, (0, 130, -signal.SIGINT))
         except Fault as fault:
             if "/tfod_kit/" in str(fault).partition("Traceback")[2]:
                 raise
@@ -119,37 +110,37 @@ def stopped_conversion(work: Workplace) -> Counts:
             _compare(out, work.whole)
         elif process.returncode == 130 and printed and printed.count("stopped") != 1:
             raise Fault("tracebacks", f"Ctrl-C does not end in one line: {printed}")
-        _end(_start(*words))
+        end(start(*words))
         _compare(out, work.whole)
     return Counter(stops=stopped)
 
 
 def full_disk(work: Workplace) -> Counts:
     """No file may grow beyond a random size, as on a full disk."""
-    with _output(work) as out:
+    with output(work) as out:
         words = ("convert", work.data, "--out", out, "--shards", 4)
         limit = work.dice.randrange(1, max(map(len, work.whole.values())))
-        printed = _end(_start(*words, limit=limit), (0, 2))
+        printed = end(start(*words, limit=limit), (0, 2))
         if out.exists():
             _compare(out, work.whole)
         elif "tfod: " not in printed:
             raise Fault("tracebacks", f"a full disk is not explained: {printed}")
-        _end(_start(*words))
+        end(start(*words))
         _compare(out, work.whole)
     return Counter({"full disks": 1})
 
 
-def two_at_once(work: Workplace) -> Counts:
+def two_conversions(work: Workplace) -> Counts:
     """Two conversions into one folder: one may be refused, and the output is whole."""
-    with _output(work) as out:
+    with output(work) as out:
         words = ("convert", work.data, "--out", out, "--shards", 4)
         pair = []
         for _ in range(2):
-            pair.append(_start(*words))
+            pair.append(start(*words))
             time.sleep(work.dice.uniform(0, 0.5))
         codes = []
         for process in pair:
-            _end(process, (0, 2))
+            end(process, (0, 2))
             codes.append(process.returncode)
         if 0 not in codes:
             raise Fault("torn", "two conversions at once: both were refused")
@@ -189,43 +180,13 @@ def mutated_own_files(work: Workplace) -> Counts:
     return Counter(inputs=count)
 
 
-def killed_training(work: Workplace) -> Counts:
-    """A training is killed and resumed; meanwhile a second one in its folder is refused."""
-    if work.run is None:
-        work.prepare_run()
-    assert work.run is not None
-    run = work.run.with_name("killed")
-    shutil.copytree(work.run, run)
-    counts: Counts = Counter()
-    try:
-        words = ("train", run, "--steps", 60, "--checkpoint_every", 10, "--keep", 2)
-        for _ in range(work.dice.randrange(1, 4)):
-            process = _start(*words)
-            time.sleep(work.dice.uniform(4, 25))
-            if work.dice.random() < 0.3 and process.poll() is None:
-                second = _start(*words)
-                printed = _end(second, (0, 2), TRAINING_LIMIT_S)
-                counts["pairs at once"] += 1
-                if second.returncode == 0 and process.poll() is None:
-                    raise Fault("torn", f"two trainings in one folder: {printed}")
-            counts["kills"] += _signal(process, signal.SIGKILL)
-            _end(process, (0, -signal.SIGKILL))
-        _end(_start(*words), (0,), TRAINING_LIMIT_S)
-        if not list(run.glob("ckpt-60.index")):
-            raise Fault("torn", f"the resumed training has no last checkpoint: {listing(run)}")
-    finally:
-        shutil.rmtree(run)
-    return counts
-
-
 TRIALS: dict[str, tuple[Callable[[Workplace], Counts], float]] = {
     "killed conversion": (killed_conversion, 3.0),
     "stopped conversion": (stopped_conversion, 1.0),
     "full disk": (full_disk, 1.0),
-    "two at once": (two_at_once, 1.0),
+    "two conversions": (two_conversions, 1.0),
     "mutated data sets": (mutated_data_sets, 4.0),
     "mutated own files": (mutated_own_files, 4.0),
-    "killed training": (killed_training, 0.2),
 }
 """Name -> the trial, and how often it is chosen, relative to the others."""
 
@@ -249,7 +210,7 @@ def _compare(out: Path, whole: dict[str, bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _output(work: Workplace) -> Iterator[Path]:
+def output(work: Workplace) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=work.folder) as folder:
         yield Path(folder, "out")
         left = [path.name for path in Path(folder).iterdir() if path.name != "out"]
@@ -257,7 +218,7 @@ def _output(work: Workplace) -> Iterator[Path]:
             raise Fault("torn", f"left behind: {', '.join(left)}")
 
 
-def _start(*words: object, limit: int | None = None) -> "subprocess.Popen[str]":
+def start(*words: object, limit: int | None = None) -> "subprocess.Popen[str]":
     """A command in a process group of its own; `limit`: the most bytes of a file."""
 
     def restrict() -> None:
@@ -267,7 +228,8 @@ def _start(*words: object, limit: int | None = None) -> "subprocess.Popen[str]":
 
     return subprocess.Popen(
         [sys.executable, "-m", "tfod_kit", *map(str, words)],
-        env=ENVIRONMENT,
+        # Python would leave truncated bytecode behind, and fail at each later start.
+        env=ENVIRONMENT | ({} if limit is None else {"PYTHONDONTWRITEBYTECODE": "1"}),
         text=True,
         errors="replace",
         stdin=subprocess.DEVNULL,
@@ -278,7 +240,7 @@ def _start(*words: object, limit: int | None = None) -> "subprocess.Popen[str]":
     )
 
 
-def _signal(process: "subprocess.Popen[str]", number: signal.Signals) -> int:
+def send(process: "subprocess.Popen[str]", number: signal.Signals) -> int:
     """Sends a signal to the group; returns whether the process was still running."""
     if process.poll() is not None:
         return 0
@@ -286,7 +248,7 @@ def _signal(process: "subprocess.Popen[str]", number: signal.Signals) -> int:
     return 1
 
 
-def _end(
+def end(
     process: "subprocess.Popen[str]", codes: tuple[int, ...] = (0,), limit_s: float = LIMIT_S
 ) -> str:
     """Waits for a command, which must end with one of these codes; returns what it printed."""
