@@ -11,7 +11,7 @@ from samples import picture
 from tfod_kit.core.annotations import Keypoint, Polygons, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError
-from tfod_kit.formats.common import label_studio_rle
+from tfod_kit.formats.common import label_studio_rle, large_xml
 from tfod_kit.records import images
 from tfod_kit.records.rasters import masks
 
@@ -150,6 +150,43 @@ def test_cvat_run_lengths_go_row_by_row(rich: dict[str, Path]) -> None:
     decoded = coco_mask.decode({"counts": mask.counts, "size": [30, 40]})
     # "1, 3, 4, 4": one pixel off, three on, four off, four on, in rows of 4.
     assert decoded[6:9, 5:9].tolist() == [[0, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1]]
+
+
+@pytest.mark.parametrize("tracks", [False, True])
+def test_a_large_cvat_file_is_read_image_by_image(
+    rich: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracks: bool
+) -> None:
+    text = (rich["cvat"] / "annotations.xml").read_text()
+    start, end = text.index("<image "), text.index("</image>") + len("</image>")
+    second = text[start:end].replace('name="a.png"', 'name="b.png"')
+    track = '<track id="0" label="cat"></track>' if tracks else ""
+    folder = tmp_path / "set"
+    for name in ("a.png", "b.png"):
+        picture(folder / name)
+    (folder / "annotations.xml").write_text(f"{text[:end]}{second}{track}{text[end:]}")
+    whole = read(folder, "cvat")
+    assert [a.image.name for a in whole[0]] == ["a.png", "b.png"]
+    monkeypatch.setattr(large_xml, "FROM_BYTES", 0)
+    assert read(folder, "cvat") == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('<annotations><image name="a.png"/></annotation>', "mismatch"),
+        ('<!DOCTYPE a [<!ENTITY e "x">]><annotations><image name="a.png"/></annotations>',
+         "entities"),
+    ],
+)  # fmt: skip
+def test_a_large_cvat_file_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "a.xml").write_text(text)
+    monkeypatch.setattr(large_xml, "FROM_BYTES", 0)
+    with pytest.raises(DataError, match=message) as caught:
+        read(tmp_path, "cvat")
+    assert str(caught.value.where).startswith("a.xml")
 
 
 def test_cvat_tracks(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from tfod_kit.core.boxes import Box
 from tfod_kit.errors import DataError
 from tfod_kit.formats import voc
 from tfod_kit.formats.base import Context
+from tfod_kit.formats.common import large_xml
 from tfod_kit.formats.common.findings import Findings
-from tfod_kit.formats.voc import large_file
 from tfod_kit.records.rasters import masks
 
 BOX = (4, 3, 20, 15)  # px; in an image of 40x30: ymin 0.1, xmin 0.1, ymax 0.5, xmax 0.5
@@ -342,7 +342,7 @@ def test_a_large_file_is_read_object_by_object(
         xml = xml[:start] + xml[end:].replace("</annotation>", f"{xml[start:end]}</annotation>")
     (tmp_path / "a.xml").write_text(xml)
     whole, findings = read(tmp_path, "voc")
-    monkeypatch.setattr(large_file, "FROM_BYTES", 0)
+    monkeypatch.setattr(large_xml, "FROM_BYTES", 0)
     assert read(tmp_path, "voc") == (whole, findings)
     assert len(whole[0].objects) == 3
 
@@ -364,7 +364,7 @@ def test_a_large_file_that_cannot_be_read(
     stem = "a" if "c.jpg" not in text else "c"
     picture(tmp_path / "a.jpg")
     (tmp_path / f"{stem}.xml").write_text(text)
-    monkeypatch.setattr(large_file, "FROM_BYTES", 0)
+    monkeypatch.setattr(large_xml, "FROM_BYTES", 0)
     with pytest.raises(DataError, match=message) as caught:
         read(tmp_path, "voc")
     assert str(caught.value.where).startswith(f"{stem}.xml")

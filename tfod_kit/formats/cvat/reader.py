@@ -1,5 +1,6 @@
 """Reads CVAT XML."""
 
+import mmap
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Part, Source
-from tfod_kit.formats.common import reading
+from tfod_kit.formats.common import large_xml, reading
 from tfod_kit.formats.common.image_index import split_of, split_of_path, which
 from tfod_kit.formats.common.xml_element import Element
 from tfod_kit.records.rasters import run_lengths
 
+_ROOT, _IMAGE = "annotations", "image"
 _SUBSET = re.compile(rb'\ssubset="([^"]{0,200})"')
 # Attributes that annotators define, lower case without underscores, and the flags they stand for.
 FLAGS = {
@@ -75,21 +77,23 @@ def _is_cvat(path: Path) -> bool:
 
 def _splits(path: Path, root: Path) -> list[str | None]:
     """The splits that the images' subsets name; if they name none, that of the path."""
-    subsets = {name.decode("utf-8", "replace") for name in _SUBSET.findall(path.read_bytes())}
-    splits = {split_of(name) for name in subsets}
-    if not splits - {None}:
-        return [split_of_path(path, root)]
-    return sorted(splits, key=str)
+    splits = _subsets(path)
+    return sorted(splits, key=str) if splits - {None} else [split_of_path(path, root)]
+
+
+def _subsets(path: Path) -> set[str | None]:
+    """The splits that the subsets of a file stand for; None for a subset of another name."""
+    try:
+        names = set(_SUBSET.findall(path.read_bytes()))
+    except OSError:  # a finding when it is read
+        return set()
+    return {split_of(name.decode("utf-8", "replace")) for name in names}
 
 
 def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
     path = source.annotations[0]
-    root: Element | None = reading.xml(path, "annotations", context)
-    if root is None:
-        return
-    file = context.name(path)
-    by_subset = any(split_of(e.get("subset", "")) for e in root.iterfind("image"))
-    for frame in (*_still_images(root, file), *_video_frames(root, source.split, file, context)):
+    by_subset = any(split is not None for split in _subsets(path))
+    for frame in _frames(path, source.split, context):
         if by_subset and frame.split != source.split:
             continue
         image = reading.image_file(frame.named, path, source.split, frame.where, context)
@@ -105,18 +109,40 @@ def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
             yield ImageAnnotation(image, *size, image.name, objects)
 
 
-def _still_images(root: Element, file: str) -> Iterator[_Frame]:
-    """The <image> elements."""
-    for element in root.iterfind("image"):
-        subset, named = element.get("subset", ""), element.get("name", "")
-        yield _Frame(
-            f"{subset}/{named}" if subset else named,
-            split_of(subset),
-            _number(element.get("width")),
-            _number(element.get("height")),
-            [(child.get("label", ""), child) for child in element.iterchildren("*")],
-            f"{file}, image {named!r}",
-        )
+def _frames(path: Path, split: str | None, context: Context) -> Iterator[_Frame]:
+    """The images and frames of a file; of a large one without tracks, one after another."""
+    file = context.name(path)
+    if large_xml.is_large(path) and not _has_tracks(path):
+        try:
+            for element in large_xml.elements(path, _ROOT, _IMAGE):
+                yield _still_image(element, file)
+        except large_xml.UnreadableError as error:
+            where = file if error.line is None else f"{file}:{error.line}"
+            context.findings.add("annotation_unreadable", where, error.found)
+        return
+    root: Element | None = reading.xml(path, _ROOT, context)
+    if root is not None:
+        yield from (_still_image(element, file) for element in root.iterfind(_IMAGE))
+        yield from _video_frames(root, split, file, context)
+
+
+def _has_tracks(path: Path) -> bool:
+    """Whether the file may have tracks, whose shapes belong to any frames."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(b"<track") >= 0
+
+
+def _still_image(element: Element, file: str) -> _Frame:
+    """An <image> element."""
+    subset, named = element.get("subset", ""), element.get("name", "")
+    return _Frame(
+        f"{subset}/{named}" if subset else named,
+        split_of(subset),
+        _number(element.get("width")),
+        _number(element.get("height")),
+        [(child.get("label", ""), child) for child in element.iterchildren("*")],
+        f"{file}, image {named!r}",
+    )
 
 
 def _video_frames(

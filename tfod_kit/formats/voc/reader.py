@@ -10,12 +10,12 @@ from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Part, Source
-from tfod_kit.formats.common import reading
+from tfod_kit.formats.common import large_xml, reading
 from tfod_kit.formats.common.parallel_reader import PerFile
 from tfod_kit.formats.common.xml_element import Element
-from tfod_kit.formats.voc import large_file
 from tfod_kit.formats.voc.instance_masks import MaskReader
 
+_ROOT, _OBJECT = "annotation", "object"
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _Children = Mapping[str, Element]  # tag -> element
 
@@ -30,10 +30,10 @@ def _images(
     source: Source, mask_reader: MaskReader, path: Path, context: Context
 ) -> Iterator[ImageAnnotation]:
     """The image of an XML file; nothing if it is unusable, which is a finding."""
-    if large_file.is_large(path):
+    if large_xml.is_large(path):
         yield from _large(source, path, context)
         return
-    root: Element | None = reading.xml(path, "annotation", context)
+    root: Element | None = reading.xml(path, _ROOT, context)
     if root is None:
         return
     children = _children(root)
@@ -44,7 +44,7 @@ def _images(
     size = reading.size(*_declared_size(children), image, file, context)
     if size is None:
         return
-    elements = list(root.iterchildren("object"))
+    elements = list(root.iterchildren(_OBJECT))
     masks = mask_reader.read(path, len(elements), size, context) if context.masks else None
     pairs = zip(elements, masks or [None] * len(elements), strict=True)
     yield ImageAnnotation(image, *size, image.name, tuple(_objects(pairs, size, file, context)))
@@ -54,16 +54,16 @@ def _large(source: Source, path: Path, context: Context) -> Iterator[ImageAnnota
     """As `_images`, one object after another; such a file has too many for painted masks."""
     file = context.name(path)
     try:
-        children = large_file.header(path)
+        children = large_xml.header(path, _ROOT, _OBJECT, "size")
         image = _image_file(children, path, source, context)
         size = None
         if image is not None:
             size = reading.size(*_declared_size(children), image, file, context)
         if image is None or size is None:
             return
-        pairs = ((element, None) for element in large_file.objects(path))
+        pairs = ((element, None) for element in large_xml.elements(path, _ROOT, _OBJECT))
         objects = tuple(_objects(pairs, size, file, context))
-    except large_file.UnreadableError as error:
+    except large_xml.UnreadableError as error:
         where = file if error.line is None else f"{file}:{error.line}"
         context.findings.add("annotation_unreadable", where, error.found)
         return

@@ -1,4 +1,4 @@
-"""Reads one object of an XML file after another: the tree of a million takes gigabytes."""
+"""Reads one element of an XML file after another: the tree of a million takes gigabytes."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,8 +7,6 @@ from typing import Any
 from tfod_kit.formats.common.xml_element import Element
 
 FROM_BYTES = 16 << 20  # from this size on, a file is read in this way
-
-_OBJECT = "object"
 
 
 class UnreadableError(Exception):
@@ -32,30 +30,34 @@ def is_large(path: Path) -> bool:
         return False
 
 
-def header(path: Path) -> Mapping[str, Element]:
-    """The first child of each tag of the root, without objects.
+def header(path: Path, root: str, tag: str, needed: str) -> Mapping[str, Element]:
+    """The first child of each tag of the root, without those that are read one after another.
 
-    Reads on after the first object only if the image's size was not before it.
+    Args:
+      path: the file.
+      root: the tag of its root.
+      tag: that of the children to leave out.
+      needed: that of a child which the caller needs; if it is not before the first of them, the
+        whole file is read.
 
     Raises:
-      UnreadableError: the file is not XML of VOC, or has entities.
+      UnreadableError: the file cannot be read, has another root, or has entities.
     """
     children: dict[str, Element] = {}
-    for element in _parsed(path):
-        # A copy of the children before the object: lxml frees what is removed from the tree.
+    for element in elements(path, root, tag):
+        # A copy of the children before the element: lxml frees what is removed from the tree.
         siblings = element.getparent()
-        children = {child.tag: child for child in reversed(siblings) if child.tag != _OBJECT}
-        if "size" in children:
+        children = {child.tag: child for child in reversed(siblings) if child.tag != tag}
+        if needed in children:
             break
     return children
 
 
-def objects(path: Path) -> Iterator[Element]:
-    """Each <object> of the root, freed once the next one is requested. Raises as `header`."""
-    return _parsed(path)
+def elements(path: Path, root: str, tag: str) -> Iterator[Any]:
+    """Each child of the root with a tag, freed once the next one is requested.
 
-
-def _parsed(path: Path) -> Iterator[Any]:
+    Raises as `header`.
+    """
     from lxml import etree
 
     previous: Any = None
@@ -64,20 +66,20 @@ def _parsed(path: Path) -> Iterator[Any]:
             parser = etree.iterparse(
                 stream,
                 events=("end",),
-                tag=_OBJECT,
+                tag=tag,
                 resolve_entities=False,
                 no_network=True,
                 load_dtd=False,
                 huge_tree=False,
             )
             for _, element in parser:
-                root = element.getparent()
-                if root is None or root.getparent() is not None:
+                parent = element.getparent()
+                if parent is None or parent.getparent() is not None:
                     continue  # not a child of the root
                 if previous is None:
-                    _check(root)
+                    _check(parent, root)
                 else:
-                    root.remove(previous)
+                    parent.remove(previous)
                 previous = element
                 yield element
     except etree.XMLSyntaxError as error:
@@ -86,10 +88,10 @@ def _parsed(path: Path) -> Iterator[Any]:
         raise UnreadableError(error) from error
 
 
-def _check(root: Any) -> None:
+def _check(root: Any, tag: str) -> None:
     """Refuses other roots and documents with entities. Raises UnreadableError."""
-    if root.tag != "annotation":
-        raise UnreadableError(f"<{root.tag}> instead of <annotation>")
+    if root.tag != tag:
+        raise UnreadableError(f"<{root.tag}> instead of <{tag}>")
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and any(True for _ in dtd.iterentities()):
         raise UnreadableError("a DOCTYPE with entities: not read")
