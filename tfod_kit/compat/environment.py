@@ -9,7 +9,7 @@ from tfod_kit.errors import SetupError
 
 LEGACY_KERAS = "TF_USE_LEGACY_KERAS"
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
-LOG_LEVEL = "TF_CPP_MINLOG_LEVEL"
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 # The device files of NVIDIA GPUs on Linux and WSL.
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 _UPSTREAM = r".*(object_detection|tf_slim|tensorflow|tf_keras|official|tensorflow_io)\b"
@@ -55,7 +55,7 @@ def quiet() -> None:
     GPU, TensorFlow's native code logs its absence as an ERROR, so that level is silenced as well;
     real failures raise exceptions. With a GPU, warnings stay: they name missing libraries.
 
-    Settings of the user (TF_CPP_MINLOG_LEVEL, PYTHONWARNINGS, `python -W`) take precedence.
+    Settings of the user (TF_CPP_MIN_LOG_LEVEL, PYTHONWARNINGS, `python -W`) take precedence.
     """
     os.environ.setdefault(LOG_LEVEL, "1" if has_nvidia_gpu() else "3")
     if not sys.warnoptions:
