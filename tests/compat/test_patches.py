@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -24,7 +25,10 @@ KNOWN = {
     "numpy-names": "module 'numpy' has no attribute 'float'",
     "pillow-getsize": "has no attribute 'getsize'",
     "plot-bytes": "has no attribute 'tostring_rgb'",
-    "tensorflow-io": "unable to load libtensorflow_io_plugins.so",
+    # It has no wheel for every system.
+    "tensorflow-io": "unable to load libtensorflow_io_plugins.so"
+    if find_spec("tensorflow_io")
+    else "No module named 'tensorflow_io'",
     "tf-slim-control-flow": "has no attribute 'case'",
 }
 

@@ -61,8 +61,15 @@ def test_stored_outputs_are_plain(path: Path) -> None:
     assert path.stat().st_size < 2**21
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+# The one that trains nothing is a slow test; the others take minutes, and are long ones.
+MARKS = {"look_at_your_data": pytest.mark.slow}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=MARKS.get(path.stem, pytest.mark.long)) for path in NOTEBOOKS],
+    ids=lambda path: path.stem,
+)
 def test_it_runs_from_a_clean_kernel(path: Path, tmp_path: Path) -> None:
     nbclient = pytest.importorskip("nbclient")
     nbformat = pytest.importorskip("nbformat")

@@ -9,7 +9,7 @@ from tfod_kit.errors import SetupError
 
 LEGACY_KERAS = "TF_USE_LEGACY_KERAS"
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
-_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 # The device files of NVIDIA GPUs on Linux and WSL.
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 _UPSTREAM = r".*(object_detection|tf_slim|tensorflow|tf_keras|official|tensorflow_io)\b"
@@ -57,7 +57,7 @@ def quiet() -> None:
 
     Settings of the user (TF_CPP_MIN_LOG_LEVEL, PYTHONWARNINGS, `python -W`) take precedence.
     """
-    os.environ.setdefault(_LOG_LEVEL, "1" if has_nvidia_gpu() else "3")
+    os.environ.setdefault(LOG_LEVEL, "1" if has_nvidia_gpu() else "3")
     if not sys.warnoptions:
         for category in _NOISE:
             warnings.filterwarnings("ignore", category=category, module=_UPSTREAM)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfod_kit import compat
-from tfod_kit.compat import engine_packages
+from tfod_kit.compat import engine_packages, quiet_import
 from tfod_kit.errors import UsageError, did_you_mean
 
 PACKAGE = "object_detection"
@@ -83,6 +83,7 @@ def launch(module: str, flags: Sequence[str]) -> None:
     Possible once in a process: upstream's programs define the same flags at import.
     """
     compat.activate()
+    quiet_import.tensorflow()
     spec = importlib.util.find_spec(module)
     sys.argv = [spec.origin if spec is not None and spec.origin else module, *flags]
     with warnings.catch_warnings():

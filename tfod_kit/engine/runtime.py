@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import ParamSpec, TypeVar
 
 from tfod_kit import compat
-from tfod_kit.compat import engine_packages
+from tfod_kit.compat import engine_packages, quiet_import
 from tfod_kit.engine.upstream import Strategy
 from tfod_kit.errors import SetupError, UsageError, first_line
 from tfod_kit.io import hardware
@@ -26,7 +26,7 @@ def start() -> ModuleType:
     engine_packages.require()
     compat.activate()
     try:
-        import tensorflow as tf
+        tf = quiet_import.tensorflow()
     except ImportError as error:
         raise SetupError(
             "TensorFlow cannot be imported.",
@@ -42,8 +42,7 @@ def start() -> ModuleType:
     # non-serializable objects"), which users cannot change; failures are raised.
     tf.get_logger().setLevel("ERROR")
     tf.config.set_soft_device_placement(True)
-    module: ModuleType = tf
-    return module
+    return tf
 
 
 def strategy(tpu: str | None = None, *, several: bool = False) -> Strategy:
