@@ -158,6 +158,21 @@ def test_points_after_the_resumed_step_are_replaced(run: Path, fork_server: Fork
     assert [point.step for point in known.evals] == [3]
 
 
+def test_a_resumed_run_goes_on_mixing_images_as_before(run: Path, fork_server: ForkServer) -> None:
+    first = fork_server.train(run, "--steps", 10, "--mosaic", 0.5, "--no_evaluate")
+    assert "Mixing images for 80% of the steps: mosaic 0.5" in first
+    assert "Step 8: images are no longer mixed" in first
+    again = fork_server.train(run, "--steps", 20, "--mixup", 0.1, "--no_evaluate")
+    assert "Mixing images for 80% of the steps: mosaic 0.5, mixup 0.1" in again
+    known = run_folder.read(run)
+    assert known is not None
+    assert [dict(start.mixing) for start in known.starts] == [
+        {},
+        {"mosaic": 0.5},
+        {"mosaic": 0.5, "mixup": 0.1},
+    ]
+
+
 def test_resume_must_requires_a_checkpoint(
     configured: Path, tmp_path: Path, fork_server: ForkServer
 ) -> None:
