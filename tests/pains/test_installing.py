@@ -94,7 +94,7 @@ def test_08_a_gpu_without_its_libraries_is_reported(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(doctor.gpu.ctypes.util, "find_library", lambda name: None)
     row = _row(doctor.nvidia(), "CUDA libraries")
     assert row.level == doctor.WARNING
-    assert "tensorflow[and-cuda]" in row.fix
+    assert "tfod setup --cuda" in row.fix
 
 
 def test_09_gpu_memory_held_by_other_programs_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
