@@ -6,6 +6,7 @@ import io
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from tfod import ENVIRONMENT, tfod
 from trained import Trained
 
 from tfod_kit import detectors
+from tfod_kit.serving.server import listen
 
 pytestmark = pytest.mark.slow
 
@@ -149,6 +151,12 @@ def test_an_address_that_is_taken(server: Server, trained: Trained) -> None:
     printed = tfod("serve", trained.export, "--port", port, code=2)
     assert "cannot listen" in printed
     assert port in printed
+
+
+def test_answers_are_sent_without_delay() -> None:
+    """asyncio sets TCP_NODELAY on the connections of a socket whose protocol is stated."""
+    with listen("127.0.0.1", 0) as bound:
+        assert bound.proto == socket.IPPROTO_TCP
 
 
 def test_a_stop_answers_what_is_under_way(server: Server) -> None:
