@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tfod_kit.core.wording import counted
+
 OK = "ok"
 WARNING = "warning"
 ERROR = "error"
@@ -35,11 +37,7 @@ def verdict(diagnoses: list[Diagnosis]) -> str:
     errors = sum(row.level == ERROR for row in diagnoses)
     warnings = sum(row.level == WARNING for row in diagnoses)
     if errors:
-        return f"{_counted(errors, 'error')} to fix before training."
+        return f"{counted(errors, 'error')} to fix before training."
     if warnings:
-        return f"Ready, with {_counted(warnings, 'warning')}."
+        return f"Ready, with {counted(warnings, 'warning')}."
     return "Ready."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tfod_kit import checks
 from tfod_kit.checks.findings import Finding, Level, counts
+from tfod_kit.core.wording import counted
 from tfod_kit.doors import arguments, values
 from tfod_kit.doors.arguments import StrPath, local_name, local_path, option, positional
 from tfod_kit.drawing import notebook
@@ -162,11 +163,6 @@ def verdict(findings: Iterable[Finding]) -> str:
     if number[Level.ERROR]:
         return f"Not ready to train: {', '.join(parts)}."
     return f"Ready to train: {', '.join(parts)}." if parts else "Ready to train: nothing found."
-
-
-def counted(number: int, what: str) -> str:
-    """A number with its noun, such as "1 error" and "2 errors"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 class _Progress:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from tfod_kit import checks, pipeline_config
 from tfod_kit.checks.findings import Level
 from tfod_kit.compat import engine_packages
+from tfod_kit.core.wording import counted
 from tfod_kit.doors import arguments, shared, steps, values, workers
 from tfod_kit.doors import check as checking
 from tfod_kit.doors.arguments import Group, StrPath, local_path, option, positional
@@ -290,7 +291,7 @@ def _check(path: Path) -> None:
     errors = sum(finding.level is Level.ERROR for finding in found)
     if errors:
         raise UsageError(
-            f"The training is not started: {checking.counted(errors, 'error')} above.",
+            f"The training is not started: {counted(errors, 'error')} above.",
             where=path,
             fix=f"Correct them; `tfod check {path.parent}` looks at every record. "
             "--no_check trains all the same.",

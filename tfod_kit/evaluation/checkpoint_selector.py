@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfod_kit.core.wording import counted
 from tfod_kit.detectors import Detector
 from tfod_kit.runs import best_checkpoint, training_history
 from tfod_kit.runs.training_history import EvalPoint
@@ -35,11 +36,8 @@ class SelectionOutcome:
             return f"{name}: nothing to measure"
         if self.is_best:
             return f"{name} {self.value:.3f}: the best so far"
-        plural = "" if self.without_improvement == 1 else "s"
-        return (
-            f"{name} {self.value:.3f}: no improvement for "
-            f"{self.without_improvement} evaluation{plural}"
-        )
+        evaluations = counted(self.without_improvement, "evaluation")
+        return f"{name} {self.value:.3f}: no improvement for {evaluations}"
 
 
 @dataclass(frozen=True, slots=True)

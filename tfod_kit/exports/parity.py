@@ -11,7 +11,7 @@ from tfod_kit import evaluation
 from tfod_kit.core.annotations import ObjectAnnotation, Rle
 from tfod_kit.exports import ties
 from tfod_kit.exports.ties import Pair, Proposals
-from tfod_kit.exports.tolerance import EXACT, FLOOR, Tolerance, likeness
+from tfod_kit.exports.tolerance import EXACT, FLOOR, Tolerance, likeness, score_of
 
 if TYPE_CHECKING:
     from tfod_kit.detectors import Detector
@@ -141,7 +141,7 @@ def compare(
     """
     pairs: list[Pair] = []
     unmatched = tied = 0
-    sure = [[it for it in expected if _score(it) >= FLOOR] for expected in reference]
+    sure = [[it for it in expected if score_of(it) >= FLOOR] for expected in reference]
     compared = sum(map(len, sure))
     for index, (expected, actual) in enumerate(zip(reference, exported, strict=True)):
         found, lacking = _matched(expected, actual, tolerance)
@@ -177,16 +177,16 @@ def _matched(
     taken: set[int] = set()
     unmatched = 0
     for item in expected:
-        if _score(item) < FLOOR:
+        if score_of(item) < FLOOR:
             continue
         index = _counterpart(item, actual, taken)
         if index is not None:
             taken.add(index)
             pairs.append((item, actual[index]))
         else:
-            unmatched += _score(item) >= FLOOR + tolerance.score
+            unmatched += score_of(item) >= FLOOR + tolerance.score
     unmatched += sum(
-        _score(item) >= FLOOR + tolerance.score
+        score_of(item) >= FLOOR + tolerance.score
         for index, item in enumerate(actual)
         if index not in taken
     )
@@ -195,7 +195,7 @@ def _matched(
 
 def _equal_scores(objects: Sequence[ObjectAnnotation], tie: float) -> int:
     """The number of detections whose score is that of another one."""
-    scores = sorted(map(_score, objects))
+    scores = sorted(map(score_of, objects))
     near = [after - before <= tie for before, after in itertools.pairwise(scores)]
     return sum(map(operator.or_, [False, *near], [*near, False])) if scores else 0
 
@@ -209,12 +209,8 @@ def _alike(pairs: Iterable[Pair], tolerance: Tolerance) -> bool:
     )
 
 
-def _score(item: ObjectAnnotation) -> float:
-    return item.score or 0.0
-
-
 def _score_difference(pair: Pair) -> float:
-    return abs(_score(pair[0]) - _score(pair[1]))
+    return abs(score_of(pair[0]) - score_of(pair[1]))
 
 
 def _mask_ious(pairs: Iterable[Pair]) -> Iterator[float]:

@@ -14,7 +14,7 @@ from tfod_kit import pipeline_config
 from tfod_kit.core import boxes
 from tfod_kit.core import overlap as overlaps
 from tfod_kit.core.annotations import ObjectAnnotation
-from tfod_kit.exports.tolerance import EQUAL, FLOOR, Tolerance, likeness
+from tfod_kit.exports.tolerance import EQUAL, FLOOR, Tolerance, likeness, score_of
 
 if TYPE_CHECKING:
     from tfod_kit.pipeline_config import PipelineConfig
@@ -75,8 +75,7 @@ def overlap(config: "PipelineConfig") -> float | None:
 
 def unselective(config: "PipelineConfig") -> "PipelineConfig":
     """The config of the same model without suppression and with as many detections as feasible."""
-    copy = type(config)()
-    copy.CopyFrom(config)
+    copy = pipeline_config.copy_of(config)
     selection = _suppression(copy)
     if selection is None:
         center = copy.model.center_net
@@ -116,7 +115,7 @@ def settle(
     pairs = list(_pairs(expected, actual, tolerance))
     taken = {id(item) for pair in pairs for item in pair}
     missing, added = (
-        [item for item in objects if id(item) not in taken and _score(item) >= edge]
+        [item for item in objects if id(item) not in taken and score_of(item) >= edge]
         for objects in (expected, actual)
     )
     proposed = list(_proposed(added, proposals, tolerance))
@@ -128,7 +127,7 @@ def settle(
         or any(rules.clashes(item, actual) for item in added)
     ):
         return None
-    sure = [pair for pair in pairs if _score(pair[0]) >= FLOOR]
+    sure = [pair for pair in pairs if score_of(pair[0]) >= FLOOR]
     return Settled(sure + proposed, len(missing) + len(added))
 
 
@@ -160,7 +159,7 @@ class _Rules:
         )
         return any(
             len(selected) >= len(others)
-            and _score(item) <= min(map(_score, selected), default=0.0) + self.tie
+            and score_of(item) <= min(map(score_of, selected), default=0.0) + self.tie
             for selected, others in ((selection, instead_of), (own, same))
         )
 
@@ -180,7 +179,7 @@ class _Rules:
         if self.suppressed_from is None or other.label != item.label:
             return False
         slack = _CLIPPED if _clipped(item) or _clipped(other) else _SLACK
-        better = _score(other) >= _score(item) - self.tie
+        better = score_of(other) >= score_of(item) - self.tie
         return better and boxes.iou(item.box, other.box) > self.suppressed_from - slack
 
 
@@ -197,7 +196,8 @@ def _pairs(first: Objects, second: Objects, tolerance: Tolerance) -> Iterator[Pa
         overlaps = [
             (likeness(item.box, other.box), -index)
             for index, other in enumerate(free)
-            if other.label == item.label and abs(_score(item) - _score(other)) <= tolerance.score
+            if other.label == item.label
+            and abs(score_of(item) - score_of(other)) <= tolerance.score
         ]
         best, index = max(overlaps, default=(0.0, 0))
         if best >= lowest and overlaps:
@@ -209,11 +209,11 @@ def _proposed(added: Objects, proposals: Objects, tolerance: Tolerance) -> Itera
     import numpy as np
 
     corners = np.array([_corners(item) for item in proposals]).reshape(-1, 4)
-    scores = np.array([_score(item) for item in proposals])
+    scores = np.array([score_of(item) for item in proposals])
     labels = np.array([item.label for item in proposals], dtype=object)
     free = np.ones(len(proposals), dtype=bool)
     for item in added:
-        alike = free & (labels == item.label) & (abs(scores - _score(item)) <= tolerance.score)
+        alike = free & (labels == item.label) & (abs(scores - score_of(item)) <= tolerance.score)
         own = np.array(_corners(item))
         equal = abs(corners - own).max(axis=1, initial=0.0) <= EQUAL
         ious = np.where(alike, np.where(equal, 1.0, overlaps.iou(corners, own)), -1.0)
@@ -234,7 +234,3 @@ def _suppression(config: "PipelineConfig") -> Any:
         return None
     stage = model.second_stage_post_processing if kind == "faster_rcnn" else model.post_processing
     return stage.batch_non_max_suppression
-
-
-def _score(item: ObjectAnnotation) -> float:
-    return item.score or 0.0

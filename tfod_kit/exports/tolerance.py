@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tfod_kit.core import boxes
+from tfod_kit.core.annotations import ObjectAnnotation
 from tfod_kit.core.boxes import Box
 
 # Below this score there are hundreds of nearly equal guesses; rounding decides which are kept.
@@ -52,3 +53,8 @@ def likeness(one: Box, other: Box) -> float:
         )
     )
     return 1.0 if same else boxes.iou(one, other)
+
+
+def score_of(item: ObjectAnnotation) -> float:
+    """The score of a detection; 0 without one."""
+    return item.score or 0.0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tfod_kit.core import labels
 from tfod_kit.core.annotations import Keypoint, ObjectAnnotation, Rle
 from tfod_kit.core.boxes import Box
+from tfod_kit.core.wording import counted
 from tfod_kit.drawing import contact_sheet, visualize
 from tfod_kit.engine import runtime
 from tfod_kit.engine.upstream import DetectionModel, Tensor
@@ -51,8 +52,8 @@ def tiles(batch: Tensor, model: DetectionModel, config: PipelineConfig) -> list[
     drawn = []
     for pixels, truth in _images(batch):
         image, objects = _fitted(_as_image(pixels, scaling)), _objects(truth, names)
-        count = f"{len(objects)} object{'' if len(objects) == 1 else 's'}"
-        drawn.append((visualize.draw(image, objects, colours), count))
+        caption = counted(len(objects), "object")
+        drawn.append((visualize.draw(image, objects, colours), caption))
     return drawn
 
 

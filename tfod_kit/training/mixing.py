@@ -16,7 +16,7 @@ from tfod_kit.compat import protos
 from tfod_kit.engine import runtime
 from tfod_kit.engine.upstream import Dataset, InputReader, Tensor
 from tfod_kit.errors import DataError, UsageError
-from tfod_kit.pipeline_config import PipelineConfig, record_files
+from tfod_kit.pipeline_config import PipelineConfig, anchors, record_files
 from tfod_kit.records import example_proto, feature_keys, shards
 from tfod_kit.training import mixing_ops
 from tfod_kit.training.mixing_ops import Dice, Frame
@@ -231,9 +231,4 @@ def _mask_type(reader: InputReader) -> int | None:
 
 def _input_side(config: PipelineConfig) -> int:
     """The longer side of the model's input in px; a large number if images keep their sizes."""
-    model = getattr(config.model, config.model.WhichOneof("model"))
-    resizer = model.image_resizer
-    kind = resizer.WhichOneof("image_resizer_oneof")
-    if kind == "fixed_shape_resizer":
-        return int(max(resizer.fixed_shape_resizer.height, resizer.fixed_shape_resizer.width))
-    return int(getattr(getattr(resizer, kind), "max_dimension", 0)) or 1 << 15
+    return max(anchors.canvas(config) or (1 << 15,))
