@@ -103,6 +103,7 @@ def test_tensorflow_without_cuda_counts_as_tensorflow(monkeypatch: pytest.Monkey
 def test_without_the_engine_data_can_be_prepared(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # which would be a warning too
     _versions(monkeypatch, tensorflow=None, tf_keras=None)
     rows = list(doctor.examine())
     engine = _row(rows, "Engine")
