@@ -1,15 +1,19 @@
 """Weights are taken from SavedModels, and files for inference are refused."""
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from archive_server import Behaviour, serving
 
-from tfod_kit.configuration import weights
+from tfod_kit.configuration import Request, plan, weights
 from tfod_kit.engine import runtime
 from tfod_kit.errors import CheckpointError
 from tfod_kit.runs import checkpoint_classes, checkpoint_index
+from tfod_kit.zoo import download
 
 
 @pytest.mark.parametrize(
@@ -67,3 +71,38 @@ def test_an_export_gives_every_variable_of_its_checkpoint(trained, tmp_path, mon
     classes = checkpoint_classes.find(prefix, 4)
     assert classes is not None
     assert "square" in classes.label_map
+
+
+@pytest.mark.slow
+def test_pretrained_takes_kaggles_copy_if_the_bucket_does_not_answer(
+    trained, tmp_path, monkeypatch, capsys
+) -> None:
+    saved_model = trained.export / "saved_model"
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as tar:
+        for name in ("saved_model.pb", "variables"):  # at the root, and without a config
+            tar.add(saved_model / name, arcname=name)
+    monkeypatch.setenv("TFOD_CACHE", str(tmp_path / "cache"))
+    for name in ("TFOD_OFFLINE", "TFOD_MIRROR", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    gone, copy = Behaviour(statuses=[403] * 9), Behaviour(content.getvalue())
+    with serving(gone) as bucket, serving(copy) as kaggle:
+        monkeypatch.setattr(download, "SOURCES", (bucket,))
+        monkeypatch.setenv("KAGGLE_API_ENDPOINT", kaggle)
+        result = plan(
+            Request(
+                records=trained.records,
+                out=tmp_path / "run",
+                model="ssd_mobilenet_v2",
+                pretrained=True,
+            )
+        )
+    assert "Not from the bucket; trying kaggle" in capsys.readouterr().err
+    training = result.config.train_config
+    assert training.fine_tune_checkpoint_type == "detection"
+    prefix = Path(training.fine_tune_checkpoint)
+    original = weights.resolve(trained.export)
+    counter = f"save_counter{checkpoint_index.VALUE}"
+    assert (
+        checkpoint_index.read(original).keys() - {counter} == checkpoint_index.read(prefix).keys()
+    )

@@ -10,7 +10,7 @@ from tfod_kit.errors import CheckpointError, ConfigError, UsageError
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.pipeline_config.validation import PLACEHOLDER
 from tfod_kit.runs import checkpoint_index, checkpoints
-from tfod_kit.zoo import catalog, download
+from tfod_kit.zoo import catalog, download, sources
 from tfod_kit.zoo.archives import Archive, archives
 
 FROM_SCRATCH = "none"
@@ -70,16 +70,22 @@ def base_config(model: catalog.Model) -> PipelineConfig:
 def from_zoo(name: str | None, options: download.DownloadOptions) -> StartingPoint:
     """A model with the zoo's weights for it, from the cache or downloaded now.
 
+    Where the zoo's bucket does not answer, Kaggle's copy is taken. It is a SavedModel without a
+    config, so the model's own base config is used.
+
     Raises:
       UsageError: no model is named, or the zoo has no weights for it.
-      CheckpointError: the archive cannot be downloaded.
+      CheckpointError: no source has the archive.
     """
     if name is None:
         raise UsageError(
             "--pretrained needs a model's name.",
             fix="tfod configure MODEL --pretrained; `tfod models` lists those with weights.",
         )
-    return from_archive(download.obtain(published(name), options).folder)
+    folder = sources.obtain(published(name), options).folder
+    if (folder / pipeline_config.FILE_NAME).is_file():
+        return from_archive(folder)
+    return replace(from_model(name), archive=folder, better=None)
 
 
 def published(name: str) -> Archive:
