@@ -99,9 +99,6 @@ def test_lvis_names_images_by_their_address(tmp_path: Path) -> None:
     ((annotation,), counts) = read(root, "coco")
     assert annotation.image == tmp_path / "images" / "a.jpg"
     assert counts == {}
-    content["images"][0] |= {"neg_category_ids": [3], "not_exhaustive_category_ids": []}
-    (root / "a.json").write_text(json.dumps(content))
-    assert read(root, "coco")[1] == {"lvis_lists_ignored": 1}
 
 
 def test_a_rotated_box_of_cvat_becomes_the_box_around_it(tmp_path: Path) -> None:

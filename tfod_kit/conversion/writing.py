@@ -199,7 +199,7 @@ def _digest(shard: Shard) -> str:
     content = (
         __version__,
         [
-            (files.readable(a.image.name), a.width, a.height, a.source_id, a.objects)
+            (files.readable(a.image.name), a.width, a.height, a.source_id, a.objects, a.searched)
             for a in shard.annotations
         ],
         dict(shard.label_map.ids),

@@ -6,7 +6,7 @@ Annotations have class names; class ids exist only in `labels.LabelMap`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Protocol, TypeAlias, overload
 
@@ -221,6 +221,22 @@ ImageRef: TypeAlias = Path | EmbeddedImage
 
 
 @dataclass(frozen=True, slots=True)
+class Searched:
+    """What an image was searched for, in a data set that annotates some classes of each image (LVIS).
+
+    The image was searched for the classes of its objects and for the absent ones; nothing is known
+    about all others, so that a detection of one counts neither for nor against a detector.
+
+    Attributes:
+      absent: classes without an object in the image.
+      partly: classes of which objects in the image may be without an annotation.
+    """
+
+    absent: tuple[str, ...] = ()
+    partly: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ImageAnnotation:
     """One image and the objects in it.
 
@@ -230,6 +246,7 @@ class ImageAnnotation:
       source_id: unique in the data set; evaluation joins ground truth and detections by it.
       objects: empty for an image that was annotated and contains no object: a negative, which is
         kept. A tuple, except while `convert` plans, when it may be Deferred.
+      searched: which classes the annotation covers; None for all of the data set.
     """
 
     image: ImageRef
@@ -237,6 +254,7 @@ class ImageAnnotation:
     height: int
     source_id: str
     objects: Sequence[ObjectAnnotation] = ()
+    searched: Searched | None = None
 
     @property
     def labels(self) -> Iterable[str]:
@@ -249,8 +267,7 @@ class ImageAnnotation:
         """The annotation with its objects as a tuple; `findings` as in Deferred.materialise."""
         if not isinstance(self.objects, Deferred):
             return self
-        objects = self.objects.materialise(findings)
-        return ImageAnnotation(self.image, self.width, self.height, self.source_id, objects)
+        return replace(self, objects=self.objects.materialise(findings))
 
     @property
     def with_keypoints(self) -> Sequence[ObjectAnnotation]:

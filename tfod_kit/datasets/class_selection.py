@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.core.annotations import ImageAnnotation, Searched
 from tfod_kit.errors import UsageError, did_you_mean
 from tfod_kit.formats.common.findings import Findings
 
@@ -141,6 +141,7 @@ def _new_names(selection: Selection, known: Iterable[str]) -> dict[str, str | No
 def _image(
     annotation: ImageAnnotation, new_names: Mapping[str, str | None], tally: Counter[str]
 ) -> ImageAnnotation:
+    annotation = _with_searched(annotation, new_names)
     if all(new_names[item.label] == item.label for item in annotation.objects):
         return annotation
     objects = []
@@ -152,6 +153,26 @@ def _image(
             objects.append(item if name == item.label else replace(item, label=name))
     tally[""] += not objects
     return replace(annotation, objects=tuple(objects))
+
+
+def _with_searched(
+    annotation: ImageAnnotation, new_names: Mapping[str, str | None]
+) -> ImageAnnotation:
+    """The image with the new names of what it was searched for.
+
+    A merged class is absent only if all of its classes are.
+    """
+    old = annotation.searched
+    if old is None or all(new == name for name, new in new_names.items()):
+        return annotation
+    unknown = {new for name, new in new_names.items() if name not in old.absent}
+    absent = (new_names.get(name, name) for name in old.absent)
+    partly = (new_names.get(name, name) for name in old.partly)
+    searched = Searched(
+        tuple(dict.fromkeys(new for new in absent if new is not None and new not in unknown)),
+        tuple(dict.fromkeys(new for new in partly if new is not None)),
+    )
+    return replace(annotation, searched=searched)
 
 
 def _note(

@@ -33,6 +33,7 @@ from tfod_kit.formats import (
     labelbox,
     labelme,
     labelme_xml,
+    lvis,
     mot,
     open_images,
     parquet,
@@ -67,6 +68,7 @@ FORMATS = FormatTable(
     {
         "voc": voc.FORMAT,
         "coco": coco.FORMAT,
+        "lvis": lvis.FORMAT,
         "yolo": yolo.FORMAT,
         "csv": csv.FORMAT,
         "tfrecord": tfrecord.FORMAT,

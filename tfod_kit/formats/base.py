@@ -181,6 +181,7 @@ class Format:
         split's name.
       advice: what the user can do about a data set that `discover` did not recognise, if a file in
         it may be of this format; None if none may be.
+      keeps_searched: whether the format can hold ImageAnnotation.searched.
     """
 
     title: str
@@ -191,3 +192,4 @@ class Format:
     write: Callable[[Splits, Output], Sequence[Path]] | None = None
     image_folder: str = "images/{split}"
     advice: Callable[[Path, Context], str | None] | None = None
+    keeps_searched: bool = False

@@ -10,7 +10,13 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Rle
+from tfod_kit.core.annotations import (
+    ImageAnnotation,
+    Keypoint,
+    ObjectAnnotation,
+    Rle,
+    Searched,
+)
 from tfod_kit.core.boxes import Box
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.errors import DataError
@@ -31,6 +37,10 @@ _EDGES = {
     feature_keys.XMIN: "xmin",
     feature_keys.YMAX: "ymax",
     feature_keys.XMAX: "xmax",
+}
+_SEARCHED = {
+    feature_keys.ABSENT_CLASSES: "absent",
+    feature_keys.PARTLY_ANNOTATED_CLASSES: "partly",
 }
 _flags, _edges = attrgetter(*_FLAGS.values()), attrgetter(*_EDGES.values())
 
@@ -74,6 +84,10 @@ def encode(
     put.bytes(feature_keys.SHA256, [digest.hex().encode()])
     put.ints(feature_keys.HEIGHT, [image.height])
     put.ints(feature_keys.WIDTH, [image.width])
+    for key, name in _SEARCHED.items():
+        if annotation.searched is not None:
+            classes = getattr(annotation.searched, name)
+            put.ints(key, [label_map.id_of(label) for label in classes if label in label_map])
     _put_objects(put, annotation.objects, label_map)
     if pngs is None:
         (pngs,) = mask_pngs([(annotation, image)])
@@ -111,8 +125,20 @@ def decode(
         height=image.height,
         source_id=get.text(feature_keys.SOURCE_ID).decode(),
         objects=_objects(get, label_map, bad_masks),
+        searched=_searched(get, label_map),
     )
     return annotation, image
+
+
+def _searched(get: "_Reader", label_map: LabelMap | None) -> Searched | None:
+    """What the image was searched for; None if the record does not state it, or without names."""
+    if label_map is None or not any(key in get.feature for key in _SEARCHED):
+        return None
+    names = label_map.names
+    lists = (
+        tuple(names[number] for number in get.values(key) if number in names) for key in _SEARCHED
+    )
+    return Searched(*lists)
 
 
 class _Writer:

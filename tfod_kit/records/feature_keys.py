@@ -30,4 +30,7 @@ KEYPOINT_Y = "image/object/keypoint/y"
 KEYPOINT_X = "image/object/keypoint/x"
 KEYPOINT_VISIBILITY = "image/object/keypoint/visibility"
 KEYPOINT_TEXT = "image/object/keypoint/text"
+# Class ids of LVIS: classes that are absent, and those of which not every object is annotated.
+ABSENT_CLASSES = "image/neg_category_ids"
+PARTLY_ANNOTATED_CLASSES = "image/not_exhaustive_category_ids"
 TFDS_IMAGE = "image"  # where TensorFlow Datasets puts what is under ENCODED here

@@ -12,7 +12,7 @@ Written: annotations/instances_SPLIT.json beside a folder of images for each spl
 """
 
 from tfod_kit.formats.base import DETAILS, Format
-from tfod_kit.formats.coco.reader import discover, read
+from tfod_kit.formats.coco.reader import advice, discover, read
 from tfod_kit.formats.coco.writer import write
 
 FORMAT = Format(
@@ -24,4 +24,6 @@ FORMAT = Format(
     keeps=frozenset(DETAILS),
     write=write,
     image_folder="{split}",
+    advice=advice,
+    keeps_searched=True,
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tfod_kit.core.annotations import ImageAnnotation
+from tfod_kit.core.annotations import ImageAnnotation, Searched
 from tfod_kit.errors import DataError
 from tfod_kit.formats.base import Context, Part, Source
 from tfod_kit.formats.coco.objects import (
@@ -23,14 +23,26 @@ from tfod_kit.formats.common.image_index import split_of_path, which
 # Files that COCO publishes beside its instances; read only if there is no other.
 _OTHER_TASKS = ("person_keypoints", "captions", "stuff", "panoptic", "image_info", "dense")
 
+_FIRST_IMAGES = 1 << 16  # bytes: some fifty entries of "images"
+
 _HIGHEST_ID = (1 << 31) - 1  # the ids of a label map are int32
 
 
-def discover(root: Path, context: Context) -> tuple[Source, ...]:
-    """The parts of the data set in a folder or in one JSON file; empty if it is not COCO."""
+def discover(root: Path, context: Context, *, lvis: bool = False) -> tuple[Source, ...]:
+    """The parts of the data set in a folder or in one JSON file; empty if it is not COCO.
+
+    Args:
+      root: the folder or file.
+      context: finds the files.
+      lvis: whether to find LVIS files instead, which are COCO files with lists of absent classes.
+    """
+
+    def is_wanted(path: Path) -> bool:
+        return _is_coco(path) and _is_lvis(path) == lvis
+
     if root.is_file():
-        return (Source(root.stem, None, (root,)),) if _is_coco(root) else ()
-    files = which(context.images.of_kind(root, ".json"), _is_coco)
+        return (Source(root.stem, None, (root,)),) if is_wanted(root) else ()
+    files = which(context.images.of_kind(root, ".json"), is_wanted)
     instances = [path for path in files if not path.name.startswith(_OTHER_TASKS)]
     keypoints = [path for path in files if path.name.startswith("person_keypoints")]
     return tuple(
@@ -52,6 +64,20 @@ def read(source: Source, context: Context) -> Part:
         return Part((), {})
     classes = _classes(content, path, context)
     return Part(_images(content, _spelled_both_ways(classes), source, context), _ids(classes))
+
+
+def advice(root: Path, context: Context) -> str | None:
+    """What to do about LVIS files, which `discover` leaves to their own format."""
+    found = discover(root, context, lvis=True)
+    return "These are LVIS files: read them with --format lvis." if found else None
+
+
+def _is_lvis(path: Path) -> bool:
+    """Whether the images of a COCO file have LVIS's lists; looked for in the first few."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = max(data.find(b'"images"'), 0)
+        key = b'"neg_category_ids"'
+        return data.find(key, start, start + _FIRST_IMAGES) >= 0
 
 
 def _is_coco(path: Path) -> bool:
@@ -131,8 +157,6 @@ def _images(
     fractions = are_fractions(content.annotations)
     if fractions:
         context.findings.add("boxes_in_fractions", file)
-    if any(record.neg_category_ids for record in content.images):
-        context.findings.add("lvis_lists_ignored", file)
     defer = context.deferring and can_defer(content.annotations, classes)
     by_image: dict[Id, list[Annotation]] = defaultdict(list)
     for item in content.annotations:
@@ -156,14 +180,30 @@ def _images(
         if size is None:
             continue
         items = by_image.pop(record.id, [])
+        searched = _searched(record, classes)
         shared = ImageContext(file, classes, size, context.masks, fractions)
         if items and defer:
             deferred = DeferredObjects(items, shared, content.annotations)
-            yield ImageAnnotation(image, *size, str(record.id), deferred)
+            yield ImageAnnotation(image, *size, str(record.id), deferred, searched)
         else:
             objects = tuple(decode(items, shared, context.findings))
-            yield ImageAnnotation(image, *size, str(record.id), objects)
+            yield ImageAnnotation(image, *size, str(record.id), objects, searched)
     _report_orphans({i: items for i, items in by_image.items() if i not in seen}, file, context)
+
+
+def _searched(record: Image, classes: Mapping[Id, Class]) -> Searched | None:
+    """LVIS's lists of an image, without ids that the file does not name; None without lists."""
+    lists = record.neg_category_ids, record.not_exhaustive_category_ids
+    if not any(isinstance(ids, list) for ids in lists):
+        return None
+    return Searched(
+        *(
+            tuple(classes[i].name for i in ids if isinstance(i, int | str) and i in classes)
+            if isinstance(ids, list)
+            else ()
+            for ids in lists
+        )
+    )
 
 
 def _join_spellings(by_image: dict[Id, list[Annotation]], images: Sequence[Image]) -> None:

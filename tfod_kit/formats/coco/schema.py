@@ -26,8 +26,9 @@ class Image(msgspec.Struct, gc=False):
     width: float | None = None
     height: float | None = None
     # LVIS: the classes that are absent, and those of which not every object is annotated.
-    neg_category_ids: msgspec.Raw = msgspec.Raw()
-    not_exhaustive_category_ids: msgspec.Raw = msgspec.Raw()
+    # Any JSON, as in annotations.
+    neg_category_ids: object = None
+    not_exhaustive_category_ids: object = None
 
 
 class Annotation(msgspec.Struct, gc=False):

@@ -30,6 +30,7 @@ def write(splits: Splits, output: Output) -> list[Path]:
                     "file_name": a.image.name,
                     "width": a.width,
                     "height": a.height,
+                    **_searched(a, output),
                 }
                 for a in annotations
             ],
@@ -40,6 +41,17 @@ def write(splits: Splits, output: Output) -> list[Path]:
         files.write_bytes(path, msgspec.json.encode(content))
         written.append(path)
     return written
+
+
+def _searched(annotation: ImageAnnotation, output: Output) -> dict[str, list[int]]:
+    """LVIS's lists of an image that was searched for some classes only."""
+    if annotation.searched is None:
+        return {}
+    ids, searched = output.classes.ids, annotation.searched
+    return {
+        "neg_category_ids": [ids[label] for label in searched.absent if label in ids],
+        "not_exhaustive_category_ids": [ids[label] for label in searched.partly if label in ids],
+    }
 
 
 def _image_ids(annotations: Sequence[ImageAnnotation]) -> dict[str, int]:

@@ -76,6 +76,10 @@ REASONS: dict[str, Reason] = {
     "class_joined": Reason(
         _NOTE, "objects whose class has spaces, which the format written cannot hold; joined"
     ),
+    "lost_searched": Reason(
+        _NOTE,
+        "images whose lists of absent and partly annotated classes the format written cannot hold",
+    ),
     "lost_negative": Reason(_NOTE, "images without objects, which the format written cannot list"),
     "image_emptied": Reason(
         _NOTE, "images without an object of the chosen classes, kept as negatives"
@@ -117,11 +121,6 @@ REASONS: dict[str, Reason] = {
     "shape_ignored": Reason(_NOTE, "shapes that enclose nothing (points, lines), left out"),
     "box_rotated": Reason(
         _NOTE, "rotated boxes, read as the box around each; --obb mask keeps them as masks too"
-    ),
-    "lvis_lists_ignored": Reason(
-        _NOTE,
-        "LVIS files whose lists of absent and partly annotated classes are not kept; "
-        "`tfod evaluate --ground_truth FILE` uses them",
     ),
     "mask_ignored": Reason(_NOTE, "masks that cannot be read, left out; their boxes are kept"),
     "image_shrunk": Reason(_NOTE, "images scaled down to --max_side, with their objects"),

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tfod_kit.core.annotations import (
     ObjectAnnotation,
     Polygons,
     Rle,
+    Searched,
 )
 from tfod_kit.core.boxes import Box
 from tfod_kit.io.files import readable
@@ -45,9 +46,7 @@ def deferred(annotation: ImageAnnotation) -> ImageAnnotation:
     if not objects or any(item.keypoints for item in objects):
         return annotation
     packed = Packed([item.label for item in objects], pack(objects))
-    return ImageAnnotation(
-        annotation.image, annotation.width, annotation.height, annotation.source_id, packed
-    )
+    return replace(annotation, objects=packed)
 
 
 class _Row(msgspec.Struct, array_like=True, gc=False):
@@ -61,6 +60,7 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
     labels: list[str]
     objects: bytes
     keypoints: bool
+    searched: tuple[tuple[str, ...], tuple[str, ...]] | None
 
 
 def pack_images(images: Iterable[ImageAnnotation]) -> bytes:
@@ -87,12 +87,14 @@ def unpack_images(
             objects = unpack(row.objects)
         file = paths.get(row.path) or Path(os.fsdecode(row.path))
         image = file if row.embedded is None else EmbeddedImage(file, *row.embedded)
-        yield ImageAnnotation(image, row.width, row.height, row.source_id, objects)
+        searched = None if row.searched is None else Searched(*row.searched)
+        yield ImageAnnotation(image, row.width, row.height, row.source_id, objects, searched)
 
 
 def _row_of(annotation: ImageAnnotation) -> _Row:
     image, objects = annotation.image, annotation.objects
     embedded = (image.name, image.offset) if isinstance(image, EmbeddedImage) else None
+    searched = annotation.searched
     return _Row(
         os.fsencode(containing_file(image)),
         embedded,
@@ -102,6 +104,7 @@ def _row_of(annotation: ImageAnnotation) -> _Row:
         [item.label for item in objects],
         pack(objects) if objects else b"",
         any(item.keypoints for item in objects),
+        None if searched is None else (searched.absent, searched.partly),
     )
 
 

@@ -257,6 +257,9 @@ def _put(
     else:
         path.write_bytes(image.data)
     objects = tuple(_held(item, annotation, settings.format, findings) for item in kept.objects)
+    if kept.searched is not None and not settings.format.keeps_searched:
+        findings.add("lost_searched", annotation.source_id)
+        kept = replace(kept, searched=None)
     return replace(kept, image=path, objects=objects)
 
 
