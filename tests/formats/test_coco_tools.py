@@ -107,8 +107,12 @@ def test_a_rotated_box_of_cvat_becomes_the_box_around_it(tmp_path: Path) -> None
     (item,) = annotation.objects
     assert (item.box.xmin, item.box.xmax) == pytest.approx((15 / 40, 25 / 40))
     assert (item.box.ymin, item.box.ymax) == pytest.approx((5 / 30, 25 / 30))
-    assert isinstance(item.mask, Polygons)
+    assert item.mask is None
     assert item.occluded
+    assert counts == {"box_rotated": 1}
+    ((annotation,), counts) = read(tmp_path, "coco", obb="mask")
+    (item,) = annotation.objects
+    assert isinstance(item.mask, Polygons)
     assert counts == {}
 
 

@@ -212,7 +212,7 @@ def test_vott_1_draws_at_another_size(tmp_path: Path) -> None:
 
 
 def test_supervisely_shapes(tmp_path: Path) -> None:
-    (annotation,), counts = read(tool_samples.rich_supervisely(tmp_path), "auto")
+    (annotation,), counts = read(tool_samples.rich_supervisely(tmp_path), "auto", obb="mask")
     box, ring, bitmap, turned, graph = annotation.objects
     found = pixels(annotation)
     assert found[0] == found[1] == ("cat", AROUND)
@@ -249,7 +249,7 @@ def test_a_bitmap_that_expands_without_end_is_refused(tmp_path: Path) -> None:
 
 
 def test_superannotate_shapes(tmp_path: Path) -> None:
-    (annotation,), counts = read(tool_samples.superannotate(tmp_path), "auto")
+    (annotation,), counts = read(tool_samples.superannotate(tmp_path), "auto", obb="mask")
     found = pixels(annotation)
     assert found[0] == ("cat", AROUND)
     assert found[1] == ("cat", (10.0, 5.0, 30.0, 25.0))
@@ -291,7 +291,7 @@ def test_labelbox_older_export(tmp_path: Path) -> None:
 
 
 def test_scale(tmp_path: Path) -> None:
-    (annotation,), counts = read(tool_samples.scale(tmp_path), "auto")
+    (annotation,), counts = read(tool_samples.scale(tmp_path), "auto", obb="mask")
     found = pixels(annotation)
     assert found[0] == found[1] == found[3] == ("cat", AROUND)
     assert annotation.objects[1].mask == TRIANGLE

@@ -62,7 +62,10 @@ def test_a_data_set_that_annotates_everything(tmp_path: Path) -> None:
     assert [image["neg_category_ids"] for image in content["images"]] == [[2], [1, 2]]
     assert [image["coco_url"] for image in content["images"]] == ["train/1.jpg", "train/2.jpg"]
     counted = ("image_count", "instance_count", "frequency")
-    assert [[c[key] for key in counted] for c in content["categories"]] == [[1, 2, "r"], [0, 0, "r"]]
+    assert [[c[key] for key in counted] for c in content["categories"]] == [
+        [1, 2, "r"],
+        [0, 0, "r"],
+    ]
 
 
 def test_a_merged_class_is_absent_if_all_of_its_classes_are() -> None:

@@ -1,8 +1,11 @@
-"""DOTA and YOLO OBB: the box around a rotated one, or its mask too."""
+"""Rotated boxes of every format: the box around each, or its mask too."""
 
+import json
 from pathlib import Path
 
 import pytest
+import rich_samples
+import tool_samples
 from rich_samples import pixels, read
 from samples import picture
 from tfod import tfod
@@ -122,3 +125,53 @@ def test_masks_of_four_points_are_written_as_rotated_boxes(tmp_path: Path) -> No
     formats.write("dota", found, tmp_path / "out")
     text = (tmp_path / "out" / "train" / "labelTxt" / "P0001.txt").read_text()
     assert text == "12 3 20 9 12 15 4 9 ship 1\n"
+
+
+def _labelme(folder: Path) -> Path:
+    corners = [list(pair) for pair in zip(RHOMBUS[::2], RHOMBUS[1::2], strict=True)]
+    picture(folder / "a.png")
+    shape = {"label": "cat", "points": corners, "shape_type": "oriented_rectangle"}
+    content = {"shapes": [shape], "imagePath": "a.png", "imageWidth": 40, "imageHeight": 30}
+    (folder / "a.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rotated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A data set with a rotated box in each format that has them."""
+    folders = {}
+    for part in ("rich", "tools", "labelme"):
+        folders[part] = tmp_path_factory.mktemp(part)
+    return (
+        rich_samples.write(folders["rich"])
+        | tool_samples.write_all(folders["tools"])
+        | {"labelme": _labelme(folders["labelme"])}
+    )
+
+
+# Those rotated by 90 degrees are the box around them, so that nothing is lost without a mask.
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("cvat", 0),
+        ("label_studio", 0),
+        ("supervisely", 0),
+        ("superannotate", 1),
+        ("scale", 1),
+        ("labelme", 1),
+    ],
+)
+def test_the_formats_of_tools(name: str, lost: int, rotated: dict[str, Path]) -> None:
+    boxes, counts = read(rotated[name], name, "skip")
+    masks, no_counts = read(rotated[name], name, "skip", obb="mask")
+    assert counts.pop("box_rotated", 0) == lost
+    assert counts == no_counts
+    assert list(map(pixels, boxes)) == list(map(pixels, masks))
+    pairs = [
+        pair
+        for one, other in zip(boxes, masks, strict=True)
+        for pair in zip(one.objects, other.objects, strict=True)
+    ]
+    (turned,) = [other for one, other in pairs if one != other]
+    assert isinstance(turned.mask, Polygons)
+    assert len(turned.mask.rings[0]) == 8

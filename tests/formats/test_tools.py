@@ -121,7 +121,7 @@ def test_labelme_without_a_size(tmp_path: Path) -> None:
 
 
 def test_cvat(rich: dict[str, Path]) -> None:
-    (annotation,), counts = read(rich["cvat"], "cvat")
+    (annotation,), counts = read(rich["cvat"], "cvat", obb="mask")
     turned, outline, ellipse, drawn, skeleton = annotation.objects
     found = [corners for _, corners in pixels(annotation)]
     assert found[0] == (15.0, 5.0, 25.0, 25.0)  # rotated by 90 degrees about its centre
@@ -287,7 +287,7 @@ def test_entities_in_attributes_are_not_read(tmp_path: Path) -> None:
 
 
 def test_label_studio(rich: dict[str, Path]) -> None:
-    (annotation,), counts = read(rich["label_studio"], "label_studio")
+    (annotation,), counts = read(rich["label_studio"], "label_studio", obb="mask")
     turned, outline, ellipse, painted = annotation.objects
     found = pixels(annotation)
     # 10 x 3 px at (20, 15), rotated by 90 degrees about that corner: in px, not in percent.

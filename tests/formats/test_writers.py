@@ -118,9 +118,44 @@ def test_cvat(tmp_path: Path) -> None:
     assert json.loads((out / "report.json").read_text())["findings"]["lost_mask"]["count"] == 1
 
 
+POSED = replace(CAT, keypoints=(Keypoint(0.2, 0.25, 2, "ear"), Keypoint(0.4, 0.25, 1, "tail")))
+
+
+def test_cvat_keypoints(tmp_path: Path) -> None:
+    alone = replace(CAT, keypoints=(Keypoint(0.0, 0.0, 0, "ear"), Keypoint(0.2, 0.25, 2, "tail")))
+    out = _write("cvat", tmp_path, POSED, CAT, alone)
+    root = etree.parse(out / "annotations.xml").getroot()
+    labels = {label.findtext("name"): label for label in root.iterfind("meta/task/labels/label")}
+    assert {name: label.findtext("type") for name, label in labels.items()} == {
+        "cat": None, "cat keypoints": "skeleton", "ear": "points", "tail": "points",
+    }  # fmt: skip
+    assert labels["ear"].findtext("parent") == "cat keypoints"
+    shapes = list(root.find("image"))
+    kinds = [(shape.tag, shape.get("label"), shape.get("group_id")) for shape in shapes]
+    pose = "skeleton", "cat keypoints"
+    assert kinds == [
+        ("box", "cat", "1"), (*pose, "1"), ("box", "cat", None), ("box", "cat", "2"), (*pose, "2"),
+    ]  # fmt: skip
+    points = [{k: p.get(k) for k in ("label", "outside", "occluded", "points")} for p in shapes[1]]
+    assert points == [
+        {"label": "ear", "outside": "0", "occluded": "0", "points": "10,6"},
+        {"label": "tail", "outside": "0", "occluded": "1", "points": "10,12"},
+    ]
+    (annotation, _), counts = read(out, "cvat")
+    assert annotation.objects == (POSED, CAT, alone)
+    assert counts == {}
+
+
+def test_a_skeleton_in_a_group_of_others_is_an_object(tmp_path: Path) -> None:
+    out = _write("cvat", tmp_path, POSED)
+    path = out / "annotations.xml"
+    path.write_text(path.read_text().replace("cat keypoints", "man"))
+    (annotation, _), _ = read(out, "cvat")
+    assert [item.label for item in annotation.objects] == ["cat", "man"]
+
+
 def test_labelme(tmp_path: Path) -> None:
-    posed = replace(CAT, keypoints=(Keypoint(0.2, 0.25, 2, "ear"), Keypoint(0.4, 0.25, 1, "tail")))
-    shapes = posed, replace(CAT, mask=SQUARES), replace(CAT, mask=masks.to_rle(SQUARES, 30, 40))
+    shapes = POSED, replace(CAT, mask=SQUARES), replace(CAT, mask=masks.to_rle(SQUARES, 30, 40))
     out = _write("labelme", tmp_path, *shapes)
     content = json.loads((out / "train" / "a.json").read_text())
     assert {name: content[name] for name in ("imagePath", "imageHeight", "imageWidth")} == {
@@ -155,6 +190,36 @@ def test_label_studio(tmp_path: Path) -> None:
         tool = tools[result["from_name"]]
         assert tool.tag.lower() == result["type"]
         assert [label.get("value") for label in tool] == ["cat", "dog"]
+
+
+def test_label_studio_keypoints(tmp_path: Path) -> None:
+    out = _write("label_studio", tmp_path, POSED, CAT)
+    task, _ = json.loads((out / "train.json").read_text())
+    box, ear, tail, _ = task["annotations"][0]["result"]
+    assert ear["parentID"] == tail["parentID"] == box["id"]
+    assert ear["value"] == {"x": 25, "y": 20, "width": 0.5, "keypointlabels": ["ear"]}
+    config = etree.parse(out / "label_config.xml").getroot()
+    (tool,) = [tool for tool in config if tool.get("name") == ear["from_name"]]
+    assert (tool.tag.lower(), tool.get("toName")) == (ear["type"], ear["to_name"])
+    assert [label.get("value") for label in tool] == ["ear", "tail"]
+    (annotation, _), counts = read(out, "label_studio")
+    assert annotation.objects == (POSED, CAT)
+    assert counts == {}
+
+
+def test_label_studio_predictions(tmp_path: Path) -> None:
+    scored = [replace(POSED, score=0.75), replace(CAT, score=0.25)]
+    out = _write("label_studio", tmp_path, *scored, CAT, scores=True)
+    task, negative = json.loads((out / "train.json").read_text())
+    (prediction,), (annotation,) = task["predictions"], task["annotations"]
+    assert prediction["score"] == 0.5
+    assert [result["score"] for result in prediction["result"]] == [0.75, 0.75, 0.75, 0.25]
+    assert [result["type"] for result in annotation["result"]] == ["rectanglelabels"]
+    assert "predictions" not in negative
+    only = _write("label_studio", tmp_path / "only", *scored, scores=True)
+    task, _ = json.loads((only / "train.json").read_text())
+    assert "annotations" not in task, "a task with an annotation counts as done"
+    assert read(only, "label_studio", "skip")[1]["not_annotated_yet"] == 1
 
 
 def test_kitti(tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ ImageRef: TypeAlias = Path | EmbeddedImage
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What an image was searched for, in a data set that annotates some classes of each image (LVIS).
+    """What an image was searched for, if not for every class of its data set (LVIS).
 
     The image was searched for the classes of its objects and for the absent ones; nothing is known
     about all others, so that a detection of one counts neither for nor against a detector.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TFRECORD = "tfrecord"
 
 _CLASSES_SHOWN = 20
-_SCORED = "yolo"
+_SCORED = ("yolo", "label_studio")
 _SPLITS = Group("splits", "the data set's own are kept unless another way is named")
 _MACHINES = Group("more than one machine", "all of them see the same disk")
 
@@ -44,7 +44,8 @@ class ConvertArguments(shared.SourceArguments):
     link: bool = option(False, "with --to: link to the images instead of copying them")
     scores: bool = option(
         False,
-        "with --to yolo: write the score as a sixth number, which Ultralytics cannot train on",
+        "with --to yolo: a sixth number, which Ultralytics cannot train on; with --to "
+        "label_studio: objects with a score become predictions",
     )
     split: str | None = option(
         None, "0.8,0.1,0.1 or train=0.8,val=0.2", metavar="RATIOS", group=_SPLITS
@@ -260,11 +261,11 @@ def _convert(arguments: ConvertArguments, split: "SplitOptions", out: Path) -> C
             where="--link",
             fix=f"Leave it out, or name another format: --to {', '.join(FORMATS.writable)}.",
         )
-    if arguments.scores and arguments.to != _SCORED:
+    if arguments.scores and arguments.to not in _SCORED:
         raise UsageError(
-            "Scores are optional in YOLO alone.",
+            "Scores are optional in YOLO and Label Studio alone.",
             where="--scores",
-            expected=f"--to {_SCORED}",
+            expected=f"--to {' or '.join(_SCORED)}",
             found=f"--to {arguments.to}",
             fix="Leave it out.",
         )

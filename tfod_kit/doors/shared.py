@@ -76,7 +76,7 @@ class SourceArguments(ClassArguments):
     )
     obb: RotatedBoxes = option(
         "box",
-        "DOTA, YOLO: rotated boxes become the box around each, or a mask too",
+        "what rotated boxes become: the box around each, or a mask too",
         choices=ROTATED_BOXES,
     )
 

@@ -29,8 +29,8 @@ class ReadOptions:
       masks: False allows readers to skip masks; some read them anyway.
       follow_links: whether to follow symbolic links that lead out of the data set's folder.
       columns: what is in the columns of a CSV table: a key of formats.csv.ROLES -> the column.
-      obb: what the rotated boxes of DOTA and YOLO become: "box", the box around each, or "mask",
-        that box and the rotated one as a mask.
+      obb: what rotated boxes become: "box", the box around each, or "mask", that box and the
+        rotated one as a mask.
     """
 
     images_folder: Path | None = None

@@ -16,7 +16,7 @@ from pathlib import Path
 from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation, Polygons
 from tfod_kit.formats.base import Context, Format, Output, Part, Source, Splits
-from tfod_kit.formats.common import reading, shapes, tables, text_files
+from tfod_kit.formats.common import reading, rotated_boxes, shapes, tables, text_files
 from tfod_kit.formats.common.parallel_reader import PerFile
 
 _FOLDER = "labelTxt"
@@ -85,13 +85,10 @@ def _objects(
         except ValueError as error:
             context.findings.add("number_unreadable", where, error)
             continue
-        box, mask = shapes.outline([points], size)
-        if context.obb == "box":
-            mask = None
-            if shapes.is_rotated(points):
-                context.findings.add("box_rotated", where)
+        extent = shapes.four_corners(points, size)
         difficult = fields[-1] in _DIFFICULT and len(fields) > _CORNERS + 1
-        yield ObjectAnnotation(fields[_CORNERS], box, mask, difficult=difficult)
+        item = ObjectAnnotation(fields[_CORNERS], *extent, difficult=difficult)
+        yield rotated_boxes.settled(item, where, context)
 
 
 def write(splits: Splits, output: Output) -> list[Path]:

@@ -96,8 +96,10 @@ def _objects(item: _Annotation, /, size: Size) -> Iterator[ObjectAnnotation]:
 
 def _extent(item: _Annotation, size: Size, label: str) -> Extent:
     vertices = [(vertex.x, vertex.y) for vertex in item.vertices]
-    if item.type == "polygon" or (item.type == "box" and item.rotation and len(vertices) > 2):
+    if item.type == "polygon":
         return shapes.outline([vertices], size)
+    if item.type == "box" and item.rotation and len(vertices) > 2:
+        return shapes.four_corners(vertices, size)
     if item.type == "ellipse" and len(vertices) > 1:
         return shapes.between(vertices, size)
     if item.type != "box":

@@ -155,7 +155,7 @@ def _extent(item: _Instance, size: Size, masks: bool, label: str) -> Extent:
     if item.type == "rbbox":
         at = json_items.value(item.points, _FourCorners)
         ring = (at.x1, at.y1), (at.x2, at.y2), (at.x3, at.y3), (at.x4, at.y4)
-        return shapes.outline([ring], size)
+        return shapes.four_corners(ring, size)
     if item.type == "polygon":
         ring_of = shapes.pairs(json_items.value(item.points, list[float]))
         holes = [shapes.pairs(hole) for hole in item.exclude]

@@ -22,6 +22,8 @@ from tfod_kit.prediction.inputs import file_fields, path_of
 RESULTS = "detections.json"
 REPORT = "report.json"
 
+_WITH_PREDICTIONS = "label_studio"
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -160,7 +162,8 @@ def save_data_set(
     """
     annotations = [as_annotation(entry, number) for number, entry in enumerate(entries, start=1)]
     label_map = classes if classes is not None and _covers(classes, annotations) else None
-    options = formats.WriteOptions(link=link)
+    # Label Studio shows predictions to the annotator; other tools have no place for them.
+    options = formats.WriteOptions(link=link, scores=name == _WITH_PREDICTIONS)
     return formats.write(name, annotations, out, classes=label_map, options=options)
 
 

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
 from datumaro import Dataset, DatasetItem
-from datumaro.components.annotation import AnnotationType, Bbox, Mask, Polygon
+from datumaro.components.annotation import AnnotationType, Bbox, Polygon
 from datumaro.components.media import Image
 from exchange import Item, main, object_of
 
@@ -96,7 +95,13 @@ def write(content: Item, folder: Path, format: str, masks: bool) -> None:
         stem = Path(image["name"]).stem
         attributes = {"id": len(items) + 1}
         items.append(
-            DatasetItem(stem, subset=image["split"], media=media, annotations=annotations, attributes=attributes)
+            DatasetItem(
+                stem,
+                subset=image["split"],
+                media=media,
+                annotations=annotations,
+                attributes=attributes,
+            )
         )
     dataset = Dataset.from_iterable(items, categories=classes)
     dataset.export(str(folder), format, save_media=True)
@@ -105,5 +110,6 @@ def write(content: Item, folder: Path, format: str, masks: bool) -> None:
 if __name__ == "__main__":
     main(
         {name: reader(name) for name in FORMATS},
-        {name: writer(name) for name in FORMATS} | {"coco_masks": writer("coco", True), "cvat_masks": writer("cvat", True)},
+        {name: writer(name) for name in FORMATS}
+        | {"coco_masks": writer("coco", True), "cvat_masks": writer("cvat", True)},
     )

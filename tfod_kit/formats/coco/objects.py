@@ -47,6 +47,7 @@ class ImageContext:
       size: (width, height) of the image in px.
       masks: whether masks are decoded.
       fractions: whether boxes, outlines and areas are fractions of the image instead of px.
+      rotated_masks: whether rotated boxes become masks too.
     """
 
     file: str
@@ -54,6 +55,7 @@ class ImageContext:
     size: tuple[int, int]
     masks: bool
     fractions: bool = False
+    rotated_masks: bool = False
 
 
 class _Attributes(TypedDict, total=False):
@@ -106,6 +108,9 @@ def decode(
         content = _decoded_attributes(item.attributes)
         if mask is None and bbox and content.get("rotation"):
             box, mask = _rotated(bbox, content["rotation"], image.size, box)
+            if mask is not None and not image.rotated_masks:
+                findings.add("box_rotated", where)
+                mask = None
         yield ObjectAnnotation(
             label=category.name,
             box=box,

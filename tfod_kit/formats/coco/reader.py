@@ -181,7 +181,9 @@ def _images(
             continue
         items = by_image.pop(record.id, [])
         searched = _searched(record, classes)
-        shared = ImageContext(file, classes, size, context.masks, fractions)
+        shared = ImageContext(
+            file, classes, size, context.masks, fractions, rotated_masks=context.obb == "mask"
+        )
         if items and defer:
             deferred = DeferredObjects(items, shared, content.annotations)
             yield ImageAnnotation(image, *size, str(record.id), deferred, searched)

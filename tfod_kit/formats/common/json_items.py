@@ -18,7 +18,7 @@ import msgspec
 
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.formats.base import Context, Source
-from tfod_kit.formats.common import reading
+from tfod_kit.formats.common import reading, rotated_boxes
 from tfod_kit.formats.common.image_index import split_of_path, which
 from tfod_kit.io import files
 
@@ -176,7 +176,9 @@ def objects(
     found: list[ObjectAnnotation] = []
     for number, raw in enumerate(stored, start=1):
         try:
-            found.extend(convert(_decoder(kind).decode(raw)))
+            at = f"{where}, object {number}"
+            converted = convert(_decoder(kind).decode(raw))
+            found.extend(rotated_boxes.settled(item, at, context) for item in converted)
         except LeftOutError as left_out:
             at = f"{where}, object {number}"
             context.findings.add(left_out.code, at, left_out.found, fix=left_out.fix)

@@ -11,9 +11,8 @@ from tfod_kit.core.annotations import Polygons, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.formats.common import reading
 from tfod_kit.formats.common.json_items import LeftOutError
+from tfod_kit.formats.common.rotated_boxes import RotatedBox
 from tfod_kit.records.images import MAX_PIXELS
-
-_NEARLY_UPRIGHT = 1e-3  # of the area of the box around: rounding of the corners
 
 Size = tuple[int, int]  # (width, height) in px
 Point = Sequence[float]  # (x, y) in px
@@ -83,16 +82,13 @@ def rotated_rectangle(
     if not degrees:
         return rectangle(x, y, width, height, size)
     turned = reading.rotated(corners, degrees, x + width / 2, y + height / 2)
-    return outline([turned], size)
+    return four_corners(turned, size)
 
 
-def is_rotated(points: Sequence[Point]) -> bool:
-    """Whether an outline covers less than the box around it."""
-    xs, ys = zip(*points, strict=True)
-    around = (max(xs) - min(xs)) * (max(ys) - min(ys))
-    following = (*points[1:], points[0])
-    doubled = sum(x * v - u * y for (x, y), (u, v) in zip(points, following, strict=True))
-    return bool(abs(doubled) / 2 < (1 - _NEARLY_UPRIGHT) * around)
+def four_corners(points: Sequence[Point], size: Size) -> Extent:
+    """A rotated box of its corners."""
+    box, mask = outline([points], size, "rotated box")
+    return box, RotatedBox(mask.rings) if isinstance(mask, Polygons) else mask
 
 
 def ellipse(

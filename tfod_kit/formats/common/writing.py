@@ -39,7 +39,8 @@ class WriteOptions:
       max_side: px; larger images are scaled down to it.
       masks: False omits masks.
       workers: processes that may write images at once.
-      scores: writes scores even where the usual readers of the format do not expect them (YOLO).
+      scores: writes scores even where the usual readers of the format do not expect them: YOLO's,
+        Label Studio's.
     """
 
     link: bool = False

@@ -9,7 +9,7 @@ no box and are left out, and so are tags, which label a whole image.
 
 Written: "CVAT for images" 1.1, annotations.xml beside images/SPLIT, with a subset for each split.
 An object is a polygon, a mask or a box; a mask that is larger or smaller than the object's box is
-lost. Keypoints are not written, since a skeleton has no box of its own.
+lost. Keypoints are a skeleton of the class "CLASS keypoints", grouped with the object's shape.
 """
 
 from tfod_kit.formats.base import Format
@@ -21,6 +21,6 @@ FORMAT = Format(
     discover=discover,
     read=read,
     expects="an XML file whose root is <annotations> with <image> or <track> in it",
-    keeps=frozenset(("mask", "occluded", *FLAGS.values())),
+    keeps=frozenset(("mask", "keypoints", "occluded", *FLAGS.values())),
     write=write,
 )

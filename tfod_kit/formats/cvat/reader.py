@@ -10,9 +10,10 @@ from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Part, Source
-from tfod_kit.formats.common import large_xml, reading
+from tfod_kit.formats.common import large_xml, reading, rotated_boxes, shapes
 from tfod_kit.formats.common.image_index import split_of, split_of_path, which
 from tfod_kit.formats.common.xml_element import Element
+from tfod_kit.formats.cvat import skeletons
 from tfod_kit.records.rasters import run_lengths
 
 _ROOT, _IMAGE = "annotations", "image"
@@ -101,12 +102,12 @@ def _images(source: Source, context: Context) -> Iterator[ImageAnnotation]:
             continue
         size = reading.size(frame.width, frame.height, image, frame.where, context)
         if size is not None:
-            objects = tuple(
-                item
+            pairs = [
+                (shape, item)
                 for label, shape in frame.shapes
                 if (item := _object(label, shape, size, frame.where, context)) is not None
-            )
-            yield ImageAnnotation(image, *size, image.name, objects)
+            ]
+            yield ImageAnnotation(image, *size, image.name, skeletons.joined(pairs))
 
 
 def _frames(path: Path, split: str | None, context: Context) -> Iterator[_Frame]:
@@ -225,7 +226,7 @@ def _object(
         context.findings.add("shape_ignored", where, f"{label}: {shape.tag}")
         return None
     flags = _flags(shape)
-    return ObjectAnnotation(
+    item = ObjectAnnotation(
         label,
         *extent,
         is_crowd="is_crowd" in flags,
@@ -234,6 +235,7 @@ def _object(
         occluded=shape.get("occluded") == "1",
         group_of="group_of" in flags,
     )
+    return rotated_boxes.settled(item, where, context)
 
 
 def _flags(shape: Element) -> set[str]:
@@ -267,7 +269,7 @@ def _extent(shape: Element, size: _Size, where: str, context: Context) -> _Exten
         left, top, width, height = _numbers(shape, "left", "top", "width", "height")
         box = boxes.from_xywh(left, top, width, height, width=size[0], height=size[1])
         return box, _mask(shape, (left, top, width, height), size, where, context), ()
-    if shape.tag == "skeleton":
+    if shape.tag == skeletons.TAG:
         return _skeleton(shape, size)
     return None
 
@@ -288,7 +290,8 @@ def _box(shape: Element, size: _Size) -> _Extent:
     if not rotation:
         return boxes.from_pixels(x0, y0, x1, y1, width=size[0], height=size[1]), None, ()
     corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
-    return _outlined(reading.rotated(corners, rotation, (x0 + x1) / 2, (y0 + y1) / 2), size)
+    turned = reading.rotated(corners, rotation, (x0 + x1) / 2, (y0 + y1) / 2)
+    return *shapes.four_corners(turned, size), ()
 
 
 def _outlined(points: Sequence[tuple[float, float]], size: _Size) -> _Extent:
@@ -320,16 +323,9 @@ def _mask(
 
 def _skeleton(shape: Element, size: _Size) -> _Extent | None:
     """The skeleton's points in the order of the file; the box encloses those in the image."""
-    keypoints, visible = [], []
-    for element in shape.iterfind("points"):
-        ((x, y),) = _points(element) or [(0.0, 0.0)]
-        outside, hidden = element.get("outside") == "1", element.get("occluded") == "1"
-        name = reading.name(element.get("label", ""))
-        keypoints.append(Keypoint(y / size[1], x / size[0], 0 if outside else 2 - hidden, name))
-        if not outside:
-            visible.append((x, y))
+    keypoints = skeletons.keypoints(shape, size)
+    visible = [point for point in keypoints if point.visibility]
     if not visible:
         return None
-    xs, ys = zip(*visible, strict=True)
-    box = boxes.from_pixels(min(xs), min(ys), max(xs), max(ys), width=size[0], height=size[1])
-    return box, None, tuple(keypoints)
+    ys, xs = [point.y for point in visible], [point.x for point in visible]
+    return Box(min(ys), min(xs), max(ys), max(xs)), None, tuple(keypoints)

@@ -1,7 +1,7 @@
 """Writes "CVAT for images" 1.1: one XML file for all splits."""
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 
 from tfod_kit.core import boxes
@@ -10,6 +10,7 @@ from tfod_kit.formats.base import Output, Splits
 from tfod_kit.formats.common import outlines, xml_element
 from tfod_kit.formats.common.tables import tidy
 from tfod_kit.formats.common.xml_element import Element, add, add_text
+from tfod_kit.formats.cvat import skeletons
 from tfod_kit.formats.cvat.reader import FLAGS
 from tfod_kit.io import files
 
@@ -27,14 +28,21 @@ def write(splits: Splits, output: Output) -> list[Path]:
     labels = add(add(add(root, "meta"), "task"), "labels")
     for name in output.classes:
         add_text(add(labels, "label"), "name", name)
-    number = 0
+    every = [annotation for annotations in splits.values() for annotation in annotations]
+    skeletons.declare(labels, skeletons.names(every))
+    number, groups = 0, count(1)
     for split, annotations in splits.items():
         for annotation in annotations:
             element = add(root, "image")
             _set(element, id=number, name=annotation.image.name, subset=split)
             _set(element, width=annotation.width, height=annotation.height)
             for item in annotation.objects:
-                _add_shape(element, item, annotation, output)
+                shape = _add_shape(element, item, annotation, output)
+                if item.keypoints:
+                    group = next(groups)
+                    _set(shape, group_id=group)
+                    size = annotation.width, annotation.height
+                    skeletons.add_skeleton(element, item, size, group)
             number += 1
     path = output.folder / _FILE
     data: bytes = etree.tostring(root, pretty_print=True, encoding="utf-8", xml_declaration=True)
@@ -44,7 +52,7 @@ def write(splits: Splits, output: Output) -> list[Path]:
 
 def _add_shape(
     parent: Element, item: ObjectAnnotation, annotation: ImageAnnotation, output: Output
-) -> None:
+) -> Element:
     """Adds a polygon, a mask or a box."""
     rings = outlines.outlines(item, annotation)
     crop = outlines.crop(item, annotation) if item.mask is not None and len(rings) != 1 else None
@@ -72,6 +80,7 @@ def _add_shape(
             attribute = add(shape, "attribute")
             _set(attribute, name=name)
             attribute.text = "true"
+    return shape
 
 
 def _set_common(shape: Element, item: ObjectAnnotation) -> None:

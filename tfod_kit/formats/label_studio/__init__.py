@@ -12,7 +12,9 @@ one. Predictions of a model are not read. Tasks without an annotation are left o
 Written: a list of tasks for each split, SPLIT.json, and label_config.xml, the labelling interface
 that they are for. Their images are addressed as local files below the folder that
 LOCAL_FILES_DOCUMENT_ROOT names. An object is a polygon or a rectangle; masks of several outlines,
-or larger or smaller than the object's box, are lost, and keypoints too.
+or larger or smaller than the object's box, are lost. Keypoints are points whose parent is the
+object; a hidden one has the text "hidden" as its meta information. With `--scores`, objects with a
+score are predictions, which Label Studio shows beside the annotations and does not count as such.
 """
 
 from tfod_kit.formats.base import Format
@@ -24,6 +26,6 @@ FORMAT = Format(
     discover=discover,
     read=read,
     expects='a JSON list of tasks with "data" and "annotations", or its short form JSON_MIN',
-    keeps=frozenset(("mask",)),
+    keeps=frozenset(("mask", "keypoints", "score")),
     write=write,
 )

@@ -18,7 +18,7 @@ from tfod_kit.core.annotations import (
 )
 from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Part, Source
-from tfod_kit.formats.common import label_studio_rle, points, reading
+from tfod_kit.formats.common import label_studio_rle, points, reading, rotated_boxes, shapes
 from tfod_kit.formats.common.image_index import EXTENSIONS, split_of_path, which
 
 _LABELS = (
@@ -26,6 +26,7 @@ _LABELS = (
     "hypertextlabels",
 )  # fmt: skip
 _GEOMETRY = ("x", "points", "rle")
+HIDDEN = "hidden"
 _UPLOAD_PREFIX = 9  # characters: eight and a dash, put before the name of an uploaded file
 
 # A result, a shape or a task: their keys depend on the project's settings, so that each value is
@@ -174,7 +175,8 @@ def _objects(
             continue
         try:
             if _is_point(group) and isinstance(parent, str) and parent in shape_ids:
-                point = Keypoint(_fraction(shape.get("y")), _fraction(shape.get("x")), 2, label)
+                y, x = _fraction(shape.get("y")), _fraction(shape.get("x"))
+                point = Keypoint(y, x, _visibility(group), label)
                 keypoints.setdefault(parent, []).append(point)
                 continue
             extent = _extent(shape, size)
@@ -186,7 +188,8 @@ def _objects(
         elif not label:
             context.findings.add("class_missing", result_where)
         else:
-            objects.append((group[0].get("id"), ObjectAnnotation(label, *extent)))
+            item = rotated_boxes.settled(ObjectAnnotation(label, *extent), result_where, context)
+            objects.append((group[0].get("id"), item))
     for shape_id, item in objects:
         own = keypoints.get(shape_id, ()) if isinstance(shape_id, str) else ()
         yield replace(item, keypoints=points.unique(own)) if own else item
@@ -194,6 +197,12 @@ def _objects(
 
 def _is_point(group: Sequence[_Json]) -> bool:
     return any(result.get("type") in ("keypointlabels", "keypoint") for result in group)
+
+
+def _visibility(group: Sequence[_Json]) -> int:
+    """1 for a point with the text that our writer gives hidden ones, else 2."""
+    metas = (meta for result in group if isinstance(meta := result.get("meta"), dict))
+    return 1 if any(meta.get("text") == [HIDDEN] for meta in metas) else 2
 
 
 def _fraction(percent: object) -> float:
@@ -240,7 +249,7 @@ def _extent(value: _Json, size: tuple[int, int]) -> tuple[Box, Polygons | Rle | 
         if not _rotation(value):
             return boxes.from_xywh(x, y, w, h, width=width, height=height), None
         upright = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
-        corners = list(reading.rotated(upright, _rotation(value), x, y))
+        return shapes.four_corners(reading.rotated(upright, _rotation(value), x, y), size)
     else:
         return None
     mask = Polygons((reading.ring(corners),))

@@ -17,7 +17,7 @@ from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons, Rle
 from tfod_kit.core.boxes import Box
 from tfod_kit.formats.base import Context, Part, Source
-from tfod_kit.formats.common import points, reading
+from tfod_kit.formats.common import points, reading, rotated_boxes, shapes
 from tfod_kit.formats.common.image_index import split_of_path, which
 from tfod_kit.formats.common.parallel_reader import PerFile
 from tfod_kit.records import image_files
@@ -28,6 +28,9 @@ _SHAPES = re.compile(rb'"shapes"\s*:\s*\[')
 _IGNORED = "__ignore__"  # of labelme's own exporters: a region that is not to be learned
 FLAGS = ("difficult", "truncated", "occluded", "is_crowd", "group_of")
 
+
+_ROTATED = ("rotation", "oriented_rectangle")  # of labelme and its relatives
+_CORNERS = 4
 
 _Extent = tuple[Box, Polygons | Rle | None]
 
@@ -125,7 +128,8 @@ def _objects(
         else:
             extent = _extent([piece for _, piece in group], size, where, context)
             if extent is not None:
-                objects.append((shape, _object(label, extent, shape)))
+                item = rotated_boxes.settled(_object(label, extent, shape), where, context)
+                objects.append((shape, item))
     for shape, item in objects:
         own = keypoints.get(shape.group_id, ())
         yield replace(item, keypoints=points.unique(own)) if own else item
@@ -192,7 +196,9 @@ def _extent(
         edges = x - radius, y - radius, x + radius, y + radius
         return boxes.from_pixels(*edges, width=width, height=height), mask
     rings = tuple(reading.ring(piece.points) for piece in pieces if len(piece.points) > 2)
-    if shape_type in ("polygon", "rotation", "oriented_rectangle", "quadrilateral") and rings:
+    if shape_type in _ROTATED and len(corners) == _CORNERS:
+        return shapes.four_corners(corners, size)
+    if shape_type in ("polygon", "quadrilateral", *_ROTATED) and rings:
         mask = Polygons(rings)
         return reading.around(mask, width, height), mask
     context.findings.add("shape_ignored", where, f"{shape_type} of {len(corners)} points")

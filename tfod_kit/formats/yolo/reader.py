@@ -9,9 +9,10 @@ from tfod_kit.core import boxes
 from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotation, Polygons
 from tfod_kit.errors import DataError
 from tfod_kit.formats.base import Context, Part, Source
-from tfod_kit.formats.common import reading, shapes
+from tfod_kit.formats.common import reading, rotated_boxes
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.parallel_reader import PerFile
+from tfod_kit.formats.common.rotated_boxes import RotatedBox
 from tfod_kit.formats.yolo import declaration
 from tfod_kit.formats.yolo.layout import label_files
 
@@ -147,12 +148,8 @@ def _objects(
         item = _object(label, values[1:], size, data_set)
         if item is None:
             context.findings.add("row_unreadable", where, f"{len(fields)} numbers")
-        elif data_set.rotated and context.obb == "box" and isinstance(item.mask, Polygons):
-            if shapes.is_rotated(shapes.pairs(item.mask.rings[0])):
-                context.findings.add("box_rotated", where)
-            yield replace(item, mask=None)
         else:
-            yield item
+            yield rotated_boxes.settled(item, where, context)
 
 
 def _class_advice(values: Sequence[float]) -> str:
@@ -177,7 +174,7 @@ def _object(
         return None
     width, height = size
     ring = tuple(v * (height if index % 2 else width) for index, v in enumerate(values))
-    mask = Polygons((ring,))
+    mask = RotatedBox((ring,)) if data_set.rotated else Polygons((ring,))
     return ObjectAnnotation(label, reading.around(mask, width, height), mask)
 
 
