@@ -47,7 +47,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python;
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo demo-photos tfrecords configure train inspect check lr evaluate report export predict serve tensorboard doctor \
-	test unit-tests test-long soak lint docs upstream-tests benchmarks constraints wheel clean FORCE
+	test unit-tests test-long test-peers soak lint docs upstream-tests benchmarks constraints wheel clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -142,6 +142,10 @@ unit-tests: $(READY)
 
 test-long: $(READY) ## the long tests: minutes of training each
 	$(BIN)/python -m pytest -m long
+
+test-peers: $(READY) ## beside other tools' own code, in environments of their own in .peers (3 GB)
+	$(BIN)/python tests/peers/environments.py
+	$(BIN)/python -m pytest -m peers tests/peers
 
 soak: $(READY) ## MINUTES=10: kills, full disks, damaged inputs, two of everything; prints figures
 	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES)

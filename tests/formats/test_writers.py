@@ -93,7 +93,10 @@ def test_cvat(tmp_path: Path) -> None:
     )
     out = _write("cvat", tmp_path, *shapes)
     root = etree.parse(out / "annotations.xml").getroot()
-    assert [label.text for label in root.iterfind("meta/task/labels/label/name")] == ["cat"]
+    (label,) = root.iterfind("meta/project/labels/label")
+    assert label.findtext("name") == "cat"
+    assert [each.text for each in label.iterfind("attributes/attribute/name")] == ["difficult"]
+    assert root.findtext("meta/project/tasks/task/subset") == "train"
     first, second = root.findall("image")
     expected = {"id": "0", "name": "a.jpg", "subset": "train", "width": "40", "height": "30"}
     assert dict(first.attrib) == expected
@@ -125,7 +128,7 @@ def test_cvat_keypoints(tmp_path: Path) -> None:
     alone = replace(CAT, keypoints=(Keypoint(0.0, 0.0, 0, "ear"), Keypoint(0.2, 0.25, 2, "tail")))
     out = _write("cvat", tmp_path, POSED, CAT, alone)
     root = etree.parse(out / "annotations.xml").getroot()
-    labels = {label.findtext("name"): label for label in root.iterfind("meta/task/labels/label")}
+    labels = {label.findtext("name"): label for label in root.iterfind("meta/project/labels/label")}
     assert {name: label.findtext("type") for name, label in labels.items()} == {
         "cat": None, "cat keypoints": "skeleton", "ear": "points", "tail": "points",
     }  # fmt: skip

@@ -24,7 +24,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "datumaro": ("datumaro==1.13.12",),
     "supervision": ("supervision==0.31.2",),
     "coco": ("pycocotools", "lvis==0.5.3"),
-    "globox": ("globox==2.9.0",),
+    "globox": ("globox==2.9.0", "pyyaml"),
     "pylabel": ("pylabel==0.1.55",),
     "labelme": ("labelme==6.3.1",),
     "label_studio": ("label-studio-sdk==2.1.2",),

@@ -84,6 +84,5 @@ FORMAT = Format(
     expects='COCO JSON files whose images have "neg_category_ids"',
     keeps=frozenset(DETAILS),
     write=write,
-    image_folder="{split}",
     keeps_searched=True,
 )

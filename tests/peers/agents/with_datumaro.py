@@ -20,6 +20,7 @@ FORMATS = {
     "vott": "vott_json",
     "labelme": "labelme",
 }
+IMPORTED_AS = {"yolo_ultralytics": "yolo"}
 SPLITS = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
 
 
@@ -28,7 +29,7 @@ def reader(name: str):
 
 
 def read(folder: Path, format: str) -> Item:
-    dataset = Dataset.import_from(str(folder), format)
+    dataset = Dataset.import_from(str(folder), IMPORTED_AS.get(format, format))
     names = [label.name for label in dataset.categories()[AnnotationType.label]]
     images = []
     for item in dataset:

@@ -8,7 +8,7 @@ work on any machine.
 Class ids are kept, gaps included. Boxes come from the annotations' `bbox`; polygons and run lengths
 become masks, keypoints become keypoints.
 
-Written: annotations/instances_SPLIT.json beside a folder of images for each split.
+Written: annotations/instances_SPLIT.json beside images/SPLIT.
 """
 
 from tfod_kit.formats.base import DETAILS, Format
@@ -23,7 +23,6 @@ FORMAT = Format(
     "annotations/instances_train.json or train/_annotations.coco.json",
     keeps=frozenset(DETAILS),
     write=write,
-    image_folder="{split}",
     advice=advice,
     keeps_searched=True,
 )

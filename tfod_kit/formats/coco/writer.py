@@ -1,4 +1,4 @@
-"""Writes COCO JSON: annotations/instances_SPLIT.json beside a folder of images for each split."""
+"""Writes COCO JSON: annotations/instances_SPLIT.json beside images/SPLIT."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

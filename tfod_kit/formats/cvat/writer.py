@@ -25,11 +25,7 @@ def write(splits: Splits, output: Output) -> list[Path]:
 
     root: Element = etree.Element("annotations")
     add_text(root, "version", _VERSION)
-    labels = add(add(add(root, "meta"), "task"), "labels")
-    for name in output.classes:
-        add_text(add(labels, "label"), "name", name)
-    every = [annotation for annotations in splits.values() for annotation in annotations]
-    skeletons.declare(labels, skeletons.names(every))
+    _add_project(add(root, "meta"), splits, output)
     number, groups = 0, count(1)
     for split, annotations in splits.items():
         for annotation in annotations:
@@ -48,6 +44,30 @@ def write(splits: Splits, output: Output) -> list[Path]:
     data: bytes = etree.tostring(root, pretty_print=True, encoding="utf-8", xml_declaration=True)
     files.write_bytes(path, data)
     return [path]
+
+
+def _add_project(meta: Element, splits: Splits, output: Output) -> None:
+    """The classes and subsets. Only projects have subsets: readers ignore those of a task."""
+    project = add(meta, "project")
+    tasks = add(project, "tasks")
+    for split in splits:
+        add_text(add(tasks, "task"), "subset", split)
+    every = [annotation for annotations in splits.values() for annotation in annotations]
+    objects = [item for annotation in every for item in annotation.objects]
+    flags = [name for flag, name in _ATTRIBUTES.items() if any(getattr(o, flag) for o in objects)]
+    labels = add(project, "labels")
+    for name in output.classes:
+        label = add(labels, "label")
+        add_text(label, "name", name)
+        attributes = add(label, "attributes")
+        for flag in flags:
+            attribute = add(attributes, "attribute")
+            add_text(attribute, "name", flag)
+            add_text(attribute, "mutable", "False")
+            add_text(attribute, "input_type", "checkbox")
+            add_text(attribute, "default_value", "false")
+            add_text(attribute, "values", "false")
+    skeletons.declare(labels, skeletons.names(every))
 
 
 def _add_shape(
