@@ -25,7 +25,8 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "supervision": ("supervision==0.31.2",),
     "coco": ("pycocotools", "lvis==0.5.3"),
     "globox": ("globox==2.9.0", "pyyaml"),
-    "pylabel": ("pylabel==0.1.55",),
+    # It assigns texts to columns of numbers, which pandas 3 refuses.
+    "pylabel": ("pylabel==0.1.55", "pandas<3"),
     "labelme": ("labelme==6.3.1",),
     "label_studio": ("label-studio-sdk==2.1.2",),
     "cvat": ("cvat-sdk==2.80.0", "numpy"),

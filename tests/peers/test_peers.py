@@ -49,7 +49,8 @@ THEY_READ = [
     ("globox", "open_images", "open_images", False, replace(EXACT, negatives=False)),
     ("globox", "via", "via", False, EXACT),
     ("pylabel", "coco", "coco", False, EXACT),
-    ("pylabel", "voc", "voc", False, replace(EXACT, splits=False)),
+    # It leaves out images without objects in VOC.
+    ("pylabel", "voc", "voc", False, replace(EXACT, splits=False, negatives=False)),
     ("pylabel", "yolo", "yolo", False, EXACT),
     ("labelme", "labelme", "labelme", True, MASKS),
     ("label_studio", "label_studio", "coco", True, MASKS),

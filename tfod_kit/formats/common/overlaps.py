@@ -1,13 +1,16 @@
 """Annotation files that overlap: an image is in a data set once."""
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from tfod_kit.core.annotations import ImageAnnotation, ImageRef
+from tfod_kit.core.annotations import EmbeddedImage, ImageAnnotation, ImageRef
 from tfod_kit.core.boxes import Box
+from tfod_kit.errors import DataError
 from tfod_kit.formats.base import Context, Source
+from tfod_kit.records import image_files
 
 Read = list[tuple[Source, list[ImageAnnotation]]]
 
@@ -26,6 +29,7 @@ def once(read: Read, context: Context) -> Read:
     to that. Annotations with the same boxes are one; if their classes differ, the image has the
     objects of all; otherwise they contradict each other, which is a finding.
     """
+    read = _with_same_embedded(read)
     if _is_distinct(read):
         return read
     uses: dict[ImageRef, list[_Use]] = defaultdict(list)
@@ -40,6 +44,37 @@ def once(read: Read, context: Context) -> Read:
     return [
         (source, [a for i, own in enumerate(part) if (a := merged.get(_Use(n, i), own))])
         for n, (source, part) in enumerate(read)
+    ]
+
+
+def _with_same_embedded(read: Read) -> Read:
+    """The parts, in which an image that several record files contain is that of the first file.
+
+    Only images with the same name, source id and size are compared byte by byte.
+    """
+    alike: dict[tuple[object, ...], list[EmbeddedImage]] = defaultdict(list)
+    for _, part in read:
+        for a in part:
+            if isinstance(a.image, EmbeddedImage):
+                alike[a.image.name, a.source_id, a.width, a.height].append(a.image)
+    first: dict[ImageRef, EmbeddedImage] = {}
+    for images in alike.values():
+        if len({image.file for image in images}) < 2:
+            continue
+        by_bytes: dict[bytes, EmbeddedImage] = {}
+        for image in images:
+            try:
+                digest = hashlib.sha256(image_files.read(image)).digest()
+            except (OSError, DataError):  # a finding when it is encoded
+                continue
+            original = by_bytes.setdefault(digest, image)
+            if original.file != image.file:
+                first[image] = original
+    if not first:
+        return read
+    return [
+        (source, [replace(a, image=first.get(a.image, a.image)) for a in part])
+        for source, part in read
     ]
 
 
