@@ -119,13 +119,15 @@ def _held(item: ObjectAnnotation, name: str) -> ObjectAnnotation:
             rest["mask"] = None
     if name == "dota":  # what is read as a mask is an option of reading
         rest["mask"] = None
+    if name == "label_studio":
+        rest["score"] = None
     if name in JOINTS:
         rest["label"] = JOINTS[name].join(item.label.split())
     if name == "yolo":  # a data set with keypoints holds no masks and no scores
         rest |= {"mask": None, "score": None}
         unlabelled = tuple(Keypoint(0.0, 0.0, 0, point.name) for point in POSED.keypoints)
         rest |= {} if item.keypoints else {"keypoints": unlabelled}
-    if name == "coco" and item.area is None:  # COCO must state one
+    if name in ("coco", "lvis") and item.area is None:  # they must state one
         rest["area"] = round(item.box.area * 40 * 30, 4)
     return replace(item, **rest)
 
@@ -169,6 +171,8 @@ def test_what_a_format_cannot_hold_is_counted(name: str, tmp_path: Path) -> None
     missing = {d: counts.get(d, 3) for d in DETAILS if d not in FORMATS[name].keeps}
     if name == "yolo":
         missing |= {"mask": 2, "score": 3}
+    if name == "label_studio":  # predictions are written on request
+        missing |= {"score": 3}
     if name in ("label_studio", "dota"):  # masks of one outline, or of four points
         missing |= {"mask": 1}
     if name in NO_NEGATIVES:
