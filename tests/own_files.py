@@ -1,24 +1,21 @@
 """The readers of the kit's own files, and mutations of files."""
 
-import json
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import scenes
-from index_writer import write_index
+from own_models import CONFIG, LABELS, MODEL_READERS, Reader, text, write_checkpoint_index
 from small_records import write_records
 
 from tfod_kit import pipeline_config, reports
 from tfod_kit.configuration import dataset
 from tfod_kit.core import labels
 from tfod_kit.evaluation import coco, from_json
-from tfod_kit.io import files
 from tfod_kit.prediction.journal import Journal
+from tfod_kit.reports import page
 from tfod_kit.runs import (
     best_checkpoint,
-    checkpoint_index,
     checkpoints,
     results,
     run_folder,
@@ -34,29 +31,6 @@ VALUES = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """A reader of one of the kit's own files.
-
-    Attributes:
-      write: writes a valid file into a folder; returns its path.
-      read: reads the file at the path, and whatever is derived from it.
-    """
-
-    write: Callable[[Path], Path]
-    read: Callable[[Path], object]
-
-
-def _text(name: str, content: object) -> Callable[[Path], Path]:
-    def write(folder: Path) -> Path:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_text(path, content if isinstance(content, str) else json.dumps(content))
-        return path
-
-    return write
-
-
 def _history(folder: Path) -> Path:
     points = [TrainPoint(step, {"Loss/total_loss": 1 / step}, 0.1, 2.0) for step in range(1, 9)]
     training_history.append(
@@ -65,14 +39,9 @@ def _history(folder: Path) -> Path:
     return folder / training_history.FILE_NAME
 
 
-def write_checkpoint_index(folder: Path) -> Path:
-    write_index(folder / "ckpt-1", {f"model/layer-{n}/kernel": (3, 3, n, 2) for n in range(20)})
-    return folder / "ckpt-1.index"
-
-
 def _state(folder: Path) -> Path:
     write_checkpoint_index(folder)
-    return _text("checkpoint", 'model_checkpoint_path: "ckpt-1"\n')(folder)
+    return text("checkpoint", 'model_checkpoint_path: "ckpt-1"\n')(folder)
 
 
 def _results(folder: Path) -> Path:
@@ -88,7 +57,7 @@ def _results(folder: Path) -> Path:
 def _report(folder: Path) -> Path:
     write_records(folder / "records", train=3, val=1)
     split = {"images": 3, "files": ["train-00000-of-00001.tfrecord"], "classes": {"red": 4}}
-    return _text("records/report.json", {"splits": {"train": split}, "findings": {}})(folder)
+    return text("records/report.json", {"splits": {"train": split}, "findings": {}})(folder)
 
 
 def _journal(folder: Path) -> Path:
@@ -122,28 +91,32 @@ RUN = {
 BEST = {"metric": MAP, "value": 0.5, "step": 8, "checkpoint": "ckpt-8"}
 LOCK = {"pid": 7, "host": "here", "command": "tfod train run", "since": 1.7e9, "cluster": ["a:1"]}
 SHARD = {"images": 3, "bytes": 100, "made_from": "ab"}
-CONFIG = "train_config { num_steps: 9 batch_size: 2 }\nmodel { ssd { num_classes: 2 } }\n"
-LABELS = 'item { id: 1 name: "cat" }\nitem { id: 2 name: "dog" }\n'
 
 READERS = {
-    "checkpoint index": Reader(
-        write_checkpoint_index, lambda path: checkpoint_index.read(path.with_suffix(""))
+    "checkpoint state": Reader(
+        _state, lambda path: checkpoints.resolve(path.parent), refuses=False
     ),
-    "checkpoint state": Reader(_state, lambda path: checkpoints.resolve(path.parent)),
     "history": Reader(_history, lambda path: training_history.write_tables(path.parent)),
-    "run record": Reader(_text("run.json", RUN), lambda path: run_folder.read(path.parent)),
+    "run record": Reader(text("run.json", RUN), lambda path: run_folder.read(path.parent)),
     "best checkpoint": Reader(
-        _text("best/best.json", BEST), lambda path: best_checkpoint.read(path.parent.parent)
+        text("best/best.json", BEST), lambda path: best_checkpoint.read(path.parent.parent)
     ),
-    "lock": Reader(_text(".tfod.lock", LOCK), lambda path: str(run_lock._stated(path))),
+    "lock": Reader(
+        text(".tfod.lock", LOCK), lambda path: str(run_lock._stated(path)), refuses=False
+    ),
     "results": Reader(_results, lambda path: str(results.load(path))),
     "whole run": Reader(_history, lambda path: reports.read(path.parent)),
-    "conversion report": Reader(_report, lambda path: dataset.read(path.parent)),
-    "journal": Reader(_journal, _open_journal),
+    "report page": Reader(_history, lambda path: page.html(reports.read(path.parent))),
+    "report page of an evaluation": Reader(
+        _results, lambda path: page.html(reports.read(path.parents[1]))
+    ),
+    "conversion report": Reader(_report, lambda path: dataset.read(path.parent), refuses=False),
+    "journal": Reader(_journal, _open_journal, refuses=False),
     "ground truth": Reader(lambda folder: scenes.write(folder)[0], _truth),
     "detections": Reader(lambda folder: scenes.write(folder)[1], _detections),
-    "config": Reader(_text("pipeline.config", CONFIG), pipeline_config.load),
-    "label map": Reader(_text("label_map.pbtxt", LABELS), labels.load),
+    "config": Reader(text("pipeline.config", CONFIG), pipeline_config.load),
+    "label map": Reader(text("label_map.pbtxt", LABELS), labels.load),
+    **MODEL_READERS,
 }
 
 

@@ -1,4 +1,7 @@
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +95,36 @@ def test_a_part_may_be_written_out_early(
         files.start_writing_out(stream, 0, 6)
         stream.write(b"second")
     assert path.read_bytes() == b"first second"
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from tfod_kit.io import files
+with files.atomic_file(Path(sys.argv[1], "a.txt")), files.atomic_folder(Path(sys.argv[1], "out")):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)])
+    assert [name.endswith(".tmp") for name in _names(tmp_path)] == [True, True]
+    files.write_text(tmp_path / "b.txt", "")
+    assert _names(tmp_path) == ["b.txt"]
+
+
+def test_what_others_write_is_left_alone(tmp_path: Path) -> None:
+    with files.atomic_file(tmp_path / "a.txt"):
+        (mine,) = _names(tmp_path)
+        dead = re.sub(r"\d+\.tmp$", f"{2**22 + 9}.tmp", mine)  # beyond Linux's largest number
+        elsewhere = re.sub(r"[0-9a-f]{8}-\d+\.tmp$", f"00000000-{2**22 + 9}.tmp", mine)
+        for name in (dead, elsewhere, "notes.tmp", ".swap.tmp"):
+            (tmp_path / name).touch()
+        code = "import sys; from tfod_kit.io import files; from pathlib import Path; "
+        code += "files.write_text(Path(sys.argv[1]), '')"
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "b.txt")], check=True)
+        assert set(_names(tmp_path)) == {mine, elsewhere, "notes.tmp", ".swap.tmp", "b.txt"}
+
+
+def test_a_name_may_be_as_long_as_a_name_can_be(tmp_path: Path) -> None:
+    path = tmp_path / ("猫" * 83 + ".txt")  # 253 bytes
+    files.write_text(path, "x")
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]

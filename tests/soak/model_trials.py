@@ -17,9 +17,10 @@ from PIL import Image
 from samples import encoded
 from small_records import write_records
 
-from soak.trials import Counts, Fault, Workplace, end, listing, output, send, start
+from soak.faults import Counts, Fault, listing
+from soak.trials import Workplace, end, output, send, start
 
-MODEL_LIMIT_S = 900
+MODEL_LIMIT_S = 1800
 _CLIENTS, _REQUESTS = 8, 25
 _ALLOWED = frozenset({200, 400, 404, 405, 408, 413, 415, 422, 429, 503})
 _SERVING = ("--port", 0, "--max_requests", 8)
@@ -148,8 +149,8 @@ def _picture(dice: random.Random) -> bytes:
 
 
 MODEL_TRIALS: dict[str, tuple[Callable[[Workplace], Counts], float]] = {
-    "killed training": (killed_training, 0.3),
-    "two predictions": (two_predictions, 0.5),
-    "served load": (served_load, 0.5),
+    "killed training": (killed_training, 0.15),
+    "two predictions": (two_predictions, 0.25),
+    "served load": (served_load, 0.15),
 }
 """As `trials.TRIALS`."""

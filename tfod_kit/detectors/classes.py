@@ -32,7 +32,7 @@ def from_json(text: str | None) -> LabelMap | None:
     """The classes that a model file contains as JSON, name -> id; None if it contains no such."""
     try:
         return LabelMap({str(name): int(number) for name, number in json.loads(text or "").items()})
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 

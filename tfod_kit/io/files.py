@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from tfod_kit.errors import UsageError
+from tfod_kit.io import temporary
 
 # gs://bucket; Path("gs://bucket") has one slash left. C:/ is a drive.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")
@@ -31,21 +31,21 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
+        handle, name = temporary.file(path)
+    beside = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         with explained(path):
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
+            beside.chmod(0o666 & ~_umask())
+            beside.replace(path)
             _sync_folder(path.parent)
     except OSError as error:
         raise _write_error(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
 
 
 def open_regular(path: Path, *, buffering: int = -1) -> IO[bytes]:
@@ -161,7 +161,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         )
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        beside = temporary.folder(path)
         beside.chmod(0o777 & ~_umask())
     try:
         yield beside
