@@ -21,7 +21,7 @@ IMAGES   ?= $(or $(PICTURES),$(DATA))
 TARGET   ?=
 QUANTISE ?=
 PORT     ?= 6006
-MINUTES  ?= 10
+JOBS     ?= 1
 
 # Where MODEL is trained, and the run that export, predict and others use: the one trained last,
 # unless MODEL or RUN is given.
@@ -147,8 +147,8 @@ test-peers: $(READY) ## beside other tools' own code, in environments of their o
 	$(BIN)/python tests/peers/environments.py
 	$(BIN)/python -m pytest -m peers tests/peers
 
-soak: $(READY) ## MINUTES=10: kills, full disks, damaged inputs, two of everything; prints figures
-	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES)
+soak: $(READY) ## MINUTES=5 JOBS=1: kills, full disks, damaged inputs, two of everything; prints figures
+	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES) --jobs $(JOBS)
 
 lint: $(READY) ## ruff, mypy and the vocabulary of CONTRIBUTING.md
 	$(BIN)/ruff check .

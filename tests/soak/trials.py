@@ -30,6 +30,7 @@ from soak.inputs import Inputs
 
 LIMIT_S = 600  # generous: the machine may be busy with other work
 IMAGES = 60
+INPUTS = "mutated inputs"
 
 
 @dataclass
@@ -103,17 +104,18 @@ def killed_command(work: Workplace) -> Counts:
         end(start(*words))
         seconds = time.monotonic() - started
         whole = _names(out)
-        for _ in range(3):
-            shutil.rmtree(out)
+        shutil.rmtree(out)
+        for _ in range(work.dice.randrange(2, 6)):
             process = start(*words)
             time.sleep(work.dice.uniform(0.05, 1.0) * seconds)
             counts["kills"] += send(process, signal.SIGKILL)
             end(process, (0, -signal.SIGKILL))
-            if torn := [path for path in _names(out) if path not in whole or _is_torn(out / path)]:
+            left = [path for path in _names(out) if not path.endswith(".tmp")]
+            if torn := [path for path in left if path not in whole or _is_torn(out / path)]:
                 raise Fault("torn", f"{name} was killed and left {', '.join(torn)}")
-            end(start(*words))
-            if _names(out) != whole:
-                raise Fault("torn", f"{name} wrote {_names(out)} after a kill, not {whole}")
+        end(start(*words))
+        if _names(out) != whole:
+            raise Fault("torn", f"{name} wrote {_names(out)} after a kill, not {whole}")
     return counts
 
 
@@ -203,7 +205,7 @@ TRIALS: dict[str, tuple[Callable[[Workplace], Counts], float]] = {
     "full disk": (full_disk, 0.6),
     "two conversions": (two_conversions, 0.6),
     "killed command": (killed_command, 1.5),
-    "mutated inputs": (mutated_inputs, 40.0),
+    INPUTS: (mutated_inputs, 40.0),
 }
 """Name -> the trial, and how often it is chosen, relative to the others."""
 
