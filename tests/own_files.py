@@ -106,14 +106,14 @@ READERS = {
     ),
     "results": Reader(_results, lambda path: str(results.load(path))),
     "whole run": Reader(_history, lambda path: reports.read(path.parent)),
-    "report page": Reader(_history, lambda path: page.html(reports.read(path.parent))),
+    "report page": Reader(_history, lambda path: page.html(reports.read(path.parent)), slow=True),
     "report page of an evaluation": Reader(
-        _results, lambda path: page.html(reports.read(path.parents[1]))
+        _results, lambda path: page.html(reports.read(path.parents[1])), slow=True
     ),
     "conversion report": Reader(_report, lambda path: dataset.read(path.parent), refuses=False),
     "journal": Reader(_journal, _open_journal, refuses=False),
-    "ground truth": Reader(lambda folder: scenes.write(folder)[0], _truth),
-    "detections": Reader(lambda folder: scenes.write(folder)[1], _detections),
+    "ground truth": Reader(lambda folder: scenes.write(folder)[0], _truth, slow=True),
+    "detections": Reader(lambda folder: scenes.write(folder)[1], _detections, slow=True),
     "config": Reader(text("pipeline.config", CONFIG), pipeline_config.load),
     "label map": Reader(text("label_map.pbtxt", LABELS), labels.load),
     **MODEL_READERS,
