@@ -59,6 +59,19 @@ def _same_as_tensorflow_io(rgb_to_lab: Callable) -> None:
     np.testing.assert_allclose(rgb_to_lab(image), color_ops.rgb_to_lab(image), atol=2e-2)
 
 
+def lvis_opencv() -> None:
+    loaded = sys.modules.get("cv2")
+    sys.modules["cv2"] = None  # as if it were missing: `tfod setup` does not install it
+    try:
+        import lvis.vis
+
+        assert lvis.vis.LVISVis
+    finally:
+        sys.modules.pop("cv2", None)
+        if loaded is not None:
+            sys.modules["cv2"] = loaded
+
+
 def tf_slim_control_flow() -> None:
     import tensorflow as tf
     from object_detection.data_decoders import tf_example_decoder
@@ -164,6 +177,7 @@ CASES = {
     "estimator": estimator,
     "int64-feature": int64_feature,
     "keras-resnet": keras_resnet,
+    "lvis-opencv": lvis_opencv,
     "no-imagenet-download": no_imagenet_download,
     "numpy-names": numpy_names,
     "pillow-getsize": pillow_getsize,

@@ -1,6 +1,11 @@
 """Names of upstream programs: short, dotted, paths; unknown ones and those of TensorFlow 1."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+from tfod import ENVIRONMENT
 
 from tfod_kit.compat import launch
 from tfod_kit.errors import UsageError
@@ -51,3 +56,23 @@ def test_lists_programs_with_what_they_do() -> None:
 def test_every_listed_program_resolves_by_its_short_name() -> None:
     for name in launch.programs():
         assert launch.resolve(name.removeprefix("object_detection.")) == name
+
+
+@pytest.mark.slow
+def test_a_package_that_setup_leaves_out_is_named() -> None:
+    code = (
+        "import sys; sys.modules['pandas'] = None\n"
+        "from tfod_kit.compat.__main__ import main\n"
+        "sys.exit(main(['metrics.oid_vrd_challenge_evaluation', '--', '--help']))"
+    )
+    root = str(Path(__file__).resolve().parent.parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**ENVIRONMENT, "PYTHONPATH": root},
+    )
+    assert done.returncode == 2, done.stderr
+    assert "oid_vrd_challenge_evaluation needs pandas" in done.stderr
+    assert f"Type `{sys.executable} -m pip install pandas`." in done.stderr
+    assert "Traceback" not in done.stderr

@@ -21,6 +21,7 @@ KNOWN = {
     "estimator": "cannot import name 'estimator' from 'tensorflow.compat.v1'",
     "int64-feature": "Expected an int, got a boolean",
     "keras-resnet": "has no attribute 'ResNet'",
+    "lvis-opencv": "import of cv2 halted",
     "no-imagenet-download": "asked for a download",
     "numpy-names": "module 'numpy' has no attribute 'float'",
     "pillow-getsize": "has no attribute 'getsize'",

@@ -1,4 +1,5 @@
 import io
+import sys
 from collections.abc import Iterator
 from itertools import chain, repeat
 from types import SimpleNamespace
@@ -54,3 +55,48 @@ def test_brief_work_shows_nothing(
             bar.advance()
         assert ("2/2 files" in stream.getvalue()) is shown
         assert bool(stream.getvalue()) is shown
+
+
+class _Notebook:
+    """What IPython's display does with the outputs of a cell."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.outputs: list[dict[str, str]] = []
+        display = SimpleNamespace(DisplayHandle=lambda: self)
+        shell = SimpleNamespace(kernel=object())
+        ipython = SimpleNamespace(get_ipython=lambda: shell, display=display)
+        monkeypatch.setitem(sys.modules, "IPython", ipython)
+        monkeypatch.setitem(sys.modules, "IPython.display", display)
+
+    def display(self, output: dict[str, str], *, raw: bool) -> None:
+        assert raw
+        self.outputs.append(output)
+
+    def update(self, output: dict[str, str], *, raw: bool) -> None:
+        assert raw
+        self.outputs[-1] = output
+
+
+def test_a_notebook_shows_a_bar_and_keeps_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = _Notebook(monkeypatch)
+    _clock(monkeypatch, chain([0.0], repeat(2.0)))
+    with progress("converting", 4000, "images") as bar:
+        bar.advance(1000, note="<a>.jpg")
+        assert '<progress value="1000" max="4000">' in shown.outputs[0]["text/html"]
+        assert "&lt;a&gt;.jpg" in shown.outputs[0]["text/html"]
+        bar.advance(3000)
+    (kept,) = shown.outputs
+    assert "progress" not in kept["text/html"]
+    assert kept["text/plain"] == "converting: 4,000/4,000 images  2,000 images/s  elapsed 0:02"
+    assert kept["text/plain"] in kept["text/html"]
+    module.announce("what comes")
+    assert capsys.readouterr() == ("what comes\n", "")
+
+
+def test_brief_work_leaves_nothing_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _Notebook(monkeypatch)
+    with progress("reading", 2, "files", brief=True) as bar:
+        bar.advance(2)
+    assert not shown.outputs

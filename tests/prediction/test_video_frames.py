@@ -1,13 +1,14 @@
 """The frames of a video as images of a data set; no model runs here."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tfod_kit import formats
-from tfod_kit.errors import DataError
+from tfod_kit.errors import DataError, SetupError
 from tfod_kit.prediction import frames, outputs, video_frames
 from tfod_kit.prediction.inputs import Video
 
@@ -61,3 +62,12 @@ def test_a_damaged_list_is_named(video: Video, tmp_path: Path) -> None:
     path.write_text(path.read_text()[:-20])
     with pytest.raises(DataError, match="--restart"):
         list(video_frames.extract(video, path, "walk", tmp_path / "frames"))
+
+
+def test_a_camera_without_opencv_states_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with (
+        pytest.raises(SetupError, match=r"(?s)Cameras need OpenCV.*tfod_kit\[video\]"),
+        frames.opened(Video(Path("camera:0"), live=0)),
+    ):
+        pass

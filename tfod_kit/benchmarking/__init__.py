@@ -116,6 +116,8 @@ class Benchmark:
             lines.append(f"Charts:  {folder / LATENCY}, {folder / THROUGHPUT}")
         return "\n".join(lines)
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         paths = [self.document.with_name(name) for name in (LATENCY, THROUGHPUT)]
         charts = [notebook.image(path.read_bytes(), path.name) for path in paths if path.is_file()]

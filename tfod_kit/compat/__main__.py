@@ -13,18 +13,16 @@ Runs a program of the Object Detection API with its own flags, such as
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the named module; returns 2 if there is no such module."""
+    """Runs the named module; returns 2 if there is no such module, or what it needs is missing."""
     if not argv or argv[0] in ("-h", "--help"):
         print(_USAGE)
         return 0 if argv else 2
     name, *flags = argv
     try:
-        module = launch.resolve(name)
+        launch.launch(launch.resolve(name), flags[1:] if flags[:1] == ["--"] else flags)
     except TfodKitError as error:
         print(f"tfod_kit.compat: {error}", file=sys.stderr)
         return 2
-    try:
-        launch.launch(module, flags[1:] if flags[:1] == ["--"] else flags)
     except KeyboardInterrupt:
         print("tfod_kit.compat: stopped by the user.", file=sys.stderr)
         return 130

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tfod_kit import compat
 from tfod_kit.compat import engine_packages, quiet_import
-from tfod_kit.errors import UsageError, did_you_mean
+from tfod_kit.errors import SetupError, UsageError, did_you_mean
 
 PACKAGE = "object_detection"
 # Programs that need tf.estimator or tf.contrib, and their TensorFlow 2 equivalents.
@@ -24,6 +24,8 @@ TF1_ONLY = {
     "object_detection.export_tflite_ssd_graph": "export_tflite_graph_tf2",
     "object_detection.tpu_exporters.export_saved_model_tpu": "exporter_main_v2",
 }
+# What `tfod setup` leaves out and a few programs import: module -> distribution.
+_LEFT_OUT = {"cv2": "opencv-python-headless", "pandas": "pandas"}
 # Image classification for TensorFlow 1, installed along with the detection models.
 _SLIM = tuple(f"{PACKAGE}.{part}." for part in ("nets", "datasets", "deployment", "preprocessing"))
 _MAIN = re.compile(r"^if __name__ == ['\"]__main__", re.MULTILINE)
@@ -81,6 +83,9 @@ def launch(module: str, flags: Sequence[str]) -> None:
     """Runs a module as `__main__` in this process.
 
     Possible once in a process: upstream's programs define the same flags at import.
+
+    Raises:
+      SetupError: the program imports a package that `tfod setup` leaves out.
     """
     compat.activate()
     quiet_import.tensorflow()
@@ -89,7 +94,17 @@ def launch(module: str, flags: Sequence[str]) -> None:
     with warnings.catch_warnings():
         # runpy warns about a program whose module is imported already; it runs all the same.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        except ModuleNotFoundError as error:
+            package = _LEFT_OUT.get(error.name or "")
+            if package is None:
+                raise
+            raise SetupError(
+                f"{module} needs {package}, which nothing else here does.",
+                found=str(error),
+                fix=f"Type `{sys.executable} -m pip install {package}`.",
+            ) from error
 
 
 def _root() -> Path:

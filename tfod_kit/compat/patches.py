@@ -8,7 +8,8 @@ A new patch is an entry here, a case in tests/compat/cases.py that uses upstream
 and, in tests/compat/test_patches.py, the error that is raised without the patch.
 """
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -34,6 +35,16 @@ def _estimator_needed(module: ModuleType) -> bool:
 
 def _tensorflow_io_during() -> AbstractContextManager[object]:
     return stand_ins.importable(stand_ins.tensorflow_io())
+
+
+def _cv2_needed(module: Any) -> bool:
+    return not hasattr(module.cv2, "imread")
+
+
+def _cv2_during() -> AbstractContextManager[object]:
+    if find_spec("cv2") is not None:
+        return nullcontext()
+    return stand_ins.importable(stand_ins.module_of("cv2"))
 
 
 def _control_flow_needed(module: ModuleType) -> bool:
@@ -187,6 +198,15 @@ PATCHES = (
         why="its native library is built for TensorFlow 2.16: importing it warns and takes a "
         "second, for a single function that plain TensorFlow can compute",
         during=_tensorflow_io_during,
+    ),
+    Patch(
+        name="lvis-opencv",
+        modules=("lvis.vis",),
+        symbol="cv2",
+        why="lvis imports OpenCV (160 MB) for a class that draws, which the kit does not use; "
+        "LVIS metrics, and so all of upstream's evaluation, cannot be imported without it",
+        needed=_cv2_needed,
+        during=_cv2_during,
     ),
     Patch(
         name="tf-slim-control-flow",

@@ -18,6 +18,7 @@ from tfod_kit.detectors.tflite_metadata import (
 )
 from tfod_kit.errors import CheckpointError, first_line
 from tfod_kit.io import files, hardware
+from tfod_kit.io.capture_output import capture_output
 
 if TYPE_CHECKING:
     from tfod_kit.detectors.base import Array, Image
@@ -61,8 +62,10 @@ class TfliteDetector(BatchDetector):
         try:
             content = files.read_bytes(path)
             self._metadata = extract(content) or _DEFAULT
-            self._interpreter = Interpreter(model_content=content, num_threads=_threads(content))
-            self._interpreter.allocate_tensors()
+            with capture_output():  # it reports on stderr that it uses XNNPACK
+                threads = _threads(content)
+                self._interpreter = Interpreter(model_content=content, num_threads=threads)
+                self._interpreter.allocate_tensors()
         except Exception as error:  # struct.error, TypeError: the bytes are not a flatbuffer
             raise CheckpointError(
                 "The TensorFlow Lite model cannot be loaded.",

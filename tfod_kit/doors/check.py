@@ -82,6 +82,8 @@ class Checked:
         read = [*self.records, ""] if self.records else []
         return "\n".join([*read, *map(text, self.findings), verdict(self.findings)])
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         rows = [["", "finding", "where", "what to do"]]
         rows += [

@@ -149,6 +149,8 @@ class Converted:
             return _part(self.report, self.path)
         return "\n".join([*_read_as(self.report), *self._written()])
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         return notebook.page(
             [
@@ -184,6 +186,8 @@ class Folds:
 
     def __str__(self) -> str:
         return "\n\n".join(map(str, self.folds))
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return notebook.page(fold._repr_html_() for fold in self.folds)

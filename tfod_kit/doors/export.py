@@ -88,6 +88,8 @@ class Exports:
     def __str__(self) -> str:
         return "\n".join([*map(str, self.models), f"Next:  {self.models[0].use}"])
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         rows = [["target", "folder", "size", "parity"]]
         rows += [

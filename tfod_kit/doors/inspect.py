@@ -70,6 +70,8 @@ class Inspected:
         opened = f"\n\nOpen {self.path / PAGE}" if self.path is not None else ""
         return _summary(self.inspection) + opened
 
+    __repr__ = __str__
+
     def as_json(self) -> str:
         """All figures as JSON."""
         return json.dumps(self.inspection.as_dict(), indent=2, ensure_ascii=False)
@@ -80,7 +82,10 @@ class Inspected:
         measured = self.inspection.measured
         drawn = sheet.sheet(measured, sheet.choose(measured, self.samples, self.seed))
         return notebook.page(
-            [notebook.text(str(self)), notebook.image(drawn, "images of the data set, with boxes")]
+            [
+                notebook.text(str(self)),
+                notebook.photo(drawn, "images of the data set, with boxes", 1200),
+            ]
         )
 
 

@@ -171,6 +171,8 @@ class Trained:
             ]
         )
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         from tfod_kit import reports
         from tfod_kit.drawing import plots

@@ -1,6 +1,7 @@
 """Starts TensorFlow, with upstream's package patched to run on it, and chooses the devices."""
 
 from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 from typing import ParamSpec, TypeVar
 
@@ -14,8 +15,13 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
+@cache
 def start() -> ModuleType:
     """Activates the compat layer, imports TensorFlow quietly and returns it.
+
+    Later calls only return it. AutoGraph, which rewrites what is called while a graph is built,
+    leaves cached functions alone; it would print warnings about this one in notebooks, with all
+    environment variables in them.
 
     GPU memory is allocated as it is needed. Otherwise nothing is left for a second process or for
     cuDNN's workspace ("cuDNN failed to initialise").

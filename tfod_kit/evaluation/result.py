@@ -40,6 +40,8 @@ class Evaluation:
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         rows = [["metric", "value"]]
         rows += [[name, f"{value:.3f}"] for name, value in self.metrics.items() if value >= 0]
@@ -49,8 +51,7 @@ class Evaluation:
         ]
         drawn = [image.drawn for image in self.results.worst if image.drawn][:_SHOWN]
         images = [
-            notebook.image((self.document.parent / name).read_bytes(), name, Path(name).suffix[1:])
-            for name in drawn
+            notebook.photo((self.document.parent / name).read_bytes(), name) for name in drawn
         ]
         return notebook.page([notebook.table(rows), notebook.table(classes), *images])
 

@@ -11,7 +11,10 @@ UNNEEDED = {
     "kaggle": "tf-models-official: downloads data sets of language models",
     "libclang": "tensorflow: reads C headers when TensorFlow itself is built",
     "oauth2client": "tf-models-official: starts jobs on Google Cloud",
-    "opencv-python": "lvis: opencv-python-headless installs the same module cv2",
+    "opencv-python": "lvis: draws results, which the kit does not; cameras need it, so the extra "
+    "`video` brings it",
+    "opencv-python-headless": "tf-models-official: masks of its own models",
+    "pandas": "upstream and tf-models-official: CSV files of Open Images' own programs",
     "py-cpuinfo": "tf-models-official: logs of benchmarks",
     "sacrebleu": "tf-models-official: metrics of translations",
     "sentencepiece": "tf-models-official: tokenises text",

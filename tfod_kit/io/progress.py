@@ -1,14 +1,19 @@
-"""Progress with a rate and an ETA: a live bar on a terminal, plain lines on a pipe or in CI."""
+"""Progress with a rate and an ETA.
+
+A live bar on a terminal and in a notebook; plain lines on a pipe or in CI.
+"""
 
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from typing import TextIO
 
 _FIRST_LINE_S = 1.0
 _LINE_EVERY_S = 10.0
 _REDRAW_EVERY_S = 0.1
+_NOTEBOOK_EVERY_S = 0.5  # each change is a message to the browser
 
 
 class Progress:
@@ -71,7 +76,7 @@ class Progress:
         share = f"{self.done:,}/{self.total:,}" if self.total is not None else f"{self.done:,}"
         parts = [f"{self.what}: {share} {self.unit}"]
         if rate > 0:
-            parts.append(f"{rate:.3g} {self.unit}/s")
+            parts.append(f"{_figure(rate)} {self.unit}/s")
         if self.total is not None and 0 < self.done < self.total and rate > 0:
             parts.append(f"ETA {_clock((self.total - self.done) / rate)}")
         parts.append(f"elapsed {_clock(seconds)}")
@@ -130,6 +135,44 @@ class _LiveProgress(Progress):
         self._next_line = time.monotonic() + _REDRAW_EVERY_S
 
 
+class _NotebookProgress(Progress):
+    """The same figures below the cell, in an output that is replaced while the work goes on.
+
+    When the work is done, the output is one line: what a saved notebook keeps.
+    """
+
+    def __init__(
+        self, what: str, total: int | None, unit: str, stream: TextIO, brief: bool
+    ) -> None:
+        super().__init__(what, total, unit, stream, brief)
+        from IPython.display import DisplayHandle
+
+        self._stream = sys.stdout  # a notebook shows stderr in red, as an error
+        self._next_line = self._start + _NOTEBOOK_EVERY_S
+        self._display = DisplayHandle()
+        self._exists = False
+
+    def finish(self) -> None:
+        if not self._silent:
+            self._put("")
+
+    def _show(self) -> None:
+        self._silent = False
+        known = "" if self.total is None else f' value="{self.done}" max="{self.total}"'
+        self._put(f"<progress{known}></progress> ")
+        self._next_line = time.monotonic() + _NOTEBOOK_EVERY_S
+
+    def _put(self, bar: str) -> None:
+        line = self.line()
+        html = f'<pre style="font-family: monospace">{bar}{escape(line)}</pre>'
+        output = {"text/html": html, "text/plain": line}
+        if self._exists:
+            self._display.update(output, raw=True)
+        else:
+            self._display.display(output, raw=True)
+        self._exists = True
+
+
 @contextmanager
 def progress(
     what: str, total: int | None, unit: str, stream: TextIO | None = None, *, brief: bool = False
@@ -144,7 +187,11 @@ def progress(
       brief: whether to show nothing for a task that takes less than a second.
     """
     target = stream or sys.stderr
-    display = _LiveProgress if target.isatty() else Progress
+    display: type[Progress] = Progress
+    if target.isatty():
+        display = _LiveProgress
+    elif stream is None and in_notebook():
+        display = _NotebookProgress
     shown = display(what, total, unit, target, brief)
     try:
         yield shown
@@ -152,9 +199,24 @@ def progress(
         shown.finish()
 
 
+def in_notebook() -> bool:
+    """Whether the code runs in a kernel of Jupyter, which shows more than text."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
+
+
 def announce(line: str) -> None:
-    """Prints what is about to happen, on stderr, before something that takes a while."""
-    print(line, file=sys.stderr, flush=True)
+    """Prints what is about to happen before something that takes a while.
+
+    On stderr, but in a notebook on stdout: it shows stderr in red, as an error.
+    """
+    print(line, file=sys.stdout if in_notebook() else sys.stderr, flush=True)
+
+
+def _figure(rate: float) -> str:
+    """Three digits, without an exponent."""
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def _clock(seconds: float) -> str:

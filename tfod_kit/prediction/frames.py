@@ -62,7 +62,7 @@ def opened(video: Video) -> Iterator[Reader]:
 
     Raises:
       DataError: it is not a video, or there is no such camera; while reading: it is damaged.
-      SetupError: PyAV is not installed.
+      SetupError: PyAV is not installed, or for a camera, OpenCV.
     """
     if isinstance(video.live, int):
         with _camera(video.live) as reader:
@@ -95,8 +95,7 @@ def _decoded(av: Any, container: Any, stream: Any, source: str, rate: float) -> 
 
 @contextmanager
 def _camera(number: int) -> Iterator[Reader]:
-    import cv2  # tf-models-official depends on it; FFmpeg as PyAV ships it has no camera drivers
-
+    cv2 = _opencv()  # FFmpeg as PyAV ships it has no camera drivers
     capture = cv2.VideoCapture(number)
     try:
         if not capture.isOpened():
@@ -170,6 +169,18 @@ def _av() -> Any:
         ) from error
     av.logging.set_level(av.logging.PANIC)  # FFmpeg's own messages would break the progress line
     return av
+
+
+def _opencv() -> Any:
+    try:
+        import cv2
+    except ImportError as error:
+        raise SetupError(
+            "Cameras need OpenCV.",
+            found=str(error),
+            fix='Install it: pip install "tfod_kit[video]"',
+        ) from error
+    return cv2
 
 
 def _unreadable(source: Path | str, found: object) -> DataError:

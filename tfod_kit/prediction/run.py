@@ -55,12 +55,11 @@ class PredictionSummary:
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         drawn = sorted(self.out.glob("*.jpg")) if self.drawn else []
-        images = [
-            notebook.image(path.read_bytes(), path.name, "jpeg")
-            for path in drawn[:_NOTEBOOK_IMAGES]
-        ]
+        images = [notebook.photo(path.read_bytes(), path.name) for path in drawn[:_NOTEBOOK_IMAGES]]
         return notebook.page([notebook.text(str(self)), *images])
 
     def _lines(self) -> Iterator[str]:

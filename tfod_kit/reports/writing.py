@@ -26,6 +26,8 @@ class ReportPage:
     def __str__(self) -> str:
         return f"Open {self.path}"
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         return notebook.embedded(self.path.read_text("utf-8"), "the report of the run")
 
