@@ -76,7 +76,7 @@ def length(result: Configured) -> tuple[int, int]:
 
 
 def test_fine_tuning(records: Path, weights: str) -> None:
-    result = planned(records, model="fpnlite", checkpoint=weights)
+    result = planned(records, model="fpnlite", checkpoint=weights, input_size=(320, 320))
     assert length(result) == (8, 500), "20 times 200 images in batches of 8"
     assert pipeline_config.learning_rate(result.config) == pytest.approx(0.04)
     assert list(result.config.train_config.freeze_variables) == [
@@ -95,7 +95,32 @@ def test_the_length_follows_the_images(
     tmp_path: Path, weights: str, number: int, expected: tuple[int, int]
 ) -> None:
     records = written(tmp_path / "others", number)
-    assert length(planned(records, model="fpnlite", checkpoint=weights)) == expected
+    result = planned(records, model="fpnlite", checkpoint=weights, input_size=(320, 320))
+    assert length(result) == expected
+
+
+def test_large_objects_are_trained_on_at_a_smaller_size_and_for_more_steps(
+    tmp_path: Path, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Boxes of half and of an eighth of 224 px: 112 and 28 px."""
+    records = written(tmp_path / "large", 20, sides=(0.5, 0.5, 0.126))
+    options = {"records": records, "model": "fpnlite", "checkpoint": weights}
+    result = planned(**options)
+    assert side_of(result) == 224
+    assert length(result) == (8, 816), "the time of 400 steps at 320 px"
+    assert any("224x224 px instead of 320x320" in note for note in result.notes)
+    for kept in ({"anchors": "keep"}, {"input_size": (320, 320)}):
+        assert side_of(planned(**options, **kept)) == 320
+    monkeypatch.setattr(environment, "has_nvidia_gpu", lambda: True)
+    assert side_of(planned(**options)) == 320
+
+
+@pytest.mark.parametrize("small", ["cell", "platelet"])
+def test_small_objects_of_any_class_keep_the_size(tmp_path: Path, weights: str, small: str) -> None:
+    """Boxes of 22 px: more than a tenth of all, or all of their class."""
+    number = 2 if small == "cell" else 1
+    records = written(tmp_path / "some", 20, sides=(0.5,) * 10 + (0.099,) * number, small=small)
+    assert side_of(planned(records, model="fpnlite", checkpoint=weights)) == 320
 
 
 def test_a_gpu_takes_the_batch_size_of_the_base(

@@ -8,8 +8,10 @@ from tfod_kit import pipeline_config
 from tfod_kit.configuration import (
     anchor_fit,
     augment,
+    boxes,
     dataset,
     edits,
+    input_fit,
     keypoints,
     masks,
     start,
@@ -152,13 +154,7 @@ def plan(request: Request) -> Configured:
     notes += augment.set_augmentations(config, request.augmentations, mirrors=request.mirrors)
     notes += edits.set_input_size(config, request.input_size)
     prefix = start.checkpoint(base, request.checkpoint)
-    notes += anchor_fit.fit(
-        config,
-        data,
-        change=request.anchors == "auto" and not base.own,
-        size=request.input_size is None,
-        weights=prefix is not None,
-    )
+    notes += _fit_to_boxes(config, data, request, own=base.own, weights=prefix is not None)
     notes += edits.set_evaluation(config, request.metrics, request.detections)
     notes += masks.set_masks(config, data, request.masks)
     points = keypoints.set_keypoints(config, data, request.keypoints, _keypoint_map(request.out))
@@ -166,7 +162,12 @@ def plan(request: Request) -> Configured:
     notes += edits.set_negatives(config)
     notes += edits.set_boxes(config, data)
     notes += edits.set_precision(config, request.mixed_precision)
-    recipe = Recipe(base, prefix is not None, data.splits["train"].images)
+    recipe = Recipe(
+        base,
+        prefix is not None,
+        data.splits["train"].images,
+        faster=input_fit.pixels(base.config) / input_fit.pixels(config),
+    )
     notes += _set_schedule(config, recipe, request)
     notes += recipe.set_freezing(config, request.freeze)
     notes += edits.set_padding(config)
@@ -184,6 +185,18 @@ def plan(request: Request) -> Configured:
         notes=notes,
         keypoint_map=points.label_map,
     )
+
+
+def _fit_to_boxes(
+    config: PipelineConfig, data: dataset.DataSet, request: Request, *, own: bool, weights: bool
+) -> list[str]:
+    """Fits the input size and the anchors to the training boxes; the user's own base is kept."""
+    if pipeline_config.architecture(config) != "ssd":
+        return []
+    found = boxes.read(data)
+    change, size = request.anchors == "auto" and not own, request.input_size is None
+    notes = input_fit.shrink(config, found) if change and size and weights else []
+    return notes + anchor_fit.fit(config, found, change=change, size=size, weights=weights)
 
 
 def _keypoint_map(out: Path) -> Path:

@@ -36,11 +36,13 @@ class Recipe:
       base: the base config; the values of the user's own base are kept.
       fine_tuning: whether it starts from weights.
       images: the number of training images.
+      faster: how many steps take the time of one at the base's input size.
     """
 
     base: StartingPoint
     fine_tuning: bool
     images: int
+    faster: float = 1.0
 
     @property
     def batch_size(self) -> int:
@@ -54,8 +56,7 @@ class Recipe:
         if self.base.own:
             return self.base.steps
         steps = math.ceil(_EPOCHS * self.images / batch_size)
-        least = _FINE_TUNING_STEPS if self.fine_tuning else self.base.steps
-        return min(max(steps, least), self._most)
+        return min(max(steps, self._least), self._most)
 
     def reason(self, steps: int) -> list[str]:
         """The note about the number of steps, if it is not the base's."""
@@ -76,10 +77,17 @@ class Recipe:
         ]
 
     @property
+    def _least(self) -> int:
+        """The fewest steps that are chosen."""
+        if self.fine_tuning:
+            return round(_FINE_TUNING_STEPS * max(self.faster, 1.0))
+        return self.base.steps
+
+    @property
     def _most(self) -> int:
         """The most steps that are chosen."""
         if self.fine_tuning:
-            return max(self.base.steps, _FINE_TUNING_STEPS)
+            return max(self.base.steps, self._least)
         return _LONGEST * self.base.steps
 
     def set_rate(self, config: PipelineConfig) -> list[str]:
