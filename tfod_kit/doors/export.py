@@ -178,6 +178,7 @@ def run(arguments: ExportArguments) -> Exports:
     for name, out in outs.items():
         exports.check(out, name, fitting[name])
     source = open_run(folder, checkpoint=arguments.checkpoint, records=arguments.records)
+    fitting = {name: exports.fitted(source, name, fitting[name]) for name in names}
     for name in names:
         exports.check_source(source, name, fitting[name])
     images = 0 if arguments.no_parity else arguments.parity_images

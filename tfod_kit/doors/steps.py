@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _STEPS = Group("steps", "how the gradients become a step")
 _WEIGHTS = Group("weights", "from the config's fine_tune_checkpoint")
+_SMALL = Group("small models", "for phones and boards")
 _SPEED = Group("speed and memory")
 _INPUT = Group("input")
 _MIXING = Group(
@@ -91,6 +92,12 @@ class StepArguments:
         metavar="FILE",
         group=_WEIGHTS,
     )
+    quantise: bool = option(
+        False,
+        "train with 8-bit weights and tensors; `tfod export --target tflite` then writes int8 "
+        "without calibration. SSD (EfficientDet included) and CenterNet",
+        group=_SMALL,
+    )
     precision: Literal["float32", "bfloat16", "float16"] = option(
         "float32",
         "what the network computes in; float16, with loss scaling, on a GPU",
@@ -157,4 +164,5 @@ def step_options(arguments: StepArguments) -> "StepOptions":
         cache=None if arguments.cache == "none" else arguments.cache,
         mixing=MixingOptions(arguments.mosaic, arguments.mixup, arguments.copy_paste),
         restore=RestoreOptions(arguments.restore, arguments.checkpoint_label_map),
+        quantise=arguments.quantise,
     )

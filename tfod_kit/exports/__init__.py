@@ -6,6 +6,7 @@ See `exports.target` for what a target consists of.
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -37,6 +38,7 @@ __all__ = [
     "check_source",
     "chosen",
     "export",
+    "fitted",
 ]
 
 LABEL_MAP = labels.FILE_NAME
@@ -109,7 +111,7 @@ def export(
       SetupError: a package is missing.
       CheckpointError: the checkpoint does not fit the model, or the export detects something else.
     """
-    options = options or ExportOptions()
+    options = fitted(source, target, options or ExportOptions())
     check(out, target, options)
     check_source(source, target, options)
     kind = chosen(target)
@@ -126,6 +128,17 @@ def export(
         if not proof.holds:
             raise _differs(target, job, proof)
     return proof
+
+
+def fitted(source: TrainedModel, target: str, options: ExportOptions) -> ExportOptions:
+    """The options for a model: one that was trained quantised becomes int8 where that is learnt.
+
+    Raises:
+      UsageError: there is no such target.
+    """
+    if options.quantise is None and chosen(target).learnt_int8 and source.quantised:
+        return replace(options, quantise="int8")
+    return options
 
 
 def check(out: Path, target: str, options: ExportOptions | None = None) -> None:
@@ -152,7 +165,8 @@ def check_source(source: TrainedModel, target: str, options: ExportOptions | Non
     if kind.check is not None:
         kind.check(source)
     quantise = _with_defaults(target, options or ExportOptions())["quantise"]
-    if quantise == "int8" and not source.records:
+    learnt = kind.learnt_int8 and source.quantised
+    if quantise == "int8" and not learnt and not source.records:
         raise UsageError(
             "There are no records to calibrate int8 on.",
             where=source.run,

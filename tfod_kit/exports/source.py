@@ -58,11 +58,18 @@ class TrainedModel:
         return self._loaded[1]
 
     @cached_property
+    def quantised(self) -> bool:
+        """Whether the checkpoint was trained quantised, so that int8 needs no calibration."""
+        from tfod_kit.engine import quantisation
+
+        return quantisation.is_in(self.prefix)
+
+    @cached_property
     def proposer(self) -> "Detector":
         """The same model without the selection among its boxes; see `ties`."""
         from tfod_kit.exports import ties
 
-        return self._restored(ties.unselective(self.config))[1]
+        return self.restored(ties.unselective(self.config))[1]
 
     @property
     def largest_batch(self) -> int | None:
@@ -71,9 +78,17 @@ class TrainedModel:
 
     @cached_property
     def _loaded(self) -> "tuple[DetectionModel, LiveDetector]":
-        return self._restored(self.config)
+        return self.restored(self.config)
 
-    def _restored(self, config: PipelineConfig) -> "tuple[DetectionModel, LiveDetector]":
+    def restored(self, config: PipelineConfig) -> "tuple[DetectionModel, LiveDetector]":
+        """Builds a model of its own with the checkpoint's weights, and a detector that runs it.
+
+        Args:
+          config: the run's config, or one with other settings that affect no weights.
+
+        Raises:
+          CheckpointError: the checkpoint does not fit the model.
+        """
         from tfod_kit.detectors import LiveDetector
         from tfod_kit.engine import model as models
         from tfod_kit.engine.restore import matched

@@ -39,6 +39,7 @@ class Target:
         first is the default.
       io: the possible input types of an int8 model, followed by a slash and the output type if that
         is not float; the first is the default.
+      learnt_int8: whether int8 takes the ranges of a quantised training, in place of calibration.
       architectures: the model architectures that it can export, as pipeline.config names them;
         empty for all.
       packages: the packages that must be importable to write it.
@@ -53,6 +54,7 @@ class Target:
     input_types: tuple[str, ...] = ("image_tensor",)
     quantise: Mapping[str, Tolerance] = field(default_factory=lambda: {FLOAT32: EXACT})
     io: tuple[str, ...] = (FLOAT32,)
+    learnt_int8: bool = False
     architectures: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     extra: str = ""

@@ -10,8 +10,9 @@ from tfod_kit.detectors.resize import bilinear, fitted_size
 from tfod_kit.detectors.tflite import FILE
 from tfod_kit.detectors.tflite_metadata import UNUSED, Metadata, embed
 from tfod_kit.engine import runtime
+from tfod_kit.engine.quantisation import Quantisation
 from tfod_kit.engine.restore import matched
-from tfod_kit.engine.upstream import Module
+from tfod_kit.engine.upstream import DetectionModel, Module
 from tfod_kit.errors import ConfigError, SetupError, first_line
 from tfod_kit.exports.job import Job
 from tfod_kit.exports.source import TrainedModel
@@ -85,7 +86,11 @@ def write(job: Job) -> None:
       SetupError: TensorFlow's converter fails.
     """
     mean, std = _normalisation(job.source)
-    folder = job.source.folder("tflite", lambda folder: _save(job.source, folder))
+    learnt = job.quantise == "int8" and job.source.quantised
+    folder = job.source.folder(
+        "tflite_learnt" if learnt else "tflite",
+        lambda folder: _save(job.source, folder, learnt=learnt),
+    )
     model = _converted(job, str(folder), mean, std)
     description = (
         f"Detects {', '.join(job.source.label_map)}. Exported by tfod_kit ({job.quantise})."
@@ -96,29 +101,49 @@ def write(job: Job) -> None:
     files.write_bytes(job.folder / FILE, embed(model, metadata))
 
 
-def _save(source: TrainedModel, folder: Path) -> None:
-    """Writes the SavedModel that is converted."""
+def _save(source: TrainedModel, folder: Path, *, learnt: bool) -> None:
+    """Writes the SavedModel that is converted; `learnt` with the ranges of a quantised training."""
     tf = runtime.start()
     with capture_output():
-        module = _module(source)
+        module = _quantised(source) if learnt else _module(source)
         spec = tf.TensorSpec(module.input_shape(), tf.float32, name="input")
         concrete = module.inference_fn.get_concrete_function(spec)
-        tf.saved_model.save(module, str(folder), signatures=concrete)
+        # Not the module itself: Keras would also trace each of its layers, which takes long, and
+        # which layers that are quantised do not support.
+        saved = tf.Module()
+        saved.kept = concrete.graph.variables
+        tf.saved_model.save(saved, str(folder), signatures=concrete)
 
 
-def _module(source: TrainedModel) -> Module:
-    """Upstream's module for the converter, with as many detections as the model itself outputs."""
+def _quantised(source: TrainedModel) -> Module:
+    """Upstream's module around a model of its own, which has the ranges of the checkpoint."""
+    model, _ = source.restored(_with_fixed_size(source.config))
+    quantisation = Quantisation(model, kernels=False)
+    quantisation.restore(source.prefix)
+    return _module(source, model)
+
+
+def _module(source: TrainedModel, model: DetectionModel | None = None) -> Module:
+    """Upstream's module for the converter, with as many detections as the model itself outputs.
+
+    Args:
+      source: the trained model.
+      model: another model with its weights, to be used in place of it.
+    """
     from object_detection import export_tflite_graph_lib_tf2 as upstream
 
     config = _with_fixed_size(source.config)
     if pipeline_config.architecture(config) == "ssd":
         limit = config.model.ssd.post_processing.batch_non_max_suppression.max_total_detections
         # The last argument selects suppression class by class ("regular"), as upstream's own.
-        return upstream.SSDModule(config, source.model, limit, True)
+        return upstream.SSDModule(config, model or source.model, limit, True)
     tf = runtime.start()
     center = config.model.center_net
     limit = center.object_center_params.max_box_predictions
     module = upstream.CenterNetModule(config, limit, bool(center.keypoint_estimation_task))
+    if model is not None:
+        module._model = model
+        return module
     with matched(module.get_model(), source.prefix):
         spec = tf.TensorSpec(module.input_shape(), tf.float32, name="input")
         module.inference_fn.get_concrete_function(spec)
@@ -137,9 +162,10 @@ def _converted(job: Job, folder: str, mean: Channels, std: Channels) -> bytes:
     if job.quantise == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if job.quantise == "int8":
-        integers = operations.TFLITE_BUILTINS_INT8
-        converter.target_spec.supported_ops = [integers, operations.TFLITE_BUILTINS]
-        converter.representative_dataset = lambda: _calibration(job, mean, std)
+        if not job.source.quantised:
+            integers = operations.TFLITE_BUILTINS_INT8
+            converter.target_spec.supported_ops = [integers, operations.TFLITE_BUILTINS]
+            converter.representative_dataset = lambda: _calibration(job, mean, std)
         input_type, _, output_type = job.io.partition("/")
         converter.inference_input_type = tf.dtypes.as_dtype(input_type)
         converter.inference_output_type = tf.dtypes.as_dtype(output_type or FLOAT32)
@@ -220,6 +246,7 @@ TARGET = Target(
     check=check,
     summary="TensorFlow Lite, for phones and edge boards",
     quantise={FLOAT32: EXACT, "float16": HALF, "dynamic": QUANTISED, "int8": QUANTISED},
+    learnt_int8=True,
     io=(FLOAT32, "uint8", "int8", "uint8/uint8", "int8/int8"),
     architectures=("ssd", "center_net"),
     packages=("ai_edge_litert",),

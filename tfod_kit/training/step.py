@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from tfod_kit.engine import averages, fine_tuning, runtime
+from tfod_kit.engine import averages, fine_tuning, quantisation, runtime
 from tfod_kit.engine import model as models
 from tfod_kit.engine.averages import Averages
 from tfod_kit.engine.carry_over import CarryOver
+from tfod_kit.engine.quantisation import Quantisation
 from tfod_kit.engine.restore import Restored
 from tfod_kit.engine.upstream import Dataset, InputContext, InputReader, Strategy, Tensor, Variable
 from tfod_kit.pipeline_config import PipelineConfig
@@ -209,7 +210,7 @@ class TrainingStep:
         )
 
     def _prepare(self, *, built: bool) -> None:
-        """Freezes variables and creates the averages; both need existing variables.
+        """Quantises, freezes and creates the averages; all of them need existing variables.
 
         Raises:
           ConfigError: a pattern to freeze matches nothing.
@@ -219,10 +220,15 @@ class TrainingStep:
         settings = self._config.train_config
         excluded, included = settings.freeze_variables, settings.update_trainable_variables
         averaging = settings.optimizer.use_moving_average
-        if not built and (excluded or included or averaging or self._options.accumulate > 1):
+        several, quantise = self._options.accumulate > 1, self._options.quantise
+        if not built and (excluded or included or averaging or several or quantise):
             runtime.without_autograph(model_lib_v2._ensure_model_is_built)(
                 self.model, self.input, settings.unpad_groundtruth_tensors
             )
+        if quantise:
+            quantised = Quantisation(self.model)
+            setattr(self.checkpoint, quantisation.NAME, quantised.ranges)
+            print(quantised, flush=True)
         if excluded or included:
             self._frozen = freeze(self.model, excluded, included, self._config_path)
             print(self._frozen, flush=True)

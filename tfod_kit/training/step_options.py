@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tfod_kit import pipeline_config
-from tfod_kit.engine import runtime
+from tfod_kit.engine import quantisation, runtime
 from tfod_kit.engine.fine_tuning import RestoreOptions
 from tfod_kit.errors import UsageError
 from tfod_kit.pipeline_config import PipelineConfig
@@ -42,6 +42,7 @@ class StepOptions:
         "auto" for in memory if they fit (dataset.settled); None decodes them in each epoch.
       mixing: with which probabilities images are mixed before the config's augmentations.
       restore: what to restore from the checkpoint to fine-tune.
+      quantise: compute with 8-bit weights and tensors, as TensorFlow Lite will.
     """
 
     batch_size: int | Literal["auto"] | None = None
@@ -58,6 +59,7 @@ class StepOptions:
     cache: str | None = None
     mixing: MixingOptions = field(default_factory=MixingOptions)
     restore: RestoreOptions = field(default_factory=RestoreOptions)
+    quantise: bool = False
 
 
 def applied(options: StepOptions, config: PipelineConfig) -> PipelineConfig:
@@ -112,7 +114,9 @@ def check(options: StepOptions, config: PipelineConfig) -> None:
       UsageError: it does not.
     """
     tf = runtime.start()
-    architecture = config.model.WhichOneof("model")
+    architecture = pipeline_config.architecture(config)
+    if options.quantise:
+        quantisation.check(architecture, "--quantise")
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     if options.precision == "bfloat16" and on_gpu and architecture == "faster_rcnn":
         raise UsageError(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfod_kit import pipeline_config
-from tfod_kit.engine import runtime
+from tfod_kit.engine import quantisation, runtime
 from tfod_kit.errors import CheckpointError, ConfigError, DataError, UsageError, first_line
 from tfod_kit.evaluation.checkpoint_selector import CheckpointSelector, Measure
 from tfod_kit.pipeline_config import PipelineConfig
@@ -61,6 +61,7 @@ def train(
     steps = _steps(config, options, records, config_path)
     resumed = _start(config_path.parent, config, options)
     options = _with_mixing(options, config_path.parent if resumed else None)
+    options = _with_quantisation(options, resumed, steps)
     step_options.prepare(options.step_options)
     strategy = runtime.strategy(options.tpu, several=cluster is not None)
     workers.check_batch(config.train_config.batch_size, strategy, config_path)
@@ -187,6 +188,35 @@ def _with_mixing(options: TrainOptions, resumed: Path | None) -> TrainOptions:
     if mixing.used:
         print(f"Mixing images for {SHARE:.0%} of the steps: {mixing}", flush=True)
     return replace(options, step_options=replace(options.step_options, mixing=mixing))
+
+
+def _with_quantisation(options: TrainOptions, resumed: Path | None, steps: int) -> TrainOptions:
+    """The options for a run whose checkpoint may be quantised: it stays so.
+
+    Args:
+      options: the options.
+      resumed: the checkpoint to resume; None if there is none.
+      steps: the step to stop at.
+
+    Raises:
+      UsageError: the run is to be quantised, and its training is over.
+    """
+    if resumed is None:
+        return options
+    if quantisation.is_in(resumed):
+        return replace(options, step_options=replace(options.step_options, quantise=True))
+    ended = options.minutes is None and checkpoints.number(resumed) >= steps
+    if options.step_options.quantise and ended:
+        run = resumed.parent
+        raise UsageError(
+            f"The training of this run is over at step {checkpoints.number(resumed):,}, where its "
+            "learning rate has come to its end.",
+            where=resumed,
+            fix="Fine-tune it as a run of its own: `tfod configure --base "
+            f"{run / pipeline_config.FILE_NAME} --checkpoint {run} --anchors keep --records FOLDER "
+            f"--out {run}-int8 --steps N`, then `tfod train {run}-int8 --quantise`.",
+        )
+    return options
 
 
 def newest_whole(folder: Path) -> Path | None:
