@@ -16,6 +16,10 @@ CHARTS = {
     "density": lambda: plots.density([1, 10, 0], [2, 20, 5], points=[(3, 4)], points_label="x"),
     "density of many": lambda: plots.density(range(1, 3000), range(3000, 1, -1)),
     "density of nothing": lambda: plots.density([], []),
+    "scatter": lambda: plots.scatter(
+        {"a": ([1], [0.2]), "b": ([9], [0.5])}, steps=[(1, 0.2), (9, 0.5)], logarithmic="x"
+    ),
+    "scatter of one": lambda: plots.scatter({"a": ([1], [0.2])}),
     "lines": lambda: plots.lines({"loss": ([1, 2, 3], [9, 5, 1]), "one": ([1], [2])}),
 }
 

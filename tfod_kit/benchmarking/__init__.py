@@ -5,85 +5,49 @@ the memory of another, and one after the other, so that they do not share the co
 """
 
 import json
+import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from tfod_kit import __version__
+from tfod_kit.benchmarking import page
+from tfod_kit.benchmarking.artefacts import models as with_exports
+from tfod_kit.benchmarking.charts import CHARTS
+from tfod_kit.benchmarking.choice import COSTS, Choice, choice, front
+from tfod_kit.benchmarking.figures import MEBIBYTE, BenchmarkOptions, ModelBenchmark
 from tfod_kit.drawing import notebook, plots
+from tfod_kit.errors import UsageError
 from tfod_kit.io import files, hardware
 from tfod_kit.io.progress import progress
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+__all__ = [
+    "CHARTS",
+    "PAGE",
+    "RESULTS",
+    "Benchmark",
+    "BenchmarkOptions",
+    "Choice",
+    "ModelBenchmark",
+    "benchmark",
+    "choice",
+    "front",
+    "load",
+    "measure",
+    "save",
+    "table",
+    "with_exports",
+]
 
-RESULTS = "benchmark.json"
-LATENCY, THROUGHPUT = "latency.png", "throughput.png"
+RESULTS, PAGE = "benchmark.json", page.FILE
 CHILD = "tfod_kit.benchmarking.child"
-MEBIBYTE = 2**20
 _FIELDS = {"pictures": "images"}  # keys of benchmark.json that differ from the fields here
-
-
-@dataclass(frozen=True, slots=True)
-class BenchmarkOptions:
-    """What every model is measured on, and how.
-
-    Attributes:
-      records: files of labelled images to measure mAP on and detect in; empty = detect in noise.
-      width, height: of the noise, in px.
-      batch_sizes: images per call, for throughput.
-      calls: timed calls with one image, for latency.
-      seconds: how long each batch size is timed, with at least one call.
-      limit: number of images to measure mAP on; None = all.
-      label_map: the class names of models that have no label map of their own.
-      checkpoint: of run folders: "latest", "best", a step or a prefix; None = the latest.
-    """
-
-    records: tuple[str, ...] = ()
-    width: int = 640
-    height: int = 480
-    batch_sizes: tuple[int, ...] = (1, 4, 16)
-    calls: int = 50
-    seconds: float = 3.0
-    limit: int | None = None
-    label_map: str | None = None
-    checkpoint: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelBenchmark:
-    """The figures of one model; only `error` if it could not be measured.
-
-    Attributes:
-      model: the path as given.
-      runtime: of `detectors.RUNTIMES`.
-      load_seconds: from the start of loading to the end of the first detection.
-      latency_ms: p50, p90 and p99 of a call with one image, including resizing and class names.
-      throughput: images per second, by batch size.
-      memory_bytes: peak resident memory of the process.
-      size_bytes: of the model's files.
-      map, map50: COCO's mAP at IoU 0.50:0.95 and at 0.50; None without records.
-      images: number of images that mAP was measured on.
-      error: why there are no figures.
-    """
-
-    model: str
-    runtime: str = ""
-    load_seconds: float = 0.0
-    latency_ms: Mapping[str, float] = field(default_factory=dict)
-    throughput: Mapping[int, float] = field(default_factory=dict)
-    memory_bytes: int = 0
-    size_bytes: int = 0
-    map: float | None = None
-    map50: float | None = None
-    images: int = 0
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +55,14 @@ class Benchmark:
     """Models measured on the same images; prints as a table.
 
     Attributes:
-      models: the figures of each model, in the order given.
+      models: the figures of each model and number of cores, in the order given.
       document: the JSON file that holds them; `load` reads it.
+      choice: the recommended model; None if none could be measured.
     """
 
     models: tuple[ModelBenchmark, ...]
     document: Path
+    choice: Choice | None = None
 
     @property
     def ok(self) -> bool:
@@ -111,38 +77,86 @@ class Benchmark:
             f"\nMeasured on {measured_on}, one model after the other, each in its own process.",
             f"Figures: {self.document}",
         ]
-        if not all(row.error for row in self.models):
-            folder = self.document.parent
-            lines.append(f"Charts:  {folder / LATENCY}, {folder / THROUGHPUT}")
+        lines.append(f"Page:    {self.document.with_name(PAGE)}")
+        if self.choice is not None:
+            lines.append(f"\n{self.choice}")
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        paths = [self.document.with_name(name) for name in (LATENCY, THROUGHPUT)]
+        paths = [self.document.with_name(name) for name in CHARTS]
         charts = [notebook.image(path.read_bytes(), path.name) for path in paths if path.is_file()]
         return notebook.page([notebook.text(str(self)), *charts])
 
 
 def benchmark(models: Sequence[Path], options: BenchmarkOptions, out: Path) -> Benchmark:
-    """Measures models one after the other; writes benchmark.json and charts to `out`.
+    """Measures models one after the other; writes benchmark.json, a page and charts to `out`.
 
     A model that cannot be measured does not stop the others: its row holds the error.
+
+    Raises:
+      UsageError: this machine has fewer cores, or cannot limit them.
     """
-    rows = []
+    _check_threads(options.threads)
+    rows: list[ModelBenchmark] = []
     with progress("measuring", len(models), "models") as bar:
         for model in models:
-            rows.append(measure(model, options))
+            rows.extend(_with_each_number_of_cores(model, options))
             bar.advance(1, str(model))
     save(rows, options, out)
-    return Benchmark(tuple(rows), out / RESULTS)
+    return Benchmark(tuple(rows), out / RESULTS, choice(rows, options.map_loss))
 
 
-def measure(model: Path, options: BenchmarkOptions) -> ModelBenchmark:
-    """Measures one model in its own process; a failure is the `error` of what is returned."""
-    request = json.dumps({"model": str(model), "options": asdict(options)})
+def _check_threads(threads: Sequence[int]) -> None:
+    if not threads:
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise UsageError(
+            "On this system a process cannot be limited to some of the cores.",
+            where="--threads",
+            expected="Linux",
+            fix="Omit --threads: each model then uses all cores.",
+        )
+    if max(threads) > hardware.cores():
+        raise UsageError(
+            "This machine has fewer cores.",
+            where="--threads",
+            expected=f"1 to {hardware.cores()}",
+            found=max(threads),
+            fix="Name numbers of cores up to that.",
+        )
+
+
+def _with_each_number_of_cores(model: Path, options: BenchmarkOptions) -> Iterator[ModelBenchmark]:
+    """The rows of one model. mAP is measured once: it does not depend on the cores."""
+    first, *others = options.threads or (hardware.cores(),)
+    row = measure(model, options, first)
+    yield row
+    for threads in others if not row.error else ():
+        again = measure(model, options, threads, accuracy=False)
+        yield replace(again, map=row.map, map50=row.map50, images=row.images)
+
+
+def measure(
+    model: Path, options: BenchmarkOptions, threads: int | None = None, *, accuracy: bool = True
+) -> ModelBenchmark:
+    """Measures one model in its own process; a failure is the `error` of what is returned.
+
+    Args:
+      model: its path.
+      options: what it is measured on, and how.
+      threads: the number of cores that it may use; None = all.
+      accuracy: whether to measure mAP, if there are records.
+    """
+    request = {
+        "model": str(model),
+        "options": asdict(options),
+        "threads": threads or hardware.cores(),
+        "accuracy": accuracy,
+    }
     done = subprocess.run(
-        [sys.executable, "-m", CHILD], input=request, capture_output=True, text=True
+        [sys.executable, "-m", CHILD], input=json.dumps(request), capture_output=True, text=True
     )
     if done.returncode != 0:
         return ModelBenchmark(str(model), error=_reason(done.returncode, done.stderr))
@@ -159,7 +173,7 @@ def _reason(code: int, errors: str) -> str:
 def table(rows: Sequence[ModelBenchmark]) -> str:
     """The figures as text, one line for each model."""
     batches = sorted({size for row in rows for size in row.throughput})
-    head = ["MODEL", "RUNTIME", "p50 ms", "p90", "p99"]
+    head = ["MODEL", "RUNTIME", "CORES", "p50 ms", "p90", "p99"]
     head += [f"img/s @{size}" for size in batches]
     head += ["MEMORY", "SIZE", "mAP", "mAP50"]
     lines = [head, *([*_cells(row, batches)] for row in rows)]
@@ -177,6 +191,7 @@ def table(rows: Sequence[ModelBenchmark]) -> str:
 def _cells(row: ModelBenchmark, batches: Iterable[int]) -> Iterable[str]:
     yield row.model
     yield row.runtime or "failed"
+    yield str(row.threads or "-")
     for name in ("p50", "p90", "p99"):
         yield f"{row.latency_ms[name]:.1f}" if name in row.latency_ms else "-"
     for size in batches:
@@ -188,19 +203,30 @@ def _cells(row: ModelBenchmark, batches: Iterable[int]) -> Iterable[str]:
 
 
 def save(rows: Sequence[ModelBenchmark], options: BenchmarkOptions, out: Path) -> None:
-    """Writes benchmark.json and, if any model could be measured, the two charts."""
+    """Writes benchmark.json, benchmark.html and, if any model could be measured, the charts."""
+    chosen = choice(rows, options.map_loss)
+    machine = _machine()
     document = {
         "tfod_kit": __version__,
-        "machine": _machine(),
+        "machine": machine,
         "settings": asdict(options),
         "models": [_to_json(row) for row in rows],
+        "fronts": {name: list(map(_reference, front(rows, cost))) for name, cost in COSTS.items()},
+        "take": _reference(chosen.row) | {"why": chosen.why} if chosen else None,
     }
     files.write_text(out / RESULTS, json.dumps(document, indent=2) + "\n")
     measured = [row for row in rows if not row.error]
-    if measured:
-        for name, figure in ((LATENCY, latency(measured)), (THROUGHPUT, throughput(measured))):
-            with files.atomic_file(out / name) as stream:
-                stream.write(plots.png(figure))
+    for name, draw in CHARTS.items():
+        figure = draw(measured) if measured else None
+        if figure is None:
+            (out / name).unlink(missing_ok=True)  # of an earlier benchmark
+            continue
+        files.write_bytes(out / name, plots.png(figure))
+    files.write_text(out / PAGE, page.html(rows, chosen, options, machine))
+
+
+def _reference(row: ModelBenchmark) -> dict[str, Any]:
+    return {"model": row.model, "threads": row.threads}
 
 
 def load(path: Path) -> list[ModelBenchmark]:
@@ -213,24 +239,6 @@ def load(path: Path) -> list[ModelBenchmark]:
 def _to_json(row: ModelBenchmark) -> dict[str, Any]:
     keys = {field: key for key, field in _FIELDS.items()}
     return {keys.get(name, name): value for name, value in asdict(row).items()}
-
-
-def latency(rows: Sequence[ModelBenchmark]) -> "Figure":
-    """Bars of p50, p90 and p99, grouped by model."""
-    series = {
-        name: {row.model: row.latency_ms[name] for row in rows} for name in ("p50", "p90", "p99")
-    }
-    return plots.bars(series, title="Latency of one image", unit="ms, on this machine")
-
-
-def throughput(rows: Sequence[ModelBenchmark]) -> "Figure":
-    """Bars of the images per second at each batch size, grouped by model."""
-    sizes = sorted({size for row in rows for size in row.throughput})
-    series = {
-        f"{size} per call": {row.model: row.throughput.get(size, 0.0) for row in rows}
-        for size in sizes
-    }
-    return plots.bars(series, title="Throughput", unit="images per second, on this machine")
 
 
 def _machine() -> dict[str, Any]:

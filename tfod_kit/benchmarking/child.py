@@ -1,11 +1,12 @@
 """Measures one model, in the process that `benchmarking.measure` starts.
 
-Reads {"model": ..., "options": {...}} from standard input; the last line of its output is the
-ModelBenchmark as JSON.
+Reads {"model": ..., "options": {...}, "threads": ..., "accuracy": ...} from standard input; the
+last line of its output is the ModelBenchmark as JSON.
 """
 
 import itertools
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tfod_kit.benchmarking import BenchmarkOptions, ModelBenchmark
+from tfod_kit.benchmarking.figures import BenchmarkOptions, ModelBenchmark
 from tfod_kit.errors import TfodKitError
 from tfod_kit.io import hardware
 from tfod_kit.runs import checkpoints
@@ -27,8 +28,13 @@ _MAX_IMAGES = 32  # kept decoded, to detect in
 _NOISE_IMAGES = 8
 
 
-def measure(model: Path, options: BenchmarkOptions) -> ModelBenchmark:
+def measure(model: Path, options: BenchmarkOptions, *, accuracy: bool = True) -> ModelBenchmark:
     """The figures of one model.
+
+    Args:
+      model: its path.
+      options: what it is measured on, and how.
+      accuracy: whether to measure mAP, if there are records.
 
     Raises:
       TfodKitError: it cannot be loaded, or the records cannot be used.
@@ -59,7 +65,8 @@ def measure(model: Path, options: BenchmarkOptions) -> ModelBenchmark:
         throughput,
         memory,
         _size(detector.source, path),
-        **_accuracy(detector, options),
+        **(_accuracy(detector, options) if accuracy else {}),
+        threads=hardware.cores(),
     )
 
 
@@ -133,11 +140,21 @@ def _size(source: Path, path: Path) -> int:
     return sum(part.stat().st_size for part in parts)
 
 
+def limit_cores(count: int) -> None:
+    """Limits this process and its future threads to the first of its cores, where that is possible.
+
+    Every runtime that is loaded afterwards starts as many threads as there are cores left.
+    """
+    if count < hardware.cores():
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
 def main() -> int:
     request = json.load(sys.stdin)
     options = msgspec.convert(request["options"], BenchmarkOptions)
+    limit_cores(request["threads"])
     try:
-        row = measure(Path(request["model"]), options)
+        row = measure(Path(request["model"]), options, accuracy=request["accuracy"])
     except TfodKitError as error:
         row = ModelBenchmark(request["model"], error=str(error))
     print()

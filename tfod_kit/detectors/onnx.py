@@ -8,6 +8,7 @@ from tfod_kit.detectors import classes, input_size
 from tfod_kit.detectors.base import BatchDetector
 from tfod_kit.detectors.objects import BOXES, CLASSES, COUNT, OUTPUTS, SCORES
 from tfod_kit.errors import CheckpointError, SetupError, first_line
+from tfod_kit.io import hardware
 
 if TYPE_CHECKING:
     from tfod_kit.detectors.base import Array
@@ -58,6 +59,9 @@ class OnnxDetector(BatchDetector):
             options.log_severity_level = (
                 3  # errors only: it warns about the way tf2onnx writes resizing
             )
+            if hardware.is_limited():
+                # By default it binds threads to all cores, outside of those of the process.
+                options.intra_op_num_threads = hardware.cores()
             self._session = onnxruntime.InferenceSession(
                 path, options, providers=onnxruntime.get_available_providers()
             )

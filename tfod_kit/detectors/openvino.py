@@ -8,6 +8,7 @@ from tfod_kit.detectors import classes, input_size
 from tfod_kit.detectors.base import BatchDetector
 from tfod_kit.detectors.objects import BOXES, CLASSES, COUNT, OUTPUTS, SCORES
 from tfod_kit.errors import CheckpointError, SetupError
+from tfod_kit.io import hardware
 
 if TYPE_CHECKING:
     from tfod_kit.detectors.base import Array
@@ -21,6 +22,11 @@ LABELS = ["tfod_kit", "classes"]
 # By default OpenVINO computes in bfloat16, with 8 bits of precision, on processors that support it:
 # scores then differ from the checkpoint's by some thousandths.
 PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+def _threads() -> dict[str, int]:
+    """The number of threads, if the process may not use all cores."""
+    return {"INFERENCE_NUM_THREADS": hardware.cores()} if hardware.is_limited() else {}
 
 
 def find(path: Path) -> Path | None:
@@ -64,7 +70,7 @@ class OpenvinoDetector(BatchDetector):
             names = {name for output in model.outputs for name in output.get_names()}
             batch = model.inputs[0].get_partial_shape()[0]
             self.largest_batch = batch.get_length() if batch.is_static else None
-            self._model = openvino.Core().compile_model(model, "CPU", PRECISION)
+            self._model = openvino.Core().compile_model(model, "CPU", PRECISION | _threads())
         except (RuntimeError, IndexError) as error:
             raise CheckpointError(
                 "The OpenVINO model cannot be loaded.",

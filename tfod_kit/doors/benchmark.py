@@ -17,7 +17,10 @@ class BenchmarkArguments:
     """The arguments of `tfod benchmark`; each is explained by its help."""
 
     models: tuple[Path, ...] = positional(
-        "run folders and exported models", parse=local_path, nargs="+", metavar="MODEL"
+        "run folders, each with the exports in it, and exported models",
+        parse=local_path,
+        nargs="+",
+        metavar="MODEL",
     )
     out: Path = option(Path("work/benchmark"), "the folder for the figures", parse=local_path)
     records: str | None = option(
@@ -44,6 +47,18 @@ class BenchmarkArguments:
         metavar="WxH",
         join="x",
     )
+    threads: tuple[int, ...] | None = option(
+        None,
+        "numbers of cores: each model is measured with each of them, on Linux (default: all)",
+        parse=values.counts,
+        metavar="N,...",
+    )
+    map_loss: float = option(
+        _DEFAULTS.map_loss,
+        "how much mAP the recommended model may have less than the best",
+        parse=values.not_negative,
+        metavar="X",
+    )
     label_map: Path | None = option(
         None, "class names, for models without a label map", parse=local_path
     )
@@ -56,7 +71,7 @@ def benchmark(*models: StrPath, **options: object) -> benchmarking.Benchmark:
     """Measures models side by side: latency, throughput, memory, size and mAP.
 
     Args:
-      models: run folders and exported models.
+      models: run folders, each with the exports in it, and exported models.
       options: those of `tfod benchmark`, such as records="work/records".
 
     Raises:
@@ -82,5 +97,8 @@ def run(arguments: BenchmarkArguments) -> benchmarking.Benchmark:
         limit=arguments.limit,
         label_map=str(arguments.label_map) if arguments.label_map else None,
         checkpoint=arguments.checkpoint,
+        threads=arguments.threads or (),
+        map_loss=arguments.map_loss,
     )
-    return benchmarking.benchmark(arguments.models, options, arguments.out)
+    models = benchmarking.with_exports(arguments.models)
+    return benchmarking.benchmark(models, options, arguments.out)

@@ -207,6 +207,39 @@ def lines(
     return figure
 
 
+def scatter(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    steps: Sequence[tuple[float, float]] = (),
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    logarithmic: str = "",
+) -> "Figure":
+    """Points, with a colour and a marker for each series.
+
+    Args:
+      series: name -> (x, y).
+      steps: points that a dashed line of steps joins, from left to right, such as a Pareto front.
+      title, xlabel, ylabel: labels.
+      logarithmic: the logarithmic axes: "", "x", "y" or "xy".
+    """
+    figure, axes = _figure(title, height=3.6)
+    if steps:
+        axes.step(*zip(*steps, strict=True), "--", where="post", color=_GRID, lw=1.0)
+    for index, (name, (x, y)) in enumerate(series.items()):
+        marker = "os^Dv"[index // len(COLOURS) % 5]
+        axes.plot(x, y, marker, color=_colour(index), ms=6.5, alpha=0.85, label=_short(name, 40))
+    axes.margins(x=0.12, y=0.12)
+    for axis in logarithmic:
+        _logarithmic(axes, axis)
+    _finish(axes, xlabel=xlabel, ylabel=ylabel, grid="both")
+    if len(series) > 1:
+        figure.legend(loc="outside lower left", frameon=False, fontsize=_TEXT, labelcolor=_INK,
+                      ncols=2)  # fmt: skip
+    return figure
+
+
 def matrix(
     rows: Sequence[str],
     columns: Sequence[str],

@@ -19,6 +19,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def is_limited() -> bool:
+    """Whether this process may use only some of the machine's cores."""
+    return cores() < (os.cpu_count() or 1)
+
+
 def memory() -> int | None:
     """Bytes of memory, or the container's limit if that is lower; None if unknown."""
     try:
