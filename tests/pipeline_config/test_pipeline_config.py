@@ -382,3 +382,21 @@ def _first_dicts(tree):
 
 def test_base_configs_are_found():
     assert list(resources.pipelines().glob("*.config"))
+
+
+def test_a_flattened_config_has_every_field_as_text() -> None:
+    config = pipeline_config.loads(
+        "model { ssd { num_classes: 3 image_resizer { fixed_shape_resizer { height: 96 } } } } "
+        "train_config { freeze_variables: 'a' freeze_variables: 'b' fine_tune_checkpoint: 'x y' "
+        "data_augmentation_options { random_horizontal_flip { } } use_bfloat16: true "
+        "data_augmentation_options { random_crop_image { min_area: 0.8 } } }"
+    )
+    assert pipeline_config.flattened(config) == {
+        "model.ssd.num_classes": "3",
+        "model.ssd.image_resizer.fixed_shape_resizer.height": "96",
+        "train_config.data_augmentation_options.0.random_horizontal_flip": "{}",
+        "train_config.data_augmentation_options.1.random_crop_image.min_area": "0.8",
+        "train_config.freeze_variables": "['a', 'b']",
+        "train_config.fine_tune_checkpoint": "x y",
+        "train_config.use_bfloat16": "true",
+    }

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tfod_kit import checks, pipeline_config
+from tfod_kit import checks, pipeline_config, tracking
 from tfod_kit.checks.findings import Level
 from tfod_kit.compat import engine_packages
 from tfod_kit.core.wording import counted
-from tfod_kit.doors import arguments, shared, steps, values, workers
+from tfod_kit.doors import arguments, shared, steps, tracked, values, workers
 from tfod_kit.doors import check as checking
 from tfod_kit.doors.arguments import Group, StrPath, local_path, option, positional
 from tfod_kit.drawing import notebook
@@ -88,6 +88,12 @@ class TrainArguments(steps.StepArguments):
         "steps between points in TensorBoard and in history.jsonl",
         parse=values.count,
         metavar="N",
+    )
+    log: tuple[str, ...] = option(
+        (tracking.DEFAULT,),
+        tracked.described,
+        parse=values.names,
+        metavar="NAME[=WHERE],...",
     )
     skip_bad_records: bool = option(
         False, "skip damaged records and images, and count them, instead of stopping"
@@ -228,21 +234,28 @@ def run(options: TrainArguments) -> Trained:
     cluster = _cluster(options)
     if options.local_workers:
         if _to_check(options):
-            _check(path)
+            check_quickly(path)
         alone = arguments.as_command("train", replace(options, local_workers=None))
         workers.run_local(options.local_workers, path, alone)
         return Trained(path.parent)
     command = arguments.as_command("train", options)
-    with run_lock.writing(path.parent, command, cluster.workers if cluster else ()):
-        return Trained(path.parent, _trained(path, options, cluster, command))
+    with (
+        run_lock.writing(path.parent, command, cluster.workers if cluster else ()),
+        tracked.trackers(options.log, path.parent, leads=cluster is None or cluster.leads) as log,
+    ):
+        return Trained(path.parent, _trained(path, options, cluster, command, log))
 
 
 def _trained(
-    path: Path, options: TrainArguments, cluster: "Cluster | None", command: list[str]
+    path: Path,
+    options: TrainArguments,
+    cluster: "Cluster | None",
+    command: list[str],
+    trackers: tracking.Trackers | None,
 ) -> "TrainResult":
     """Trains in this process, which holds the run folder's lock."""
     if _to_check(options):
-        _check(path)
+        check_quickly(path)
     measure = None if options.no_evaluate else evaluation_run.checkpoint_measure(path)
     # Report an unknown metric now rather than at the first evaluation.
     accepted = metrics.measured_by(pipeline_config.load(path))
@@ -272,6 +285,7 @@ def _trained(
             step_options=steps.step_options(options),
             command=tuple(command),
             cluster=cluster,
+            trackers=trackers,
         ),
         measure,
     )
@@ -281,7 +295,7 @@ def _to_check(options: TrainArguments) -> bool:
     return not options.no_check and not options.skip_bad_records
 
 
-def _check(path: Path) -> None:
+def check_quickly(path: Path) -> None:
     """Shows what the quick part of `tfod check` finds, and stops at errors.
 
     Raises:

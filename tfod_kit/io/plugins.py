@@ -1,4 +1,4 @@
-"""Loads annotation formats, checks and export targets from other installed packages.
+"""Loads annotation formats, checks, export targets and trackers from other installed packages.
 
 A package adds one by an entry point, for example in its pyproject.toml:
 
@@ -16,6 +16,7 @@ from tfod_kit.errors import SetupError
 FORMATS = "tfod_kit.formats"
 CHECKS = "tfod_kit.checks"
 TARGETS = "tfod_kit.export_targets"
+TRACKERS = "tfod_kit.trackers"
 
 
 _T = TypeVar("_T")
@@ -27,7 +28,7 @@ def load(group: str, kind: type[_T]) -> dict[str, _T]:
     Extensions are searched for each time: call this once, when a table has to be complete.
 
     Args:
-      group: FORMATS, CHECKS or TARGETS.
+      group: FORMATS, CHECKS, TARGETS or TRACKERS.
       kind: the type that each object must have.
 
     Raises:

@@ -4,7 +4,7 @@ A config is upstream's own `TrainEvalPipelineConfig` message. Its class is built
 compat/protos.py); messages.py declares its fields for type checkers.
 """
 
-from tfod_kit.pipeline_config.differences import Change, as_tree, differences
+from tfod_kit.pipeline_config.differences import Change, as_tree, differences, flattened
 from tfod_kit.pipeline_config.fields import get_field, set_field
 from tfod_kit.pipeline_config.messages import (
     DetectionModel,
@@ -46,6 +46,7 @@ __all__ = [
     "copy_of",
     "differences",
     "dumps",
+    "flattened",
     "get_field",
     "is_remote",
     "label_map_path",

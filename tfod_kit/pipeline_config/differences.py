@@ -33,6 +33,26 @@ def differences(old: PipelineConfig, new: PipelineConfig) -> list[Change]:
     return list(_in_message(old, new, ""))
 
 
+def flattened(config: PipelineConfig) -> dict[str, str]:
+    """Every field that is set, path -> value as text; items of lists are numbered from 0."""
+    return dict(_leaves(config, ""))
+
+
+def _leaves(message: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    for field, value in message.ListFields():
+        path = f"{prefix}{field.name}"
+        if field.message_type is None or _is_map(field):
+            text = value if isinstance(value, str) else None
+            yield path, text or (_items if field.is_repeated else _text)(field, value)
+        elif field.is_repeated:
+            for index, item in enumerate(value):
+                yield from _leaves(item, f"{path}.{index}.")
+        elif value.ListFields():
+            yield from _leaves(value, f"{path}.")
+        else:
+            yield path, "{}"
+
+
 def as_tree(changes: list[Change]) -> list[str]:
     """The changes as text: a line for each message, its fields indented and aligned below."""
     groups: dict[str, list[tuple[str, Change]]] = {}

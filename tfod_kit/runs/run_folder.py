@@ -25,6 +25,7 @@ from tfod_kit.runs import checkpoints, training_history
 CONFIG = "trained.config"
 RECORD = "run.json"
 AUGMENTED = "augmented.jpg"  # the first images that were trained on, drawn
+TRACKING = "tracking.json"  # tracker -> what identifies the run there
 FINISHED = "finished"  # the last step was reached
 STOPPED_EARLY = "stopped early"  # the metric no longer improved
 STOPPED = "stopped"  # by a signal
@@ -43,6 +44,7 @@ _OUTPUTS = (
         CONFIG,
         RECORD,
         AUGMENTED,
+        TRACKING,
     ),
 )
 # Fields of the model that affect no variables, only how detections are selected.

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from tfod_kit.runs import best_checkpoint
+from tfod_kit.tracking import Trackers
 from tfod_kit.training.step_options import StepOptions
 from tfod_kit.training.workers import Cluster
 
@@ -54,6 +55,7 @@ class TrainOptions:
       step_options: how the steps are taken.
       command: the words of the command line, for run.json.
       cluster: the workers of a distributed training; None for a single process.
+      trackers: get curves, evaluations and settings; the caller closes them. None = TensorBoard.
     """
 
     steps: int | None = None
@@ -74,6 +76,7 @@ class TrainOptions:
     step_options: StepOptions = field(default_factory=StepOptions)
     command: tuple[str, ...] = ()
     cluster: Cluster | None = None
+    trackers: Trackers | None = None
 
     @property
     def leads(self) -> bool:

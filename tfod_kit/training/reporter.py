@@ -1,19 +1,16 @@
-"""Reports the progress of a training: progress bar, history and TensorBoard curves."""
+"""Reports the progress of a training: progress bar, history and trackers."""
 
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tfod_kit.engine import summaries
 from tfod_kit.io.progress import Progress
 from tfod_kit.runs import training_history
 from tfod_kit.runs.training_history import TrainPoint
+from tfod_kit.tracking import Trackers
+from tfod_kit.training import tracked
 from tfod_kit.training.gradients import TOTAL_LOSS
 from tfod_kit.training.inputs import Skipped
-
-if TYPE_CHECKING:
-    from tfod_kit.engine.summaries import Writer
 
 _NAMED_RECORDS = 10  # skipped records that are named; further ones are only counted
 
@@ -24,7 +21,7 @@ class Reporter:
     Args:
       folder: the folder of the history.
       bar: the progress bar.
-      writer: the TensorBoard writer.
+      trackers: get the curves.
       skipped: the damaged records that were skipped; None if they are not skipped.
       summary_every: steps between two points of the history.
 
@@ -36,14 +33,14 @@ class Reporter:
         self,
         folder: Path,
         bar: Progress,
-        writer: "Writer",
+        trackers: Trackers,
         skipped: Skipped | None,
         summary_every: int,
     ) -> None:
         self.loss: float | None = None
         self._folder = folder
         self._bar = bar
-        self._writer = writer
+        self._trackers = trackers
         self._skipped = skipped
         self._summary_every = summary_every
         self._note = ""
@@ -76,14 +73,15 @@ class Reporter:
         self._bar.advance(step - self._bar.done, self._note)
 
     def _record(self, step: int, losses: Mapping[str, float], rate: float) -> None:
-        """Adds a point to the history and to the curves of TensorBoard."""
+        """Adds a point to the history and to the curves of the trackers."""
         last_step, last_time = self._last_point
         now = time.monotonic()
         speed = (step - last_step) / (now - last_time) if step > last_step else None
         self._last_point = step, now
         skipped = len(self._skipped.errors) if self._skipped else 0
-        training_history.append(self._folder, TrainPoint(step, losses, rate, speed, skipped))
-        summaries.scalars(self._writer, step, {**losses, "learning_rate": rate})
+        point = TrainPoint(step, losses, rate, speed, skipped)
+        training_history.append(self._folder, point)
+        self._trackers.scalars(step, tracked.train_values(point))
 
     def _name_skipped(self) -> None:
         """Names the first records that were skipped; further ones are only counted."""

@@ -11,7 +11,7 @@ from tfod_kit.evaluation.checkpoint_selector import CheckpointSelector, Measure
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.records import shards
 from tfod_kit.runs import checkpoints, run_folder
-from tfod_kit.training import batch_size, dataset, step_options, workers
+from tfod_kit.training import batch_size, dataset, step_options, tracked, workers
 from tfod_kit.training.inputs import check_records, count_readable
 from tfod_kit.training.measuring import Interval
 from tfod_kit.training.mixing import SHARE
@@ -135,6 +135,7 @@ def _selector(
     folder: Path, options: TrainOptions, measure: Measure | None
 ) -> CheckpointSelector | None:
     if measure is not None:
+        measure = tracked.measure(measure, options.trackers)
         return CheckpointSelector(
             folder, measure, options.best_metric, options.patience, options.min_delta
         )

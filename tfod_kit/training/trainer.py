@@ -13,17 +13,17 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tfod_kit import pipeline_config
-from tfod_kit.engine import runtime, summaries
+from tfod_kit.engine import runtime
 from tfod_kit.engine.restore import check_complete
 from tfod_kit.engine.upstream import Strategy, Tensor
 from tfod_kit.io.progress import Progress, progress
 from tfod_kit.io.signals import StopRequest
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.runs import best_checkpoint, run_folder, training_history
-from tfod_kit.training import batch_sheet, diagnosis
+from tfod_kit.tracking import Trackers
+from tfod_kit.training import batch_sheet, diagnosis, tracked
 from tfod_kit.training.inputs import Skipped, skipping
 from tfod_kit.training.measuring import Interval, Measuring, Selector
 from tfod_kit.training.mixing import SHARE
@@ -33,9 +33,6 @@ from tfod_kit.training.saver import Saver
 from tfod_kit.training.step import TOTAL_LOSS, StepResult, TrainingStep
 from tfod_kit.training.step_plan import StepPlan, TimedPlan, stretched
 from tfod_kit.training.workers import Agreement
-
-if TYPE_CHECKING:
-    from tfod_kit.engine.summaries import Writer
 
 # On a TPU many steps run in one call, because returning to the host costs more than a step. On a
 # CPU or GPU one step per call costs almost nothing (benchmarks/training.py), and each step shows.
@@ -130,9 +127,11 @@ class Trainer:
         )
         with ExitStack() as stack:
             stop = stack.enter_context(StopRequest())
-            writer = stack.enter_context(summaries.writer(self._folder / "train"))
+            trackers = stack.enter_context(
+                tracked.started(self._folder, self._config, self._options, plan.steps)
+            )
             stack.enter_context(diagnosis.explained(self._config, self._config_path, self._skipped))
-            ended = self._loop(first, plan, stop, writer)
+            ended = self._loop(first, plan, stop, trackers)
         training_history.write_tables(self._folder)
         run_folder.record_end(self._folder, ended, self._step.done)
         return self._result(first, started, ended)
@@ -162,11 +161,11 @@ class Trainer:
             what = f"for {plan.minutes:g} minutes, in steps"
         print(f"Training {what} of {self._step.images} on {runtime.describe_devices()}", flush=True)
 
-    def _loop(self, first: int, plan: StepPlan, stop: StopRequest, writer: "Writer") -> str:
+    def _loop(self, first: int, plan: StepPlan, stop: StopRequest, trackers: Trackers) -> str:
         """Takes the steps; returns how the training ended, for run_folder.record_end."""
         self._step.mix_images(first < SHARE * plan.steps)
         batches = iter(self._step.input)
-        self._draw_input(batches, writer, first)
+        self._draw_input(batches, trackers, first)
         print("Building the graph at the first step (up to a minute, once) ...", flush=True)
         step = self._advance(batches, first, plan.steps)
         plan.begin(step)
@@ -178,7 +177,7 @@ class Trainer:
             self._measuring.start_at(first)
         with progress("training", plan.steps, "steps") as bar:
             bar.start_at(step)
-            reporter = Reporter(self._folder, bar, writer, self._skipped, options.summary_every)
+            reporter = Reporter(self._folder, bar, trackers, self._skipped, options.summary_every)
             reporter.restart_clock(step)
             while True:
                 if plan.update(step, self._final_seconds()):
@@ -207,8 +206,8 @@ class Trainer:
                     return run_folder.STOPPED if stopped else run_folder.FINISHED
                 step = self._advance(batches, step, plan.steps)
 
-    def _draw_input(self, batches: Iterator[Tensor], writer: "Writer", step: int) -> None:
-        """Draws the first images for the run folder and for TensorBoard; goes on if it cannot."""
+    def _draw_input(self, batches: Iterator[Tensor], trackers: Trackers, step: int) -> None:
+        """Draws the first images for the run folder and the trackers; goes on if it cannot."""
         drawn: list[batch_sheet.Tile] = []
         for _ in range(math.ceil(batch_sheet.ENOUGH / self._config.train_config.batch_size)):
             batch = self._step.first_batch(batches)
@@ -218,7 +217,7 @@ class Trainer:
             return
         with batch_sheet.optional():
             sheet = batch_sheet.sheet(drawn)
-            summaries.images(writer, step, "training_input", [sheet])
+            trackers.image(step, "training_input", sheet)
             path = batch_sheet.save(sheet, self._folder)
             if self._options.leads:
                 print(f"The first training images, as the model gets them: {path}", flush=True)
