@@ -25,7 +25,7 @@ MAY_BE_HEAVY = (
 LAYERS = (
     ("cli", "__main__"),
     ("doors",),
-    ("benchmarking",),
+    ("benchmarking", "tuning"),
     (
         "checks",
         "conversion",
@@ -41,7 +41,7 @@ LAYERS = (
     ("configuration",),
     ("training",),
     ("evaluation",),
-    ("detectors",),
+    ("detectors", "tracking"),
     ("engine",),
     ("datasets",),
     ("runs", "formats"),

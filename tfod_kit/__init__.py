@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tfod_kit.doors.report import report
     from tfod_kit.doors.run import Run
     from tfod_kit.doors.train import train
+    from tfod_kit.doors.tune import tune
 
 __version__ = "0.2.0"
 
@@ -45,6 +46,7 @@ __all__ = [
     "predict",
     "report",
     "train",
+    "tune",
 ]
 
 _MODULES = {"load": "tfod_kit.detectors", "Run": "tfod_kit.doors.run"}

@@ -26,6 +26,7 @@ VERBS = {
     "check": "find what would fail or mislead, before any training",
     "lr": "find a learning rate for a config, with a chart",
     "train": "train a model from its pipeline.config",
+    "tune": "search settings that train a better model",
     "evaluate": "how good a model is: COCO's and others' metrics, curves, kinds of errors",
     "report": "one page with all that is known of a run",
     "plot": "charts of one run, or of several side by side, as PNG or SVG",

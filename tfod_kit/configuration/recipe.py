@@ -22,7 +22,7 @@ _CLIPPING = 10.0  # the largest norm of the gradients, as in the base configs
 
 # Backbones whose first blocks are frozen while fine-tuning, and the names of these blocks in Keras.
 # They have 1% of the numbers and take almost half of the time of a step.
-_EARLY_BLOCKS = {
+EARLY_BLOCKS = {
     "ssd_mobilenet_v2_keras": (r"^(bn_)?Conv1/", r"^expanded_conv_", r"^block_[123]_"),
     "ssd_mobilenet_v2_fpn_keras": (r"^(bn_)?Conv1/", r"^expanded_conv_", r"^block_[123]_"),
 }
@@ -130,7 +130,7 @@ class Recipe:
         """
         training = config.train_config
         extractor = pipeline_config.model_of(config).feature_extractor.type
-        patterns = _EARLY_BLOCKS.get(extractor, ())
+        patterns = EARLY_BLOCKS.get(extractor, ())
         by_default = self.fine_tuning and not self.base.own and not training.freeze_variables
         if requested == "none":
             training.ClearField("freeze_variables")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tfod_kit.reports.writing import ReportPage
     from tfod_kit.runs.best_checkpoint import BestCheckpoint
     from tfod_kit.runs.training_history import History
+    from tfod_kit.tuning import Tuned
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,12 @@ class Run:
         from tfod_kit.doors import train
 
         return train.train(self.path, **options)
+
+    def tune(self, **options: object) -> "Tuned":
+        """Searches settings that train a better model; see `tfod_kit.tune`."""
+        from tfod_kit.doors import tune
+
+        return tune.tune(self.path, **options)
 
     def evaluate(self, **options: object) -> "Evaluation | None":
         """Measures a checkpoint on labelled records; see `tfod_kit.evaluate`."""

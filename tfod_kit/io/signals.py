@@ -11,12 +11,16 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopRequest:
     """While active, records a signal instead of ending the process, so that work can be saved.
 
+    Args:
+      doing: what is printed when the signal arrives: what happens now.
+
     Attributes:
       requested: whether a signal has arrived.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str = "stopping after this step and saving") -> None:
         self.requested = False
+        self._doing = doing
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
@@ -39,7 +43,6 @@ class StopRequest:
             raise KeyboardInterrupt
         self.requested = True
         print(
-            f"\n{signal.Signals(number).name}: stopping after this step and saving "
-            "(Ctrl-C again stops at once)",
+            f"\n{signal.Signals(number).name}: {self._doing} (Ctrl-C again stops at once)",
             flush=True,
         )
