@@ -9,8 +9,9 @@ import math
 
 from tfod_kit import pipeline_config
 from tfod_kit.compat import environment
+from tfod_kit.configuration import edits
 from tfod_kit.configuration.boxes import Boxes
-from tfod_kit.pipeline_config import PipelineConfig
+from tfod_kit.pipeline_config import PipelineConfig, input_sizes
 
 _MULTIPLE = 32  # px, of input sizes
 _FACTOR = 0.7  # of the width and the height
@@ -33,7 +34,7 @@ def shrink(config: PipelineConfig, boxes: Boxes | None) -> list[str]:
     if boxes is None or environment.has_nvidia_gpu() or not _has_fixed_input(config):
         return []
     smaller = resized(config, _FACTOR)
-    if _is_coarse(smaller, boxes):
+    if pixels(smaller) >= pixels(config) or _is_coarse(smaller, boxes):
         return []
     before, after = (each.model.ssd.image_resizer.fixed_shape_resizer for each in (config, smaller))
     note = (
@@ -47,11 +48,15 @@ def shrink(config: PipelineConfig, boxes: Boxes | None) -> list[str]:
 
 
 def resized(config: PipelineConfig, factor: float) -> PipelineConfig:
-    """A copy of an SSD's config with another input size, rounded up to a multiple of 32 px."""
+    """A copy of an SSD's config with another input size, rounded up to one that it accepts."""
     changed = pipeline_config.copy_of(config)
     resizer = changed.model.ssd.image_resizer.fixed_shape_resizer
-    resizer.height = _MULTIPLE * math.ceil(resizer.height * factor / _MULTIPLE - 1e-6)
-    resizer.width = _MULTIPLE * math.ceil(resizer.width * factor / _MULTIPLE - 1e-6)
+    accepted = input_sizes.input_sizes("ssd", changed.model.ssd.feature_extractor)
+
+    def side(length: int) -> int:
+        return accepted.nearest(_MULTIPLE * math.ceil(length * factor / _MULTIPLE - 1e-6))
+
+    edits.set_input_size(changed, (side(resizer.height), side(resizer.width)))
     return changed
 
 
