@@ -42,7 +42,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_engine_is_hidden() -> None:
     hidden = fewer_packages.hidden_modules(fewer_packages.base(), ())
-    assert {"tensorflow", "object_detection", "official", "scipy", "cv2", "pandas"} <= hidden
+    assert {"tensorflow", "object_detection", "official", "scipy", "cv2", "matplotlib"} <= hidden
     assert not hidden & {"numpy", "PIL", "google", "lxml", "pycocotools", "rich"}
 
 
@@ -58,9 +58,12 @@ def test_records_and_config_are_checked(work: Path) -> None:
 
 
 def test_a_data_set_is_inspected(work: Path) -> None:
-    small("inspect", "photos", "--out", "look", cwd=work)
+    printed = small("inspect", "photos", "--out", "look", cwd=work)
     assert (work / "look" / "index.html").is_file()
     assert (work / "look" / "samples.png").is_file()
+    for text in (printed, (work / "look" / "index.html").read_text("utf-8")):
+        assert "matplotlib is not installed" in text
+        assert "tfod_kit[charts]" in text
 
 
 def test_models_are_listed(work: Path) -> None:

@@ -4,9 +4,11 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,7 @@ def test_stored_outputs_are_plain(path: Path) -> None:
     shown = outputs(notebook)
     assert not [text for text in shown if CONTROL.search(text)]
     assert not [text for text in shown if "Traceback" in text or str(Path.home()) in text]
-    assert path.stat().st_size < 2**21
+    assert path.stat().st_size < 2**20
 
 
 # The one that trains nothing is a slow test; the others take minutes, and are long ones.
@@ -95,6 +97,77 @@ def test_it_runs_from_a_clean_kernel(path: Path, tmp_path: Path) -> None:
         if before is not None:
             os.environ["JUPYTER_PATH"] = before
     assert not [text for text in outputs(notebook) if CONTROL.search(text)]
+
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
+
+EVENTS = """
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+writer = EventFileWriter("work/run")
+for step in range(5):
+    value = Summary.Value(tag="drawn_by_the_test", simple_value=step)
+    writer.add_event(Event(step=step, wall_time=step, summary=Summary(value=[value])))
+writer.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome to open TensorBoard in")
+def test_tensorboard_opens_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cells of the notebook that open it and stop it, with a browser on what they show."""
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    cells = nbformat.read(FOLDER / "evaluate_and_compare.ipynb", as_version=4).cells
+    start, stop = (cell.source for cell in cells if "tensorboard" in cell.source
+                   and cell.cell_type == "code")  # fmt: skip
+    assert "--port 6007" in start
+    sources = [EVENTS, start.replace("6007", str(port)), stop]
+    notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, sources)))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name=_add_kernel(tmp_path),
+        resources={"metadata": {"path": str(tmp_path)}},
+    )
+    with client.setup_kernel():
+        for index in (0, 1):
+            client.execute_cell(notebook.cells[index], index)
+        shown = "".join(outputs({"cells": [notebook.cells[1]]}))
+        assert "<iframe" in shown
+        assert str(port) in shown
+        page = _in_browser(f"http://127.0.0.1:{port}/", tmp_path / "profile")
+        client.execute_cell(notebook.cells[2], 2)
+    assert "drawn_by_the_test" in page
+    for _ in range(100):
+        with socket.socket() as closed:
+            if closed.connect_ex(("127.0.0.1", port)):
+                return
+        time.sleep(0.1)
+    pytest.fail("TensorBoard still runs")
+
+
+def _in_browser(address: str, profile: Path) -> str:
+    """The page's elements once its scripts have run."""
+    done = subprocess.run(
+        [
+            *(str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu"),
+            *(f"--user-data-dir={profile}", "--window-size=1280,900"),
+            *("--virtual-time-budget=30000", "--dump-dom", address),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=True,
+    )
+    return done.stdout
 
 
 def _add_data(folder: Path) -> None:

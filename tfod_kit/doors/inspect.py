@@ -67,8 +67,12 @@ class Inspected:
     seed: int = field(default=0, repr=False)
 
     def __str__(self) -> str:
-        opened = f"\n\nOpen {self.path / PAGE}" if self.path is not None else ""
-        return _summary(self.inspection) + opened
+        if self.path is None:
+            return _summary(self.inspection)
+        from tfod_kit.drawing import plots
+
+        missing = "" if plots.available() else f"\n{plots.MISSING}"
+        return f"{_summary(self.inspection)}\n\nOpen {self.path / PAGE}{missing}"
 
     __repr__ = __str__
 

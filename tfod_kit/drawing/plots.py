@@ -11,7 +11,10 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from tfod_kit.errors import SetupError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +31,14 @@ _WIDE = 1e5  # ratio of a logarithmic axis's limits above which only powers of t
 _FEW_POINTS = 1000  # up to this number each point is drawn; above it, the density
 _LEGEND_WITHIN = 5  # up to this number of names the legend is inside the axes
 _CELLS_WRITTEN = 900  # up to this number a matrix's cells have legible numbers
+_INSTALL = 'pip install "tfod_kit[charts]"'
+
+MISSING = f"Without charts, because matplotlib is not installed: `{_INSTALL}` brings it."
+
+
+def available() -> bool:
+    """Whether charts can be drawn: matplotlib is an extra. Imports nothing."""
+    return find_spec("matplotlib") is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +327,12 @@ def _sized(match: "re.Match[str]") -> str:
 
 
 def _figure(title: str, *, width: float = 6.4, height: float = 3.2) -> tuple["Figure", "Axes"]:
+    if not available():
+        raise SetupError(
+            "Charts need matplotlib.",
+            found="it is not installed",
+            fix=f"Type `{_INSTALL}`.",
+        )
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")

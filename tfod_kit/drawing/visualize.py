@@ -28,6 +28,8 @@ _LETTERS = 11  # px: the smallest legible text
 _TINY = 32  # px: boxes with the thinnest lines
 _SCORED, _NAMED = 60, 150  # objects in an image up to which scores, and names, are written
 _COVERED = 0.35  # the fraction of any box that a name may cover
+# Of Linux, Windows and macOS, where Pillow looks for them; with more than Latin letters.
+_SYSTEM_FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "segoeui.ttf", "Arial Unicode.ttf")
 
 Colour = tuple[int, int, int]
 Corners = tuple[float, float, float, float]  # left, top, right, bottom, px
@@ -296,7 +298,7 @@ def _drawable(corners: Corners) -> Corners:
 
 @cache
 def font(size: int) -> "ImageFont.FreeTypeFont":
-    """DejaVu Sans of matplotlib, which has Latin, Greek and Cyrillic; else Pillow's own font.
+    """DejaVu Sans of matplotlib, a font of the system, or Pillow's own, which has Latin alone.
 
     matplotlib is located but not imported: importing it would take longer than the drawing.
     """
@@ -307,6 +309,11 @@ def font(size: int) -> "ImageFont.FreeTypeFont":
         path = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
         if path.is_file():
             return ImageFont.truetype(str(path), size)
+    for name in _SYSTEM_FONTS:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
     default = ImageFont.load_default(size)
     if not isinstance(default, ImageFont.FreeTypeFont):
         raise RuntimeError("Pillow was built without FreeType, which its wheels all have.")

@@ -1,14 +1,18 @@
 """The HTML page of an inspection: figures, charts and drawn images, in one file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from tfod_kit import __version__
 from tfod_kit.drawing import plots
 from tfod_kit.drawing.html_page import Page
 from tfod_kit.formats import FORMATS
 from tfod_kit.inspection import DuplicateGroup, Inspection, sheet
-from tfod_kit.inspection.fit import MATCHED_IOU
+from tfod_kit.inspection.fit import MATCHED_IOU, Fit
 from tfod_kit.inspection.suspicious import Suspicion
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _CLASSES_DRAWN = 40  # in a chart of bars
 _DUPLICATES_DRAWN = 8
@@ -27,6 +31,8 @@ def html(inspection: Inspection, samples: Sequence[int]) -> str:
     titles = " and ".join(FORMATS[name].title for name in inspection.format.split("+"))
     subtitle = f"Read as {titles}. Sizes are in px of the images as convert stores them."
     page = Page(f"What is in {names}", subtitle)
+    if not plots.available():
+        page.text(plots.MISSING, faint=True)
     _tiles(page, inspection)
     _classes(page, inspection)
     _boxes(page, inspection)
@@ -83,6 +89,11 @@ def _classes(page: Page, inspection: Inspection) -> None:
     negatives = [f"{split.negatives:,}" for split in splits.values()]
     rows.append(["without objects", *(cell for n in negatives for cell in ("", n))])
     page.table(head, rows)
+    _charts(page, _class_charts, inspection)
+
+
+def _class_charts(inspection: Inspection) -> list["Figure"]:
+    splits = inspection.splits
     classes = _most_frequent(inspection)
     share = {
         name: {label: split.classes[label] / max(split.objects, 1) * 100 for label in classes}
@@ -117,7 +128,7 @@ def _classes(page: Page, inspection: Inspection) -> None:
             bins=[edge - 0.5 for edge in range(0, most + step + 1, step)],
         )
     )
-    page.charts([plots.svg(chart) for chart in charts])
+    return charts
 
 
 def _boxes(page: Page, inspection: Inspection) -> None:
@@ -142,11 +153,15 @@ def _boxes(page: Page, inspection: Inspection) -> None:
         "large is 96² px or more, as in COCO's metrics.",
         faint=True,
     )
+    _charts(page, _box_charts, inspection)
+
+
+def _box_charts(inspection: Inspection) -> list["Figure"]:
     measured = inspection.measured
     pixels = measured.pixels()
     size = measured.sizes[measured.owner]
     share = 100 * pixels.prod(axis=1) / size.prod(axis=1).clip(1)
-    charts = [
+    return [
         plots.density(
             pixels[:, 0].tolist(),
             pixels[:, 1].tolist(),
@@ -165,7 +180,6 @@ def _boxes(page: Page, inspection: Inspection) -> None:
             logarithmic=True,
         ),
     ]
-    page.charts([plots.svg(chart) for chart in charts])
 
 
 def _images(page: Page, inspection: Inspection) -> None:
@@ -174,14 +188,21 @@ def _images(page: Page, inspection: Inspection) -> None:
     rows = [[size, f"{count:,}"] for size, count in sizes.commonest.items()]
     page.table(["size", "images"], rows)
     if sizes.different > 1:
-        measured = inspection.measured
-        aspect = measured.sizes[:, 0] / measured.sizes[:, 1].clip(1)
-        chart = plots.histogram(
-            {"": aspect.tolist()}, title="Shape of the images", xlabel="width / height",
-            ylabel="images",
-        )  # fmt: skip
         page.text(f"{sizes.different:,} different sizes in total.", faint=True)
-        page.charts([plots.svg(chart)])
+        _charts(page, _shape_chart, inspection)
+
+
+def _shape_chart(inspection: Inspection) -> list["Figure"]:
+    measured = inspection.measured
+    aspect = measured.sizes[:, 0] / measured.sizes[:, 1].clip(1)
+    return [
+        plots.histogram(
+            {"": aspect.tolist()},
+            title="Shape of the images",
+            xlabel="width / height",
+            ylabel="images",
+        )
+    ]
 
 
 def _anchors(page: Page, inspection: Inspection) -> None:
@@ -204,27 +225,32 @@ def _anchors(page: Page, inspection: Inspection) -> None:
         warn=[f"boxes with no anchor of IoU {MATCHED_IOU:g}"]
         * (fit.unmatched > 0.05 * max(fit.boxes, 1)),
     )
-    bins = {f"{n / 10:.1f}–{(n + 1) / 10:.1f}": count for n, count in enumerate(fit.histogram)}
-    misses = sorted(fit.by_class.items(), key=lambda pair: -pair[1])[:_CLASSES_DRAWN]
-    page.charts(
-        [
-            plots.svg(
-                plots.bars({"": bins}, title="Best IoU of each box with an anchor", unit="boxes")
-            ),
-            plots.svg(
-                plots.bars(
-                    {"": {name: 100 * value for name, value in misses}},
-                    title=f"Boxes with no anchor of IoU {MATCHED_IOU:g}, by class",
-                    unit="% of the class's boxes",
-                )
-            ),
-        ]
-    )
+    _charts(page, lambda _: _anchor_charts(fit), inspection)
     page.text(
         "Boxes at the model's input, after resizing and before augmentation. To a box without such "
         "an anchor, training assigns only its best one, from which little is learned.",
         faint=True,
     )
+
+
+def _anchor_charts(fit: Fit) -> list["Figure"]:
+    bins = {f"{n / 10:.1f}–{(n + 1) / 10:.1f}": count for n, count in enumerate(fit.histogram)}
+    misses = sorted(fit.by_class.items(), key=lambda pair: -pair[1])[:_CLASSES_DRAWN]
+    return [
+        plots.bars({"": bins}, title="Best IoU of each box with an anchor", unit="boxes"),
+        plots.bars(
+            {"": {name: 100 * value for name, value in misses}},
+            title=f"Boxes with no anchor of IoU {MATCHED_IOU:g}, by class",
+            unit="% of the class's boxes",
+        ),
+    ]
+
+
+def _charts(
+    page: Page, draw: Callable[[Inspection], list["Figure"]], inspection: Inspection
+) -> None:
+    if plots.available():
+        page.charts([plots.svg(chart) for chart in draw(inspection)])
 
 
 def _suspicious(page: Page, inspection: Inspection) -> None:
