@@ -177,7 +177,11 @@ def test_no_bytecode_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     row = _row(doctor.settings(), "Bytecode cache")
     assert row.level == WARNING
-    assert "unset PYTHONDONTWRITEBYTECODE" in row.fix
+    assert "`unset PYTHONDONTWRITEBYTECODE`" in row.fix
+    with monkeypatch.context() as patched:
+        patched.setattr(system.sys, "platform", "win32")
+        row = _row(doctor.settings(), "Bytecode cache")
+    assert "`Remove-Item Env:PYTHONDONTWRITEBYTECODE`" in row.fix  # PowerShell's
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     assert _row(doctor.settings(), "Bytecode cache").level == OK
 

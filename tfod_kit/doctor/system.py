@@ -18,7 +18,6 @@ _GIB = 2**30
 # as much disk space.
 _MIN_MEMORY = 4 * _GIB
 _MIN_DISK = 5 * _GIB
-_NEW_ENVIRONMENT = "`python3.12 -m venv NEW && NEW/bin/pip install tfod_kit`."
 
 
 def machine() -> Iterator[Diagnosis]:
@@ -40,8 +39,8 @@ def settings() -> Iterator[Diagnosis]:
             "Bytecode cache",
             "off (PYTHONDONTWRITEBYTECODE)",
             WARNING,
-            "`unset PYTHONDONTWRITEBYTECODE`: without it importing TensorFlow takes three times "
-            "as long.",
+            f"`{_unset('PYTHONDONTWRITEBYTECODE')}`: without it importing TensorFlow takes three "
+            "times as long.",
         )
     else:
         yield Diagnosis("Bytecode cache", "on")
@@ -53,7 +52,7 @@ def settings() -> Iterator[Diagnosis]:
             "Keras setting",
             f"{environment.LEGACY_KERAS}={keras}; tfod itself sets it to 1",
             WARNING,
-            f"`unset {environment.LEGACY_KERAS}`, or set it to 1 in your own scripts that use "
+            f"`{_unset(environment.LEGACY_KERAS)}`, or set it to 1 in your own scripts that use "
             "these models: they are Keras 2 models.",
         )
     yield _onednn()
@@ -67,7 +66,7 @@ def _onednn() -> Diagnosis:
         "oneDNN setting",
         f"{environment.ONEDNN}={value}; tfod itself sets it to 1",
         WARNING,
-        f"`unset {environment.ONEDNN}`: without oneDNN, training steps on a CPU take up to twice "
+        f"`{_unset(environment.ONEDNN)}`: without oneDNN, training steps on a CPU take up to twice "
         "as long.",
     )
 
@@ -82,7 +81,18 @@ def _python() -> Diagnosis:
         return Diagnosis("Python", version)
     if required is None or version in SpecifierSet(required):
         return Diagnosis("Python", version)
-    return Diagnosis("Python", f"{version}, not {required}", ERROR, _NEW_ENVIRONMENT)
+    return Diagnosis("Python", f"{version}, not {required}", ERROR, _new_environment())
+
+
+def _unset(name: str) -> str:
+    """The command that removes an environment variable; in Windows, PowerShell's."""
+    return f"Remove-Item Env:{name}" if sys.platform == "win32" else f"unset {name}"
+
+
+def _new_environment() -> str:
+    if sys.platform == "win32":
+        return r"`py -3.12 -m venv NEW; NEW\Scripts\pip install tfod_kit`."
+    return "`python3.12 -m venv NEW && NEW/bin/pip install tfod_kit`."
 
 
 def _at_least(name: str, amount: int, minimum: int, fix: str) -> Diagnosis:
