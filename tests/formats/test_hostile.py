@@ -39,10 +39,10 @@ ITEM = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 3, 16, 12]}
 def test_deep_nesting_is_an_error(tmp_path: Path, name: str, file: str, text: str) -> None:
     picture(tmp_path / "a.jpg")
     (tmp_path / file).write_text(text)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(DataError):
         read(tmp_path, name)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_yaml_file_that_expands_exponentially(tmp_path: Path) -> None:
@@ -50,10 +50,10 @@ def test_a_yaml_file_that_expands_exponentially(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     (tmp_path / "data.yaml").write_text("\n".join([*lines, "names: [cat]", "train: *a11"]))
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(DataError, match="aliases"):
         read(tmp_path, "yolo")
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_yaml_tags_do_not_create_objects(tmp_path: Path) -> None:
@@ -142,9 +142,9 @@ def test_outlines_far_outside_the_image_are_rasterised_quickly(tmp_path: Path, f
     mask = Polygons([(-far, 5, far, 5, far, 15, -far, 15), (5, 5, 6, 5, 6, 6)])
     item = ObjectAnnotation("cat", Box(0.1, 0.1, 0.5, 0.5), mask=mask)
     annotation = ImageAnnotation(path, 40, 30, "a", (item,))
-    started = time.monotonic()
+    started = time.process_time()
     example.encode(annotation, images.load(path), labels.from_names(["cat"]))
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
     if far < 1e301:
         from pycocotools import mask as coco_mask
 
@@ -180,9 +180,9 @@ def test_many_categories_are_read_quickly(tmp_path: Path) -> None:
     coco(tmp_path / "a.json", [], [], categories)
     at = context(tmp_path)
     (source,) = formats.coco.FORMAT.discover(tmp_path, at)
-    started = time.monotonic()
+    started = time.process_time()
     assert len(formats.coco.FORMAT.read(source, at).ids) == 100_000
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_ids_that_a_label_map_cannot_hold_are_renumbered(tmp_path: Path) -> None:

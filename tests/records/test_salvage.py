@@ -65,9 +65,9 @@ def test_zeros_cost_no_time_and_what_follows_them_is_found(tmp_path: Path) -> No
     path = tmp_path / "zeroed.tfrecord"
     for zeros in (1, 11, 12, 13, 100 << 20):
         path.write_bytes(good + bytes(zeros) + good)
-        started = time.monotonic()
+        started = time.process_time()
         found = list(salvage(path))
-        assert time.monotonic() - started < 5
+        assert time.process_time() - started < 5
         assert [item for item in found if isinstance(item, bytes)] == [*RECORDS, *RECORDS]
         (damage,) = (item for item in found if isinstance(item, Damage))
         assert (damage.index, damage.offset) == (len(RECORDS), len(good))
