@@ -94,6 +94,34 @@ def test_each_python_has_one_version_of_every_package(python: str, tensorflow: s
     assert versions["tf-keras"].startswith(f"{tensorflow}.")
 
 
+@pytest.mark.parametrize(
+    ("python", "file"),
+    [
+        ("3.11", "constraints.txt"),
+        ("3.12", "constraints.txt"),
+        ("3.13", "constraints-3.13.txt"),
+    ],
+)
+def test_the_lists_pin_the_same_versions(python: str, file: str) -> None:
+    """The containers install with both: a second version would replace a tested one."""
+    environment = {**LINUX, "python_version": python, "python_full_version": f"{python}.4"}
+    constrained = {}
+    for line in (ROOT / file).read_text("utf-8").splitlines():
+        match = re.match(r"([\w.-]+)==(\S+)(?: ; (.*))?$", line)
+        if match and (not match[3] or Marker(match[3]).evaluate(environment)):
+            constrained[match[1].lower()] = match[2]
+    pinned = {
+        pin.name: pin.version
+        for pin in lock.read(installation.LOCK)
+        if not pin.marker or Marker(pin.marker).evaluate(environment)
+    }
+    shared = set(pinned) & set(constrained)
+    assert {name for name in set(pinned) - shared if not name.startswith("nvidia-")} == {
+        "tensorflow-cpu"
+    }
+    assert {name: pinned[name] for name in shared} == {name: constrained[name] for name in shared}
+
+
 def _declared(extra: str) -> Iterator[Requirement]:
     import configparser
 
