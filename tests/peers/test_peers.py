@@ -54,7 +54,8 @@ THEY_READ = [
     ("pylabel", "yolo", "yolo", False, EXACT),
     ("labelme", "labelme", "labelme", True, MASKS),
     ("label_studio", "label_studio", "coco", True, MASKS),
-    ("label_studio", "label_studio", "voc", False, EXACT),
+    # It writes no VOC file for a task without objects, and cuts the decimals off.
+    ("label_studio", "label_studio", "voc", False, Agreement(pixels=1, negatives=False)),
     ("ultralytics", "yolo", "yolo", False, EXACT),
     ("ultralytics", "yolo", "yolo", True, MASKS),
 ]

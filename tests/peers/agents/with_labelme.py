@@ -67,12 +67,9 @@ def write(content: Item, folder: Path) -> None:
         file.save(
             filename=str(home / f"{Path(image['name']).stem}.json"),
             shapes=shapes,
-            imagePath=image["name"],
-            imageHeight=image["height"],
-            imageWidth=image["width"],
-            imageData=None,
-            otherData={},
-            flags={},
+            image_path=image["name"],
+            image_height=image["height"],
+            image_width=image["width"],
         )
 
 

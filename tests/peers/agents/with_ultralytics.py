@@ -5,7 +5,9 @@ python with_ultralytics.py write train CONTENT.json FOLDER
 """
 
 import os
+import sys
 import tempfile
+import types
 from pathlib import Path
 
 # Nothing is downloaded or reported, and settings are not written into the user's home.
@@ -15,11 +17,21 @@ os.environ |= {
     "WANDB_MODE": "disabled",
 }
 
+try:
+    import torchvision  # noqa: F401
+except (ImportError, RuntimeError):
+    # Beside a torch for processors, torchvision may be one for GPUs, which cannot be imported.
+    # Validation needs one function of it, which Ultralytics has too.
+    stand_in = types.ModuleType("torchvision")
+    stand_in.ops = types.SimpleNamespace(nms=lambda *given: TorchNMS.nms(*given))
+    sys.modules["torchvision"] = stand_in
+
 import numpy as np
 from exchange import Item, main, object_of
 from ultralytics import YOLO
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.data.utils import check_det_dataset
+from ultralytics.utils.nms import TorchNMS
 
 
 def checked(folder: Path) -> dict:

@@ -1,6 +1,7 @@
 """Writes COCO JSON: annotations/instances_SPLIT.json beside images/SPLIT."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,9 @@ from tfod_kit.core.annotations import ImageAnnotation, Keypoint, ObjectAnnotatio
 from tfod_kit.formats.base import Output, Splits
 from tfod_kit.formats.coco.schema import ATTRIBUTES
 from tfod_kit.io import files
+
+_encode = msgspec.json.Encoder().encode
+_flags = attrgetter(*ATTRIBUTES)
 
 _KeypointNames = Mapping[str, tuple[str, ...]]  # class -> the names of its keypoints
 
@@ -21,7 +25,11 @@ def write(splits: Splits, output: Output) -> list[Path]:
     written = []
     first_id = 1
     for split, annotations in splits.items():
-        items = list(_annotations(annotations, ids, names, output, first_id))
+        # As text: a million annotations would take more than a gigabyte as Python objects.
+        items = [
+            msgspec.Raw(_encode(item))
+            for item in _annotations(annotations, ids, names, output, first_id)
+        ]
         first_id += len(items)
         content = {
             "images": [
@@ -107,7 +115,7 @@ def _annotations(
 
 def _shape(item: ObjectAnnotation, annotation: ImageAnnotation) -> dict[str, object]:
     """The fields bbox, area and segmentation."""
-    bbox = boxes.to_xywh(item.box, width=annotation.width, height=annotation.height)
+    x, y, w, h = boxes.to_xywh(item.box, width=annotation.width, height=annotation.height)
     mask = item.mask
     segmentation: object = []
     if isinstance(mask, Polygons):
@@ -115,8 +123,8 @@ def _shape(item: ObjectAnnotation, annotation: ImageAnnotation) -> dict[str, obj
     elif mask is not None:
         counts = mask.counts.decode("ascii")
         segmentation = {"size": [mask.height, mask.width], "counts": counts}
-    rounded = [round(value, 4) for value in bbox]
-    area = item.area if item.area is not None else bbox[2] * bbox[3]
+    rounded = round(x, 4), round(y, 4), round(w, 4), round(h, 4)
+    area = item.area if item.area is not None else w * h
     return {"bbox": rounded, "area": round(area, 4), "segmentation": segmentation}
 
 
@@ -130,7 +138,9 @@ def _extras(item: ObjectAnnotation, annotation: ImageAnnotation, count: int) -> 
             flat += (round(x, 4), round(y, 4), point.visibility)
         extras["keypoints"] = flat + [0] * (3 * (count - len(item.keypoints)))
         extras["num_keypoints"] = sum(point.visibility > 0 for point in item.keypoints)
-    attributes: dict[str, object] = {name: True for name in ATTRIBUTES if getattr(item, name)}
+    attributes: dict[str, object] = {}
+    if any(_flags(item)):
+        attributes = {name: True for name in ATTRIBUTES if getattr(item, name)}
     if item.view:
         attributes["view"] = item.view
     if item.weight != 1.0:

@@ -138,7 +138,7 @@ class Packed(Deferred):
 
 def _object(row: list[Any]) -> ObjectAnnotation:
     label, ymin, xmin, ymax, xmax, mask, keypoints, *marks = row
-    points = tuple(Keypoint(**point) for point in keypoints)
+    points = tuple(Keypoint(**point) for point in keypoints) if keypoints else ()
     return ObjectAnnotation(label, Box(ymin, xmin, ymax, xmax), _mask(mask), points, *marks)
 
 
