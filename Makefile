@@ -143,7 +143,7 @@ unit-tests: $(READY)
 test-long: $(READY) ## the long tests: minutes of training each
 	$(BIN)/python -m pytest -m long
 
-test-peers: $(READY) ## beside other tools' own code, in environments of their own in .peers (3 GB)
+test-peers: $(READY) ## beside other tools' own code, in environments of their own in .peers (5 GB)
 	$(BIN)/python tests/peers/environments.py
 	$(BIN)/python -m pytest -m peers tests/peers
 

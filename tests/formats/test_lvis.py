@@ -13,6 +13,7 @@ from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation, Searche
 from tfod_kit.core.boxes import Box
 from tfod_kit.datasets import class_selection
 from tfod_kit.errors import DataError
+from tfod_kit.evaluation.tables import Collector
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.records import example_proto, feature_keys, shards
 
@@ -86,3 +87,13 @@ def test_the_format_of_coco_names_that_of_lvis() -> None:
     with pytest.raises(DataError) as caught:
         formats.read(FIXTURE, format="coco")
     assert "--format lvis" in str(caught.value.fix)
+
+
+def test_evaluation_gets_the_lists_of_records(tmp_path: Path) -> None:
+    tfod("convert", FIXTURE, "--split", "1,0,0", "--out", tmp_path)
+    collector = Collector(["cat", "dog", "rat"])
+    for annotation in formats.read(tmp_path, format="tfrecord"):
+        collector.add(annotation, ())
+    keys = "neg_category_ids", "not_exhaustive_category_ids"
+    lists = {image["source_id"]: [image[key] for key in keys] for image in collector.tables.images}
+    assert lists == {"1": [[3], [2]], "2": [[1, 2], []]}

@@ -321,10 +321,20 @@ def test_a_listed_image_without_xml_is_explained(tmp_path: Path) -> None:
         _read(tmp_path)
 
 
-def test_drawn_copies_of_images_are_not_images(tmp_path: Path) -> None:
+def test_a_filename_of_another_image_is_reported(tmp_path: Path) -> None:
+    for stem, named in (("a", "b.jpg"), ("b", "B.png"), ("c", "elsewhere.jpg")):
+        picture(tmp_path / f"{stem}.jpg")
+        (tmp_path / f"{stem}.xml").write_text(voc_xml(named, [("cat", (4, 3, 20, 15))]))
+    found, counts = read(tmp_path, "voc")
+    assert [annotation.image.name for annotation in found] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert counts == {"filename_differs": 1}
+
+
+@pytest.mark.parametrize("folder", ["AnnotationsVisualization", "Visualization"])
+def test_drawn_copies_of_images_are_not_images(tmp_path: Path, folder: str) -> None:
     """As labelme's exporters write them."""
     _put(tmp_path, "JPEGImages/a.jpg", "Annotations/a.xml")
-    picture(tmp_path / "AnnotationsVisualization" / "a.jpg")
+    picture(tmp_path / folder / "a.jpg")
     ((annotation,),) = _read(tmp_path).values()
     assert annotation.image == tmp_path / "JPEGImages" / "a.jpg"
 

@@ -67,13 +67,17 @@ class Collector:
             )
         self._seen.add(truth.source_id)
         tables = self.tables
-        image = {
+        image: Row = {
             "id": len(tables.images) + 1,
             "width": truth.width,
             "height": truth.height,
             "source_id": truth.source_id,
             "file_name": truth.image.name,
         }
+        if truth.searched is not None:  # LVIS's lists
+            ids, searched = tables.classes, truth.searched
+            image["neg_category_ids"] = [ids[name] for name in searched.absent if name in ids]
+            image["not_exhaustive_category_ids"] = [ids[n] for n in searched.partly if n in ids]
         tables.images.append(image)
         for item in truth.objects:
             flags = {"difficult": item.difficult, "group_of": item.group_of}

@@ -76,6 +76,11 @@ REASONS: dict[str, Reason] = {
     "class_joined": Reason(
         _NOTE, "objects whose class has spaces, which the format written cannot hold; joined"
     ),
+    "filename_differs": Reason(
+        _NOTE,
+        "XML files whose <filename> names another image, which exists too; the image with the XML "
+        "file's own name is used",
+    ),
     "lost_searched": Reason(
         _NOTE,
         "images whose lists of absent and partly annotated classes the format written cannot hold",

@@ -12,6 +12,7 @@ _DRAWN = frozenset(
         "AnnotationsVisualization",
         "SegmentationClassVisualization",
         "SegmentationObjectVisualization",
+        "Visualization",
     )
 )
 _MOST_VISITS = 8  # of a folder through links, or links to folders of links would multiply

@@ -73,7 +73,8 @@ def _large(source: Source, path: Path, context: Context) -> Iterator[ImageAnnota
 def _image_file(children: _Children, path: Path, source: Source, context: Context) -> Path | None:
     """The image with the XML file's own stem; otherwise the one that <filename> names.
 
-    <path>, and the folders in <filename>, are those of the annotator's machine.
+    <path>, and the folders in <filename>, are those of the annotator's machine. If both names have
+    an image, that of the XML file is right: images are renamed together with their XML files.
     """
     named = _text(children, "filename").strip()
     last = named.replace("\\", "/").rsplit("/", 1)[-1]
@@ -85,14 +86,26 @@ def _image_file(children: _Children, path: Path, source: Source, context: Contex
         matches = context.images.by_name(named, path, source.split) or context.images.by_stem(
             last.rsplit(".", 1)[0], path, source.split
         )
-    if len(matches) == 1:
-        return matches[0]
     where = context.name(path)
+    if len(matches) == 1:
+        if last and last.rsplit(".", 1)[0].lower() != path.stem.lower():
+            _note_other_image(last, matches[0], path, source, context)
+        return matches[0]
     if matches:
         context.findings.add("image_several", where, ", ".join(map(context.name, matches)))
     else:
         context.findings.add("image_missing", where, named or path.stem)
     return None
+
+
+def _note_other_image(
+    named: str, image: Path, path: Path, source: Source, context: Context
+) -> None:
+    """Reports that <filename> names another image, which exists too."""
+    others = context.images.by_name(named, path, source.split)
+    if others and image not in others:
+        found = f"<filename> {named}; {context.name(image)} is used"
+        context.findings.add("filename_differs", context.name(path), found)
 
 
 def _declared_size(children: _Children) -> tuple[float | None, float | None]:
