@@ -54,8 +54,8 @@ THEY_READ = [
     ("pylabel", "yolo", "yolo", False, EXACT),
     ("labelme", "labelme", "labelme", True, MASKS),
     ("label_studio", "label_studio", "coco", True, MASKS),
-    # It writes no VOC file for a task without objects, and cuts the decimals off.
-    ("label_studio", "label_studio", "voc", False, Agreement(pixels=1, negatives=False)),
+    # It writes no VOC file for a task without objects; cuts the decimals of corner and size off.
+    ("label_studio", "label_studio", "voc", False, Agreement(pixels=2, negatives=False)),
     ("ultralytics", "yolo", "yolo", False, EXACT),
     ("ultralytics", "yolo", "yolo", True, MASKS),
 ]
