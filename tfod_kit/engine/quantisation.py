@@ -78,6 +78,7 @@ class Quantisation:
             0,
             trainable=False,
             dtype=self._tf.int64,
+            synchronization=self._tf.VariableSynchronization.ON_READ,
             aggregation=self._tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
         self._bounds: list[tuple[Variable, Variable]] = []

@@ -255,7 +255,9 @@ def _advice(target: str, job: Job, proof: Parity) -> str:
     if job.quantise != FLOAT32:
         closer = list(chosen(target).quantise)
         closer = closer[: closer.index(job.quantise)]
-        if job.quantise == "int8":
+        if job.quantise == "int8" and chosen(target).learnt_int8 and job.source.quantised:
+            accept = f"Training longer with --quantise settles the ranges. {accept}"
+        elif job.quantise == "int8":
             accept = f"--calibration {4 * job.calibration} calibrates on more images. {accept}"
         return f"Export with --quantise {' or '.join(closer)}. {accept}"
     if proof.hardly_trained:
