@@ -82,7 +82,7 @@ def main() -> None:
             failed.append(name)
             print(f"{name} cannot be installed: {error}", file=sys.stderr)
     if failed:
-        sys.exit(f"Not installed: {', '.join(failed)}. Their tests are skipped.")
+        sys.exit(f"Not installed: {', '.join(failed)}. Their tests are skipped by pytest -m peers.")
 
 
 if __name__ == "__main__":
