@@ -23,7 +23,7 @@ from pathlib import Path
 from soak import trials
 from soak.faults import Fault
 from soak.model_trials import MODEL_TRIALS
-from soak.trials import INPUTS, Workplace
+from soak.trials import INPUTS, OF_READER, Workplace
 
 TRIALS = trials.TRIALS | MODEL_TRIALS
 _SHOWN_EVERY_S = 60.0
@@ -61,9 +61,17 @@ class Soak:
             print(self.faults[-1], flush=True)
 
     def __str__(self) -> str:
-        tried = {name: count for name, count in self.counts.items() if name not in KINDS}
+        readers = {name: n for name, n in self.counts.items() if name.startswith(OF_READER)}
+        tried = {
+            name: count
+            for name, count in self.counts.items()
+            if name not in KINDS and name not in readers
+        }
         rows = sorted(tried.items()) + [(name, self.counts[name]) for name in KINDS]
         lines = [f"{name:<14} {count:>10,}" for name, count in rows]
+        if readers:
+            least = min(readers, key=readers.__getitem__)
+            lines.append(f"{len(readers)} readers, the fewest {least}: {readers[least]:,}")
         return "\n".join([f"{self.seconds:,.0f} s, seed {self.seed}", *lines])
 
     def reaches(self, goals: Mapping[str, int]) -> bool:

@@ -26,7 +26,7 @@ from tfod_kit.errors import TfodKitError
 
 INPUT_LIMIT_S = 20  # of processor time
 _BATCH = 1000  # inputs
-_BATCH_S = 2.0  # of processor time, after which a batch ends early
+_BATCH_S = 0.5  # of processor time, after which a batch ends early: readers share it equally
 _PROCESS_LIMIT_S = 900  # of any time
 _MEMORY = 4 * 2**30  # bytes of addresses
 _SHOWN = 2000

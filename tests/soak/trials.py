@@ -31,6 +31,7 @@ from soak.inputs import Inputs
 LIMIT_S = 600  # generous: the machine may be busy with other work
 IMAGES = 60
 INPUTS = "mutated inputs"
+OF_READER = "inputs of "  # counted for each reader
 
 
 @dataclass
@@ -196,7 +197,8 @@ def two_conversions(work: Workplace) -> Counts:
 def mutated_inputs(work: Workplace) -> Counts:
     """Damaged and hostile files are read, or refused with advice."""
     name = work.dice.choice(work.inputs.names())
-    return Counter(inputs=work.inputs.batch(name, work.dice.getrandbits(32)))
+    count = work.inputs.batch(name, work.dice.getrandbits(32))
+    return Counter({"inputs": count, OF_READER + name: count})
 
 
 TRIALS: dict[str, tuple[Callable[[Workplace], Counts], float]] = {
