@@ -31,6 +31,7 @@ from soak.inputs import Inputs
 LIMIT_S = 600  # generous: the machine may be busy with other work
 IMAGES = 60
 INPUTS = "mutated inputs"
+_AT_ONCE = ("convert", "inspect")  # their folders appear at once
 OF_READER = "inputs of "  # counted for each reader
 
 
@@ -104,24 +105,33 @@ def killed_command(work: Workplace) -> Counts:
         started = time.monotonic()
         end(start(*words))
         seconds = time.monotonic() - started
-        whole = _names(out)
+        whole = _sizes(out)
         shutil.rmtree(out)
         for _ in range(work.dice.randrange(2, 6)):
             process = start(*words)
             time.sleep(work.dice.uniform(0.05, 1.0) * seconds)
             counts["kills"] += send(process, signal.SIGKILL)
             end(process, (0, -signal.SIGKILL))
-            left = [path for path in _names(out) if not path.endswith(".tmp")]
-            if torn := [path for path in left if path not in whole or _is_torn(out / path)]:
-                raise Fault("torn", f"{name} was killed and left {', '.join(torn)}")
+            left = _sizes(out)
+            torn = [path for path in left if not whole.get(path) or _is_torn(out / path)]
+            torn = [path for path in torn if whole.get(path) != left[path]]
+            if torn or (left and name in _AT_ONCE and left.keys() != whole.keys()):
+                raise Fault("torn", f"{name} was killed and left {sorted(left)}; torn: {torn}")
         end(start(*words))
-        if _names(out) != whole:
-            raise Fault("torn", f"{name} wrote {_names(out)} after a kill, not {whole}")
+        if _sizes(out).keys() != whole.keys():
+            raise Fault("torn", f"{name} wrote {_sizes(out)} after a kill, not {whole}")
     return counts
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
+def _sizes(folder: Path) -> dict[str, int]:
+    """The size of each file below a folder, without locks and what is not renamed yet."""
+    paths = (each for each in folder.rglob("*") if each.is_file())
+    hidden = (".tmp", ".lock")
+    return {
+        str(path.relative_to(folder)): path.stat().st_size
+        for path in paths
+        if not (path.name.startswith(".") and path.name.endswith(hidden))
+    }
 
 
 def _is_torn(path: Path) -> bool:

@@ -62,6 +62,8 @@ def read(path: Path, row: int) -> bytes:
     """
     status = os.stat(path)  # noqa: PTH116 called for each image
     values, start = _group_of(path, row, status.st_size, status.st_mtime_ns)
+    if row - start >= len(values):  # its metadata are damaged
+        raise ValueError(f"row {row} is missing")
     value = values[row - start].as_py()
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, bytes):
