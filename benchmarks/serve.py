@@ -88,8 +88,10 @@ class Loop:
 class Server:
     """`tfod serve` in a process of its own."""
 
-    def __init__(self, export: Path, memory_mb: int) -> None:
+    def __init__(self, export: Path, memory_mb: int, model_threads: int | None) -> None:
         command = [*TFOD, "serve", str(export), "--port", "0", "--memory", str(memory_mb)]
+        if model_threads is not None:
+            command += ["--model_threads", str(model_threads)]
         self.process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE)
         for line in self.process.stdout or ():
             if match := re.search(r"Serving on http://127\.0\.0\.1:(\d+)", line):
@@ -150,6 +152,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, default=1000, help="MB; as of tfod serve")
+    parser.add_argument("--model_threads", type=int, help="as of tfod serve")
     args = parser.parse_args()
     width, height = map(int, args.size.split("x"))
     with tempfile.TemporaryDirectory() as named:
@@ -157,7 +160,7 @@ def main() -> int:
         export = args.export or exported(folder, "--any_batch")
         draw_pictures(folder, 64, (width, height))
         images = [path.read_bytes() for path in sorted((folder / "pictures").iterdir())]
-        server = Server(export, args.memory)
+        server = Server(export, args.memory, args.model_threads)
         loop = Loop(export, folder / "pictures", args.seconds)
         try:
             fast = throughput(server, loop, images, args)

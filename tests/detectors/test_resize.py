@@ -21,10 +21,16 @@ SIZES = [
 ]
 
 
+@pytest.mark.parametrize("has_exact_remap", [True, False])
 @pytest.mark.parametrize(("before", "after"), SIZES)
 def test_sampling_an_image_is_rounded_bilinear_resizing(
-    before: tuple[int, int], after: tuple[int, int]
+    before: tuple[int, int],
+    after: tuple[int, int],
+    has_exact_remap: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if not has_exact_remap:
+        monkeypatch.setattr(resize, "_exact_remap", lambda: None)
     pixels = np.random.default_rng(1).integers(0, 256, (*before, 3), dtype=np.uint8)
     sampled = resize.sampled(Image.fromarray(pixels), *after)
     assert (sampled.dtype, sampled.shape) == (np.uint8, (*after, 3))

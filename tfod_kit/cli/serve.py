@@ -35,6 +35,13 @@ def register(parser: argparse.ArgumentParser) -> None:
         "may be repeated",
     )
     add("--batch_size", type=count, default=_DEFAULTS.batch_size, help="images per call")
+    add(
+        "--model_threads",
+        type=count,
+        metavar="N",
+        help="processor threads of one call of a TensorFlow model (default: 1 for a MobileNet SSD "
+        "of up to 320x320, with as many calls at once as there are cores; otherwise all)",
+    )
     add("--window_ms", type=count, default=5, help="how long a batch waits for other requests")
     add("--label_map", type=local_path, help="class names, for a model without a label map")
     add("--checkpoint", type=local_path, help="a run's checkpoint (default: its latest)")
@@ -70,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         port=args.port,
         min_score=args.min_score,
         batch_size=args.batch_size,
+        model_threads=args.model_threads,
         window_s=args.window_ms / 1000,
         label_map=args.label_map,
         checkpoint=args.checkpoint,

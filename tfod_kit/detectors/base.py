@@ -99,12 +99,14 @@ class BatchDetector:
 
     Attributes:
       largest_batch: how many images the model takes at once; None if any number.
+      is_shared: whether several threads may detect at once.
     """
 
     source: Path
     step: int | None = None
     label_map: LabelMap | None = None
     largest_batch: int | None = None
+    is_shared: bool = False
     _input_size: InputSize | None = None
 
     def detect(

@@ -53,6 +53,8 @@ class SavedModelDetector(BatchDetector):
     one image at a time.
     """
 
+    is_shared = True
+
     def __init__(self, folder: Path, label_map: LabelMap | None) -> None:
         self.source = folder
         self.label_map = label_map

@@ -42,9 +42,12 @@ class Service:
     Args:
       detector: the model.
       options: limits, batches and access; address and model are not used here.
+      calls: how many batches may be in the model at once.
     """
 
-    def __init__(self, detector: "Detector", options: ServeOptions = _DEFAULTS) -> None:
+    def __init__(
+        self, detector: "Detector", options: ServeOptions = _DEFAULTS, *, calls: int = 1
+    ) -> None:
         limits = self._limits = options.limits
         self._options = options
         self._detector = detector
@@ -53,7 +56,7 @@ class Service:
         self._image_memory = Memory(limits.image_memory, _SMALL_IMAGE)
         self.metrics = metrics.Metrics()
         self.metrics.memory.set_function(lambda: self._bodies.used + self._image_memory.used)
-        self._images = Images(detector, options, self._image_memory, self.metrics)
+        self._images = Images(detector, options, self._image_memory, self.metrics, calls)
         self._given_up: set[asyncio.Task[list[Answer]]] = set()
         self._batcher_task: asyncio.Task[None] | None = None
         self._return_memory: asyncio.TimerHandle | None = None

@@ -23,7 +23,7 @@ class _Job(Generic[T]):
 
 
 class Batcher(Generic[T]):
-    """Collects images and passes them to a detector, one batch at a time, in one thread.
+    """Collects images and passes them to a detector in batches, each in a thread.
 
     While a batch is in the model, the next one fills, so batches grow with the load. If there are
     fewer images than clients were waiting during the batch before, an idle model waits up to
@@ -35,6 +35,7 @@ class Batcher(Generic[T]):
       largest: the maximum number of images in a batch.
       window_s: how long an idle model waits for others, in seconds.
       observe: called with the size of each batch.
+      calls: how many batches may be in the model at once.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Batcher(Generic[T]):
         largest: int = 8,
         window_s: float = 0.005,
         observe: Callable[[int], None] = lambda size: None,
+        calls: int = 1,
     ) -> None:
         self._detect = detect
         self._largest = largest
@@ -52,7 +54,10 @@ class Batcher(Generic[T]):
         self._unanswered = 0
         self._most = 0  # the most that were unanswered at a time since the last batch was complete
         self._jobs: asyncio.Queue[_Job[T]] = asyncio.Queue()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="detect")
+        self._calls = calls
+        self._detected = 0  # images in the model
+        self._collecting = asyncio.Lock()
+        self._threads = ThreadPoolExecutor(calls, thread_name_prefix="detect")
 
     async def detect(self, image: T, min_score: float) -> Objects:
         """The objects in one image that score `min_score` or more.
@@ -78,10 +83,19 @@ class Batcher(Generic[T]):
     async def run(self) -> None:
         """Detects until cancelled."""
         try:
-            while True:
-                await self._work(await self._next_batch())
+            await asyncio.gather(*(self._run() for _ in range(self._calls)))
         finally:
-            self._thread.shutdown(wait=False)
+            self._threads.shutdown(wait=False)
+
+    async def _run(self) -> None:
+        while True:
+            async with self._collecting:
+                jobs = await self._next_batch()
+            self._detected += len(jobs)
+            try:
+                await self._work(jobs)
+            finally:
+                self._detected -= len(jobs)
 
     async def _next_batch(self) -> list[_Job[T]]:
         jobs: list[_Job[T]] = []
@@ -91,7 +105,7 @@ class Batcher(Generic[T]):
                 job = self._jobs.get_nowait()
             elif not jobs:
                 job = await self._jobs.get()
-            elif len(jobs) >= self._most:
+            elif len(jobs) >= self._most - self._detected:
                 break
             else:
                 now = asyncio.get_running_loop().time()
@@ -114,7 +128,7 @@ class Batcher(Generic[T]):
             min_score=min(job.min_score for job in jobs),
         )
         self._observe(len(jobs))
-        call = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        call = asyncio.get_running_loop().run_in_executor(self._threads, work)
         for job in jobs:
             job.call = call
         try:

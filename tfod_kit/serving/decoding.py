@@ -43,6 +43,11 @@ class Opened:
         return self.image.width * self.image.height
 
 
+def is_jpeg(upload: Upload) -> bool:
+    """Whether the data start as those of a JPEG do."""
+    return upload.data.startswith(b"\xff\xd8\xff")
+
+
 def open_upload(upload: Upload, limits: Limits) -> Opened:
     """Reads the header of an image.
 

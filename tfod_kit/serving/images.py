@@ -53,10 +53,16 @@ class Images:
       options: batches and limits.
       memory: what images may take, from upload to response.
       metrics: count batches and objects.
+      calls: how many batches may be in the model at once.
     """
 
     def __init__(
-        self, detector: "Detector", options: ServeOptions, memory: Memory, metrics: Metrics
+        self,
+        detector: "Detector",
+        options: ServeOptions,
+        memory: Memory,
+        metrics: Metrics,
+        calls: int,
     ) -> None:
         self._model = _Model(detector)
         self._limits = options.limits
@@ -68,6 +74,7 @@ class Images:
             largest=options.batch_size,
             window_s=options.window_s,
             observe=metrics.batches.observe,
+            calls=calls,
         )
         # Pillow releases the GIL while it decodes. Large images leave a core for the small ones.
         cores = hardware.cores()
@@ -82,7 +89,12 @@ class Images:
         Raises:
           Refusal: it is not an image, damaged or too large.
         """
-        opened = await self._small.run(decoding.open_upload, upload, self._limits)
+        # The header of a JPEG is read in less time than a thread takes to start with it.
+        opened = (
+            decoding.open_upload(upload, self._limits)
+            if decoding.is_jpeg(upload)
+            else await self._small.run(decoding.open_upload, upload, self._limits)
+        )
         needed, kept = self._memory_of(opened, draw=options.draw)
         if needed > self._memory.largest:
             raise _too_much(opened, needed, self._memory.largest)

@@ -17,6 +17,7 @@ class ServeOptions:
       port: the port; 0 = a free one.
       min_score: the lowest score that is returned, unless a request states another; in [0, 1].
       batch_size: the maximum number of images in a batch.
+      model_threads: processor threads of one call of a TensorFlow model; None = by the model.
       window_s: how long a batch waits for the other requests in progress, in seconds.
       label_map: the class names of a model that has no label map of its own.
       checkpoint: a run's checkpoint; None = the latest.
@@ -30,6 +31,7 @@ class ServeOptions:
     port: int = 8080
     min_score: float = 0.5
     batch_size: int = 8
+    model_threads: int | None = None
     window_s: float = 0.005
     label_map: Path | None = None
     checkpoint: Path | str | None = None

@@ -30,7 +30,7 @@ def serve(model: Path, options: ServeOptions, log: Callable[[str], None] = print
       UsageError: an option is invalid, the address is unavailable, or there is no such model.
     """
     try:
-        from tfod_kit.serving import access, app, memory, server
+        from tfod_kit.serving import access, app, memory, model_threads, server
     except ImportError as error:
         raise SetupError(
             "A package that serving needs is not installed.",
@@ -41,12 +41,14 @@ def serve(model: Path, options: ServeOptions, log: Callable[[str], None] = print
     _check_memory(options.limits)
     bound = server.listen(options.host, options.port)
     log(f"Loading {model}")
+    calls = model_threads.limit(model_threads.choose(model, options.model_threads))
     from tfod_kit import detectors
 
     detector = detectors.load(model, label_map=options.label_map, checkpoint=options.checkpoint)
     log(f"Ready after a warm-up of {_warm_up(detector, options.batch_size):.1f} s")
     memory.use_returnable_blocks()
-    service = app.Service(detector, options)
+    shared = isinstance(detector, detectors.BatchDetector) and detector.is_shared
+    service = app.Service(detector, options, calls=calls if shared else 1)
     log(_memory_line(options.limits))
     host, port = bound.getsockname()[:2]
     if options.token is None and not _is_loopback(host):
