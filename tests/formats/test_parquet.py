@@ -1,6 +1,7 @@
 """Parquet files of the Hugging Face Hub."""
 
 import builtins
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ from tfod import tfod
 
 from tfod_kit import formats
 from tfod_kit.core import labels
-from tfod_kit.errors import DataError
+from tfod_kit.core.annotations import EmbeddedImage
+from tfod_kit.errors import DataError, TfodKitError
 from tfod_kit.records import image_files
 
 AT = (4.0, 3.0, 20.0, 15.0)
@@ -157,3 +159,16 @@ def test_a_damaged_file(tmp_path: Path, start: int) -> None:
         read(tmp_path, "parquet")
     except DataError as error:
         assert error.where is not None  # noqa: PT017 some bytes do not matter
+
+
+def test_a_damaged_footer_never_leads_to_another_error_than_that_the_image_is_not_there(
+    tmp_path: Path,
+) -> None:
+    path = _file(tmp_path / "a.parquet", [_objects(XYWH)] * 3)
+    data = path.read_bytes()
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    for at in range(footer, footer + 400):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 8]) + data[at + 1 :])
+        for row in (2, 4):
+            with contextlib.suppress(OSError, TfodKitError):
+                image_files.read(EmbeddedImage(path, "a.png", row))
