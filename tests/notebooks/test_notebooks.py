@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,12 @@ def test_tensorboard_opens_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                     break
             assert "<iframe" in shown, shown
             assert str(port) in shown
-            page = _in_browser(f"http://127.0.0.1:{port}/", tmp_path / "profile")
+            address = f"http://127.0.0.1:{port}/"
+            _wait_for_data(f"{address}data/plugin/scalars/tags")
+            for attempt in range(4):  # a busy machine answers too late for the page
+                page = _in_browser(address, tmp_path / f"profile-{attempt}")
+                if "drawn_by_the_test" in page:
+                    break
         finally:
             client.execute_cell(notebook.cells[2], 2)
     assert "drawn_by_the_test" in page
@@ -157,6 +163,19 @@ def test_tensorboard_opens_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 return
         time.sleep(0.1)
     pytest.fail("TensorBoard still runs")
+
+
+def _wait_for_data(address: str) -> None:
+    """Returns once TensorBoard has read the events."""
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(address, timeout=30) as answer:
+                if b"drawn_by_the_test" in answer.read():
+                    return
+        except OSError:
+            pass
+        time.sleep(0.2)
+    pytest.fail("TensorBoard has no data")
 
 
 def _in_browser(address: str, profile: Path) -> str:
