@@ -44,6 +44,7 @@ def test_it_contains_every_module_config_and_label_map(site: Path) -> None:
     for folder, pattern in (
         ("tfod_kit", "**/*.py"),
         ("tfod_kit", "exports/web/*"),
+        ("tfod_kit", "exports/micro/*"),
         ("tfod_kit", "compat/*.binpb"),
         ("tfod_kit", "installation/*.txt"),
         ("pipelines", "*.config"),

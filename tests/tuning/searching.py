@@ -51,7 +51,9 @@ def train(
 
 def main() -> None:
     tuning.train = train  # type: ignore[assignment]
-    search = tuning.SearchOptions(OPTIONS["trials"], OPTIONS.get("sampler", "tpe"), seed=1)
+    search = tuning.SearchOptions(
+        OPTIONS["trials"], OPTIONS.get("sampler", "tpe"), OPTIONS.get("pruner", "median"), seed=1
+    )
     options = tuning.TuneOptions(search, tuning.Length(OPTIONS.get("steps", 50)), ("rate", "ema"))
     lines: list[str] = []
     tuned = tuning.tune(Path(sys.argv[1]) / "pipeline.config", options, lines.append)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from tfod_kit.compat import engine_packages
 from tfod_kit.core.labels import LabelMap
-from tfod_kit.detectors import classes, objects
+from tfod_kit.detectors import classes, objects, raw_boxes
 from tfod_kit.detectors.base import BatchDetector, Prepared
+from tfod_kit.detectors.raw_boxes import Decoder
 from tfod_kit.detectors.resize import bilinear, fitted_size
 from tfod_kit.detectors.tflite_metadata import (
     UNUSED,
@@ -77,6 +78,10 @@ class TfliteDetector(BatchDetector):
         (self._input,) = self._interpreter.get_input_details()
         _, self._height, self._width, _ = self._input["shape"]
         outputs = self._interpreter.get_output_details()
+        self._decoder = raw_boxes.read(path.parent)
+        if self._decoder is not None:  # scores [N, C], boxes [1, N, 4]
+            self._outputs = sorted(outputs, key=lambda item: -len(item["shape"]))
+            return
         order = output_order(
             [item["name"] for item in outputs], [len(item["shape"]) for item in outputs]
         )
@@ -113,9 +118,12 @@ class TfliteDetector(BatchDetector):
 
         self._interpreter.set_tensor(self._input["index"], pixels)
         self._interpreter.invoke()
-        boxes, class_ids, scores, count, *points = (
+        values = [
             _real(self._interpreter.get_tensor(item["index"]), item) for item in self._outputs
-        )
+        ]
+        if self._decoder is not None:
+            values = _decoded(self._decoder, *values)
+        boxes, class_ids, scores, count, *points = values
         # From the scale of the padded input to that of the image.
         rows, columns = self._height / true_shapes[0][0], self._width / true_shapes[0][1]
         whole = np.array([rows, columns, rows, columns], np.float32)
@@ -132,6 +140,14 @@ class TfliteDetector(BatchDetector):
                 objects.KEYPOINT_SCORES: points[1],
             }
         return result
+
+
+def _decoded(decoder: Decoder, codes: "Array", class_scores: "Array") -> "list[Array]":
+    """The outputs of TFLite_Detection_PostProcess, for raw boxes [1, N, 4] and scores [N, C]."""
+    import numpy as np
+
+    boxes, class_ids, scores = decoder.decode(codes[0], class_scores)
+    return [boxes[None], class_ids[None].astype(np.float32), scores[None], np.array([len(scores)])]
 
 
 def _threads(model: bytes) -> int:

@@ -242,6 +242,8 @@ def scatter(
         marker = "os^Dv"[index // len(COLOURS) % 5]
         axes.plot(x, y, marker, color=_colour(index), ms=6.5, alpha=0.85, label=_short(name, 40))
     axes.margins(x=0.12, y=0.12)
+    if all(isinstance(value, int) for x, _ in series.values() for value in x):
+        axes.locator_params(axis="x", integer=True)
     for axis in logarithmic:
         _logarithmic(axes, axis)
     _finish(axes, xlabel=xlabel, ylabel=ylabel, grid="both")

@@ -53,6 +53,8 @@ _NAMES = (
     "openvino",
     "serving",
     "tfjs",
+    "edgetpu",
+    "tflite_micro",
 )
 TARGETS: dict[str, Target] = {name: import_module(f"{__name__}.{name}").TARGET for name in _NAMES}
 
@@ -127,6 +129,7 @@ def export(
         _write_json(folder / parity.FILE, {"target": target} | proof.as_dict())
         if not proof.holds:
             raise _differs(target, job, proof)
+        _write_json(folder / INFO, _info(job, target) | {"proved": True})
     return proof
 
 
@@ -187,7 +190,8 @@ def _job(source: TrainedModel, folder: Path, target: str, options: ExportOptions
 def _with_defaults(target: str, options: ExportOptions) -> dict[str, str]:
     """The options that are a choice, with the target's defaults filled in."""
     kind = chosen(target)
-    if options.io not in (None, FLOAT32) and options.quantise != "int8":
+    numbers = options.quantise or next(iter(kind.quantise))
+    if options.io not in (None, FLOAT32) and numbers != "int8":
         raise UsageError(
             "Only an int8 model takes whole numbers.", where="--io", fix="Add --quantise int8."
         )
@@ -217,6 +221,8 @@ def _info(job: Job, target: str) -> dict[str, Any]:
         "checkpoint": job.source.prefix.name,
         input_size.RESIZED_TO: input_size.as_entry(job.source.config),
         "classes": dict(job.source.label_map.ids),
+        "proved": False,
+        "unproved": chosen(target).unproved,
     }
 
 

@@ -45,6 +45,7 @@ class Target:
       packages: the packages that must be importable to write it.
       extra: the extra of tfod_kit that installs them.
       use: a command that tries the exported model; {out} is its folder.
+      unproved: what of the export cannot be run here, and why; empty if all of it is proved.
     """
 
     write: Callable[[Job], None]
@@ -59,6 +60,7 @@ class Target:
     packages: tuple[str, ...] = ()
     extra: str = ""
     use: str = "tfod predict {out} IMAGES --out FOLDER"
+    unproved: str = ""
 
     def accepts(self, architecture: str) -> bool:
         """Whether the target can export models of an architecture."""

@@ -241,6 +241,28 @@ def _label_lines(label_map: LabelMap) -> tuple[str, ...]:
     return tuple(names.get(class_id, UNUSED) for class_id in range(1, label_map.num_classes + 1))
 
 
+def converted_with_metadata(job: Job, folder: Path) -> tuple[bytes, Metadata]:
+    """Converts a SavedModel whose input is that of upstream's module, for another target.
+
+    Args:
+      job: how to convert it.
+      folder: the SavedModel.
+
+    Raises:
+      SetupError: TensorFlow's converter fails.
+    """
+    mean, std = _normalisation(job.source)
+    description = f"Raw boxes and scores. Exported by tfod_kit ({job.quantise})."
+    labels = _label_lines(job.source.label_map)
+    metadata = Metadata(labels, mean, std, description, _aspect_ratio_limits(job.source.config))
+    return _converted(job, str(folder), mean, std), metadata
+
+
+def size(config: PipelineConfig) -> tuple[int, int]:
+    """Height and width of the model's input, px."""
+    return _size(config)
+
+
 TARGET = Target(
     write=write,
     check=check,

@@ -67,7 +67,7 @@ def _charts(page: Page, heading: str, figures: "Sequence[Figure | None]") -> Non
 
 def history(trials: Sequence[Trial], metric: str) -> "Figure | None":
     """The value of each trial, and the best so far."""
-    series = _by_state(trials, lambda one: float(one.number))
+    series = _by_state(trials, lambda one: one.number)
     if not series:
         return None
     steps, highest = [], float("-inf")
