@@ -142,6 +142,7 @@ TARGET = Target(
     check=tflite.check,
     summary="TensorFlow Lite in int8, compiled for Coral's Edge TPU where the compiler is there",
     quantise={"int8": QUANTISED},
+    learnt_int8=True,
     io=("uint8/uint8", "uint8", "int8/int8", "int8"),
     architectures=("ssd",),
     packages=("ai_edge_litert",),

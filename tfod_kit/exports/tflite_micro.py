@@ -13,6 +13,7 @@ from tfod_kit.detectors.raw_boxes import Decoder
 from tfod_kit.detectors.tflite import FILE
 from tfod_kit.detectors.tflite_metadata import Metadata, embed
 from tfod_kit.engine import runtime
+from tfod_kit.errors import UsageError
 from tfod_kit.exports import tflite
 from tfod_kit.exports.job import Job
 from tfod_kit.exports.source import TrainedModel
@@ -37,7 +38,14 @@ def write(job: Job) -> None:
     Raises:
       CheckpointError: the checkpoint does not fit the model.
       SetupError: TensorFlow's converter fails.
+      UsageError: int8 of a model that was trained quantised.
     """
+    if job.quantise != FLOAT32 and job.source.quantised:
+        raise UsageError(
+            "This target calibrates int8, and cannot take the ranges of a quantised training.",
+            where=job.source.run,
+            fix="Export it to tflite, or export a run that was trained without --quantise.",
+        )
     folder = job.source.folder("tflite_raw", lambda folder: _save(job.source, folder))
     converted, metadata = tflite.converted_with_metadata(job, folder)
     model = embed(converted, metadata)
