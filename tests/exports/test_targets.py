@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from index_writer import write_index
 from PIL import Image
 from tfod import tfod
 from trained import Trained
@@ -189,29 +190,32 @@ def test_a_damaged_file_is_reported(tmp_path: Path, name: str) -> None:
         detectors.load(tmp_path / name)
 
 
-def source_of(model: str, records: tuple[Path, ...] = ()) -> TrainedModel:
-    """A trained model that is never built."""
+def source_of(folder: Path, model: str) -> TrainedModel:
+    """A trained model that is never built; its checkpoint has the names of variables alone."""
     config = pipeline_config.load(resources.pipelines() / f"{model}.config")
-    return TrainedModel(Path("run"), Path("run/ckpt-1"), config, from_names(["cat"]), records)
+    prefix = write_index(folder / "ckpt-1", {"model/_box_predictor/x": (1,)})
+    return TrainedModel(folder, prefix, config, from_names(["cat"]), ())
 
 
-def test_an_unsupported_model_is_refused_with_the_targets_that_support_it() -> None:
+def test_an_unsupported_model_is_refused_with_the_targets_that_support_it(
+    tmp_path: Path,
+) -> None:
     message = r"ssd, center_net(.|\n)*faster_rcnn(.|\n)*saved_model, openvino"
     for target in ("tflite", "onnx"):
         with pytest.raises(UsageError, match=message):
-            exports.check_source(source_of("mask_rcnn_resnet50_v1"), target)
+            exports.check_source(source_of(tmp_path, "mask_rcnn_resnet50_v1"), target)
 
 
-def test_tflite_needs_an_input_of_one_size() -> None:
-    source = source_of("ssd_mobilenet_v2_cpu")
+def test_tflite_needs_an_input_of_one_size(tmp_path: Path) -> None:
+    source = source_of(tmp_path, "ssd_mobilenet_v2_cpu")
     exports.check_source(source, "tflite")
     source.config.model.ssd.image_resizer.keep_aspect_ratio_resizer.min_dimension = 600
     with pytest.raises(ConfigError, match="keep_aspect_ratio_resizer"):
         exports.check_source(source, "tflite")
 
 
-def test_int8_needs_records() -> None:
-    source = source_of("ssd_mobilenet_v2_cpu")
+def test_int8_needs_records(tmp_path: Path) -> None:
+    source = source_of(tmp_path, "ssd_mobilenet_v2_cpu")
     with pytest.raises(UsageError, match="--records"):
         exports.check_source(source, "tflite", ExportOptions(quantise="int8"))
 
