@@ -1,5 +1,6 @@
 """`tfod export` and `tfod_kit.export`: a trained model for use elsewhere."""
 
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,7 @@ class Exported:
       quantise: how numbers are kept, if the target has a choice.
       parity: how its detections compare with the checkpoint's; None if that was not measured.
       unproved: why parity was not measured.
+      pruned: whether the model was pruned; its zipped size is then stated.
     """
 
     path: Path
@@ -51,6 +53,7 @@ class Exported:
     quantise: str | None = None
     parity: "Parity | None" = None
     unproved: str = ""
+    pruned: bool = False
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -63,9 +66,16 @@ class Exported:
     def lines(self) -> list[str]:
         """Where it is, and how it compares with the checkpoint."""
         return [
-            f"  to {self.path} ({_size(self.path)})",
+            f"  to {self.path} ({_size(self.path)}{self._zipped()})",
             f"  parity: {self.parity or self.unproved}",
         ]
+
+    def _zipped(self) -> str:
+        if not self.pruned:
+            return ""
+        contents = (path.read_bytes() for path in self.path.rglob("*") if path.is_file())
+        total = sum(len(zlib.compress(content, 9)) for content in contents)
+        return f", {total / 1e6:.1f} MB zipped"
 
     @property
     def use(self) -> str:
@@ -187,7 +197,15 @@ def run(arguments: ExportArguments) -> Exports:
         announce(f"Exporting {source.prefix} ({name})")
         parity = exports.export(source, out, name, fitting[name], parity_images=images)
         models.append(
-            Exported(out, name, source.prefix, fitting[name].quantise, parity, _unproved(images))
+            Exported(
+                out,
+                name,
+                source.prefix,
+                fitting[name].quantise,
+                parity,
+                _unproved(images),
+                source.pruned,
+            )
         )
     return Exports(tuple(models))
 

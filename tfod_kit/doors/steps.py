@@ -8,6 +8,7 @@ from tfod_kit.doors import values
 from tfod_kit.doors.arguments import Group, local_name, local_path, option
 
 if TYPE_CHECKING:
+    from tfod_kit.engine.pruning import Sparsity
     from tfod_kit.training.step_options import StepOptions
 
 _STEPS = Group("steps", "how the gradients become a step")
@@ -98,6 +99,14 @@ class StepArguments:
         "without calibration. SSD (EfficientDet included) and CenterNet",
         group=_SMALL,
     )
+    prune: float | Literal["2:4"] | None = option(
+        None,
+        "set this share of the weights to zero, such as 0.8, or two of each four input channels "
+        "(2:4), so that the zipped model is smaller",
+        parse=values.sparsity,
+        metavar="SHARE|2:4",
+        group=_SMALL,
+    )
     precision: Literal["float32", "bfloat16", "float16"] = option(
         "float32",
         "what the network computes in; float16, with loss scaling, on a GPU",
@@ -165,4 +174,13 @@ def step_options(arguments: StepArguments) -> "StepOptions":
         mixing=MixingOptions(arguments.mosaic, arguments.mixup, arguments.copy_paste),
         restore=RestoreOptions(arguments.restore, arguments.checkpoint_label_map),
         quantise=arguments.quantise,
+        prune=_sparsity(arguments.prune),
     )
+
+
+def _sparsity(given: float | Literal["2:4"] | None) -> "Sparsity | None":
+    from tfod_kit.engine.pruning import GROUPED, Sparsity
+
+    if given is None:
+        return None
+    return GROUPED if isinstance(given, str) else Sparsity(given)

@@ -61,6 +61,16 @@ def decay(text: str) -> float:
     return number
 
 
+def sparsity(text: str) -> float | Literal["2:4"]:
+    """A number in (0, 1), the ends excluded, or "2:4"."""
+    if text == "2:4":
+        return "2:4"
+    try:
+        return decay(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}; 2:4 is allowed too") from None
+
+
 def not_negative(text: str) -> float:
     """A finite number of 0 or more."""
     number = _number(text)

@@ -65,6 +65,13 @@ class TrainedModel:
         return quantisation.is_in(self.prefix)
 
     @cached_property
+    def pruned(self) -> bool:
+        """Whether many of the checkpoint's weights are zeros, so that its exports compress well."""
+        from tfod_kit.engine import pruning
+
+        return pruning.is_in(self.prefix)
+
+    @cached_property
     def proposer(self) -> "Detector":
         """The same model without the selection among its boxes; see `ties`."""
         from tfod_kit.exports import ties

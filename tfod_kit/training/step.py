@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from tfod_kit.engine import averages, fine_tuning, quantisation, runtime
+from tfod_kit.engine import averages, fine_tuning, pruning, quantisation, runtime
 from tfod_kit.engine import model as models
 from tfod_kit.engine.averages import Averages
 from tfod_kit.engine.carry_over import CarryOver
+from tfod_kit.engine.pruning import Pruning
 from tfod_kit.engine.quantisation import Quantisation
 from tfod_kit.engine.restore import Restored
 from tfod_kit.engine.upstream import Dataset, InputContext, InputReader, Strategy, Tensor, Variable
@@ -59,6 +60,8 @@ class TrainingStep:
       input: the distributed data set of batches.
       checkpoint: the tf.train.Checkpoint to save, in upstream's layout.
     """
+
+    _pruning: Pruning | None = None
 
     def __init__(
         self,
@@ -196,6 +199,15 @@ class TrainingStep:
             self._changing_rate.assign(self._schedule())
         return StepResult(*self._steps(batches, count))
 
+    def prune(self, progress: float) -> None:
+        """Sets more weights to zero if the options ask for it; call it before each step.
+
+        Args:
+          progress: the part of the training that is done, from 0 to 1.
+        """
+        if self._pruning is not None:
+            self._pruning.update(progress)
+
     def averaged(self) -> AbstractContextManager[None]:
         """Replaces the weights by their averages within a block, to measure the model.
 
@@ -210,7 +222,7 @@ class TrainingStep:
         )
 
     def _prepare(self, *, built: bool) -> None:
-        """Quantises, freezes and creates the averages; all of them need existing variables.
+        """Prepares what the options ask for and needs existing variables.
 
         Raises:
           ConfigError: a pattern to freeze matches nothing.
@@ -220,12 +232,12 @@ class TrainingStep:
         settings = self._config.train_config
         excluded, included = settings.freeze_variables, settings.update_trainable_variables
         averaging = settings.optimizer.use_moving_average
-        several, quantise = self._options.accumulate > 1, self._options.quantise
-        if not built and (excluded or included or averaging or several or quantise):
+        several, small = self._options.accumulate > 1, self._options.quantise or self._options.prune
+        if not built and (excluded or included or averaging or several or small):
             runtime.without_autograph(model_lib_v2._ensure_model_is_built)(
                 self.model, self.input, settings.unpad_groundtruth_tensors
             )
-        if quantise:
+        if self._options.quantise:
             quantised = Quantisation(self.model)
             setattr(self.checkpoint, quantisation.NAME, quantised.ranges)
             print(quantised, flush=True)
@@ -236,6 +248,12 @@ class TrainingStep:
             self._averages = Averages(self._optimizer, self.model)
             decay = settings.optimizer.moving_average_decay
             print(f"Averaging the weights (decay {decay:g}): the averages are measured", flush=True)
+        if self._options.prune is not None:
+            frozen = self._frozen.ids if self._frozen else frozenset()
+            optimizer = self._optimizer if averaging else None
+            self._pruning = Pruning(self.model, self._options.prune, frozen, optimizer)
+            setattr(self.checkpoint, pruning.NAME, self._pruning.masks)
+            print(self._pruning, flush=True)
 
     def _trainable(self) -> list[Variable]:
         variables = self.model.trainable_variables
@@ -261,6 +279,8 @@ class TrainingStep:
 
     def _one_step(self, batches: list[Batch]) -> dict[str, Tensor]:
         losses = self._strategy.run(self._on_replica, args=(batches,))
+        if self._pruning is not None:
+            self._pruning.apply()
         return {
             name: self._strategy.reduce(self._tf.distribute.ReduceOp.SUM, value, axis=None)
             for name, value in losses.items()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from tfod_kit import pipeline_config
 from tfod_kit.engine import quantisation, runtime
 from tfod_kit.engine.fine_tuning import RestoreOptions
+from tfod_kit.engine.pruning import Sparsity
 from tfod_kit.errors import UsageError
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.training.mixing import MixingOptions
@@ -43,6 +44,7 @@ class StepOptions:
       mixing: with which probabilities images are mixed before the config's augmentations.
       restore: what to restore from the checkpoint to fine-tune.
       quantise: compute with 8-bit weights and tensors, as TensorFlow Lite will.
+      prune: the zeros among the weights to aim at; see engine/pruning.py.
     """
 
     batch_size: int | Literal["auto"] | None = None
@@ -60,6 +62,7 @@ class StepOptions:
     mixing: MixingOptions = field(default_factory=MixingOptions)
     restore: RestoreOptions = field(default_factory=RestoreOptions)
     quantise: bool = False
+    prune: Sparsity | None = None
 
 
 def applied(options: StepOptions, config: PipelineConfig) -> PipelineConfig:

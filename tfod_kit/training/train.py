@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfod_kit import pipeline_config
-from tfod_kit.engine import quantisation, runtime
+from tfod_kit.engine import pruning, quantisation, runtime
 from tfod_kit.errors import CheckpointError, ConfigError, DataError, UsageError, first_line
 from tfod_kit.evaluation.checkpoint_selector import CheckpointSelector, Measure
 from tfod_kit.pipeline_config import PipelineConfig
@@ -61,7 +61,7 @@ def train(
     steps = _steps(config, options, records, config_path)
     resumed = _start(config_path.parent, config, options)
     options = _with_mixing(options, config_path.parent if resumed else None)
-    options = _with_quantisation(options, resumed, steps)
+    options = _with_small_model(options, resumed, steps)
     step_options.prepare(options.step_options)
     strategy = runtime.strategy(options.tpu, several=cluster is not None)
     workers.check_batch(config.train_config.batch_size, strategy, config_path)
@@ -191,8 +191,8 @@ def _with_mixing(options: TrainOptions, resumed: Path | None) -> TrainOptions:
     return replace(options, step_options=replace(options.step_options, mixing=mixing))
 
 
-def _with_quantisation(options: TrainOptions, resumed: Path | None, steps: int) -> TrainOptions:
-    """The options for a run whose checkpoint may be quantised: it stays so.
+def _with_small_model(options: TrainOptions, resumed: Path | None, steps: int) -> TrainOptions:
+    """The options for a run that may have been quantised or pruned so far: it stays so.
 
     Args:
       options: the options.
@@ -200,14 +200,21 @@ def _with_quantisation(options: TrainOptions, resumed: Path | None, steps: int) 
       steps: the step to stop at.
 
     Raises:
-      UsageError: the run is to be quantised, and its training is over.
+      UsageError: the run is to be quantised or pruned from now on, and its training is over.
     """
     if resumed is None:
         return options
-    if quantisation.is_in(resumed):
-        return replace(options, step_options=replace(options.step_options, quantise=True))
-    ended = options.minutes is None and checkpoints.number(resumed) >= steps
-    if options.step_options.quantise and ended:
+    step = options.step_options
+    quantised, pruned = quantisation.is_in(resumed), pruning.is_in(resumed)
+    begun = [
+        f"--{name}"
+        for name, asked, before in (
+            ("quantise", step.quantise, quantised),
+            ("prune", step.prune is not None, pruned),
+        )
+        if asked and not before
+    ]
+    if begun and options.minutes is None and checkpoints.number(resumed) >= steps:
         run = resumed.parent
         raise UsageError(
             f"The training of this run is over at step {checkpoints.number(resumed):,}, where its "
@@ -215,9 +222,11 @@ def _with_quantisation(options: TrainOptions, resumed: Path | None, steps: int) 
             where=resumed,
             fix="Fine-tune it as a run of its own: `tfod configure --base "
             f"{run / pipeline_config.FILE_NAME} --checkpoint {run} --anchors keep --records FOLDER "
-            f"--out {run}-int8 --steps N`, then `tfod train {run}-int8 --quantise`.",
+            f"--out {run}-small --steps N`, then `tfod train {run}-small` with {' '.join(begun)}.",
         )
-    return options
+    prune = step.prune or (pruning.stored(resumed) if pruned else None)
+    step = replace(step, quantise=step.quantise or quantised, prune=prune)
+    return replace(options, step_options=step)
 
 
 def newest_whole(folder: Path) -> Path | None:

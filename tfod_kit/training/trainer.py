@@ -227,6 +227,7 @@ class Trainer:
         count = 1
         if self._options.tpu and steps - step >= _TPU_STEPS_PER_CALL:
             count = _TPU_STEPS_PER_CALL
+        self._step.prune(step / steps)
         self._last = self._step.run(batches, count)
         self._unchecked.append((step + count, self._last))
         self._check_losses(lag=self._lag)
