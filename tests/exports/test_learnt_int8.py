@@ -141,7 +141,7 @@ def test_a_finished_run_is_fine_tuned_as_a_run_of_its_own(tmp_path: Path) -> Non
     assert not quantisation.is_in(newest(run))
 
 
-def test_models_that_tensorflow_lite_does_not_take_are_refused(tmp_path: Path) -> None:
+def test_other_architectures_are_refused(tmp_path: Path) -> None:
     records = write_records(tmp_path / "records", train=4)
     run = tmp_path / "run"
     tfod("configure", "faster_rcnn_resnet50", "--records", records, "--out", run,

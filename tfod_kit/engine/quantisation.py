@@ -23,7 +23,7 @@ from tfod_kit.runs import checkpoint_index
 Quantiser: TypeAlias = Callable[[Tensor], Tensor]
 
 NAME = "quantisation"  # in a checkpoint
-ARCHITECTURES = ("ssd", "center_net")  # those that TensorFlow Lite takes
+_SSD = "ssd"
 
 _DECAY = 0.99  # of the ranges, reached slowly: after n batches the decay is n / (n + 10) at most
 _WARM_UP = 10.0
@@ -42,14 +42,13 @@ def check(architecture: str, where: object) -> None:
     """Checks that models of an architecture can be quantised.
 
     Raises:
-      UsageError: TensorFlow Lite does not take them.
+      UsageError: they cannot.
     """
-    if architecture not in ARCHITECTURES:
+    if architecture != _SSD:
         raise UsageError(
-            "This model cannot be trained quantised: TensorFlow Lite, which would run it, does not "
-            "take it.",
+            "This model cannot be trained quantised; SSDs can.",
             where=where,
-            expected="an SSD (MobileNet, ResNet, EfficientDet) or a CenterNet",
+            expected="an SSD (MobileNet, ResNet, EfficientDet)",
             found=architecture,
             fix="Train without --quantise, or configure another model (`tfod models`).",
         )
@@ -61,7 +60,7 @@ class Quantisation:
     Ranges are learnt while the model is in training (`model._is_training`), and used always.
 
     Args:
-      model: upstream's DetectionModel, an SSD or a CenterNet whose variables exist.
+      model: upstream's DetectionModel, an SSD whose variables exist.
       kernels: whether kernels are rounded; the converter to TensorFlow Lite does that itself.
 
     Attributes:

@@ -67,7 +67,7 @@ def find(model: DetectionModel) -> list[Points]:
     """The points of a model, in the order of a prediction; the same for each model of a config.
 
     Args:
-      model: upstream's DetectionModel, an SSD or a CenterNet whose variables exist.
+      model: upstream's DetectionModel, an SSD whose variables exist.
     """
     return _points(_traced(model))
 
