@@ -56,6 +56,7 @@ def quiet() -> None:
     real failures raise exceptions. With a GPU, warnings stay: they name missing libraries.
 
     Settings of the user (TF_CPP_MIN_LOG_LEVEL, PYTHONWARNINGS, `python -W`) take precedence.
+    TensorFlow 2.21 writes some notes before it reads that variable; `quiet_import` drops them.
     """
     os.environ.setdefault(LOG_LEVEL, "1" if has_nvidia_gpu() else "3")
     if not sys.warnoptions:
