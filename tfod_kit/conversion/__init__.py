@@ -1,7 +1,6 @@
 """Converts an annotated data set to TFRecords with a label map and a report."""
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from tfod_kit.conversion.options import ConvertOptions, RewriteOptions, load_lab
 from tfod_kit.conversion.output import LABEL_MAP, REPORT
 from tfod_kit.conversion.report import ConversionReport, SplitSummary, summarise
 from tfod_kit.conversion.writing import Shard, WrittenShard
+from tfod_kit.core import collector
 from tfod_kit.errors import UsageError
 from tfod_kit.formats.common import losses
 from tfod_kit.formats.common.findings import Findings
@@ -56,7 +56,7 @@ def convert(
     sources = (source,) if isinstance(source, Path) else tuple(source)
     _check(sources, out, options)
     findings = Findings(options.on_error)
-    with _collector_paused() as resume:
+    with collector.paused() as resume:
         loaded = datasets.load(sources, options.for_loading(), findings=findings)
         groups, description = planning.assign(loaded, options, findings)
         plan = planning.plan(groups, loaded, out, options)
@@ -88,30 +88,6 @@ def _check(sources: Sequence[Path], out: Path, options: ConvertOptions) -> None:
             found=f"{part[0]}/{part[1]}",
             fix="Correct it.",
         )
-
-
-@contextmanager
-def _collector_paused() -> Iterator[Callable[[], None]]:
-    """Pauses the collector of reference cycles until the function it yields is called.
-
-    Planning creates millions of objects, none of which can be in a cycle, and the collector would
-    scan them repeatedly: a third of the time. Until the end of the block it ignores what exists by
-    then: scanning would copy the memory that worker processes share.
-    """
-    was_enabled = gc.isenabled()
-
-    def resume() -> None:
-        gc.freeze()
-        if was_enabled:
-            gc.enable()
-
-    gc.disable()
-    try:
-        yield resume
-    finally:
-        gc.unfreeze()
-        if was_enabled:
-            gc.enable()
 
 
 def _write(plan: Sequence[Shard], options: ConvertOptions) -> list[WrittenShard | None]:

@@ -7,6 +7,7 @@ from tfod_kit import datasets, formats
 from tfod_kit.conversion import output, planning
 from tfod_kit.conversion.options import RewriteOptions
 from tfod_kit.conversion.report import ConversionReport, SplitSummary
+from tfod_kit.core import collector
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.formats.common.findings import Findings
 from tfod_kit.formats.common.writing import WrittenDataSet
@@ -30,22 +31,24 @@ def rewrite(
     sources = (source,) if isinstance(source, Path) else tuple(source)
     output.check_sources(sources, out)
     findings = Findings(options.on_error)
-    loaded = datasets.load(sources, options.for_loading(), findings=findings)
-    groups, description = planning.assign(loaded, options, findings)
-    written = formats.write(
-        to,
-        groups,
-        out,
-        classes=loaded.classes,
-        findings=findings,
-        options=formats.WriteOptions(
-            link=options.link,
-            max_side=options.max_side,
-            masks=options.masks,
-            workers=options.workers,
-            scores=options.scores,
-        ),
-    )
+    with collector.paused() as resume:
+        loaded = datasets.load(sources, options.for_loading(), findings=findings)
+        groups, description = planning.assign(loaded, options, findings)
+        resume()
+        written = formats.write(
+            to,
+            groups,
+            out,
+            classes=loaded.classes,
+            findings=findings,
+            options=formats.WriteOptions(
+                link=options.link,
+                max_side=options.max_side,
+                masks=options.masks,
+                workers=options.workers,
+                scores=options.scores,
+            ),
+        )
     return ConversionReport(
         format=loaded.format,
         split=description,

@@ -137,17 +137,19 @@ class Packed(Deferred):
 
 
 def _object(row: list[Any]) -> ObjectAnnotation:
-    label, ymin, xmin, ymax, xmax, mask, keypoints, *marks = row
+    mask, keypoints = row[5], row[6]
+    box = Box(row[1], row[2], row[3], row[4])
     points = tuple(Keypoint(**point) for point in keypoints) if keypoints else ()
-    return ObjectAnnotation(label, Box(ymin, xmin, ymax, xmax), _mask(mask), points, *marks)
+    outline = None if mask is None else _mask(mask)
+    return ObjectAnnotation(row[0], box, outline, points, *row[7:])
 
 
-def _mask(stored: Any) -> Polygons | Rle | None:
+def _mask(stored: Any) -> Polygons | Rle:
     if isinstance(stored, bytes):
         return Polygons.from_json(stored)
     if isinstance(stored, list):
         return Polygons(stored)
-    return None if stored is None else Rle(**stored)
+    return Rle(**stored)
 
 
 def _compact(value: object) -> object:

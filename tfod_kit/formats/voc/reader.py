@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from math import isfinite, nan
 from pathlib import Path
 
@@ -130,7 +130,7 @@ def _objects(
     """The objects of elements, each with its instance mask."""
     for element, instance_mask in pairs:
         children = _children(element)
-        label = sys.intern(reading.name(_text(children, "name")))
+        label = _label(_text(children, "name"))
         if not label:
             context.findings.add("class_missing", _where(file, element))
             continue
@@ -213,9 +213,10 @@ def _number(children: _Children, name: str) -> float:
     Raises:
       ValueError: the child is missing or is not a number; the message names it.
     """
-    if name not in children:
+    child = children.get(name)
+    if child is None:
         raise ValueError(f"<{name}> is missing")
-    text = children[name].text or ""
+    text = child.text or ""
     try:
         value = float(text)
     except ValueError:
@@ -225,12 +226,26 @@ def _number(children: _Children, name: str) -> float:
     return value
 
 
+@lru_cache(maxsize=4096)
+def _label(text: str) -> str:
+    return sys.intern(reading.name(text))
+
+
 def _view(children: _Children) -> str:
-    pose = reading.name(_text(children, "pose"))
+    child = children.get("pose")
+    return "" if child is None else _pose(child.text or "")
+
+
+@lru_cache(maxsize=4096)
+def _pose(text: str) -> str:
+    pose = reading.name(text)
     return "" if pose.lower() == "unspecified" else pose
 
 
 def _flag(children: _Children, name: str) -> bool:
     """Whether a child is 1, true or yes; False if it is missing or empty."""
-    text = _text(children, name)
-    return text != "0" and text.strip().lower() in ("1", "true", "yes")
+    child = children.get(name)
+    if child is None:
+        return False
+    text = child.text
+    return text is not None and text != "0" and text.strip().lower() in ("1", "true", "yes")
