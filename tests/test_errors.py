@@ -51,3 +51,20 @@ def test_a_long_list_of_names_is_cut() -> None:
 def test_there_are_at_most_six_kinds() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     assert 1 < len([kind for kind in kinds if issubclass(kind, TfodKitError)]) <= 6
+
+
+def test_a_notebook_shows_the_message_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    interactiveshell = pytest.importorskip("IPython.core.interactiveshell")
+    shell = interactiveshell.InteractiveShell()
+    shell.run_cell(
+        "from tfod_kit.errors import UsageError\n"
+        "def wrong():\n"
+        "    raise UsageError('There is no such folder.', where='photos', fix='Correct it.')\n"
+        "wrong()"
+    )
+    shown = capsys.readouterr().out
+    assert shown.splitlines() == [
+        "UsageError: There is no such folder.",
+        "  where:    photos",
+        "  fix:      Correct it.",
+    ]

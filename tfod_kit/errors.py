@@ -51,6 +51,10 @@ class TfodKitError(Exception):
                 lines.append(f"  {name + ':':<10}{value}")
         return "\n".join(lines)
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in the place of a traceback: the message, as the command line does."""
+        return [f"{type(self).__name__}: {self}", *getattr(self, "__notes__", [])]
+
 
 class UsageError(TfodKitError):
     """An invalid option, path or name on the command line or in a call."""
