@@ -10,11 +10,10 @@ on val, the file's size and the latency of a call as a table.
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-TFOD = (sys.executable, "-m", "tfod_kit")
+from recipe import tfod
+
 EXPORTS = {
     "float32": ("--quantise", "float32"),
     "int8, calibrated on 100": ("--quantise", "int8"),
@@ -61,14 +60,6 @@ def report(args: argparse.Namespace, model: str, numbers: str, export: Path) -> 
     (row,) = json.loads((figures / "benchmark.json").read_text())["models"]
     size, latency = (export / "model.tflite").stat().st_size / 1e6, row["latency_ms"]["p50"]
     print(f"| {model} | {numbers} | {row['map']:.4f} | {size:.1f} | {latency:.1f} |", flush=True)
-
-
-def tfod(*arguments: object) -> None:
-    done = subprocess.run(
-        [*TFOD, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if done.returncode:
-        sys.exit(f"tfod {' '.join(map(str, arguments))}\n{done.stdout}")
 
 
 def parsed() -> argparse.Namespace:

@@ -13,12 +13,11 @@ config as it is.
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
-TFOD = (sys.executable, "-m", "tfod_kit")
-METRIC = "DetectionBoxes_Precision/mAP"
+from recipe import METRICS, tfod
+
+METRIC = METRICS[0]
 SAMPLERS = ("tpe", "random")
 
 
@@ -65,14 +64,6 @@ def searched(
     (measured,) = (run / "test").glob("test*.json")
     test = json.loads(measured.read_text())["metrics"][METRIC]
     return values[0], [max(values[:end]) for end in ends], test
-
-
-def tfod(*arguments: object) -> None:
-    done = subprocess.run(
-        [*TFOD, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if done.returncode:
-        sys.exit(f"tfod {' '.join(map(str, arguments))}\n{done.stdout}")
 
 
 def parsed() -> argparse.Namespace:
