@@ -264,6 +264,12 @@ def test_boxes_that_no_anchors_fit_change_nothing(tmp_path: Path, weights: str) 
     assert any("100% of the boxes" in note for note in result.notes)
 
 
+def test_models_whose_anchors_are_not_fitted_get_a_note(tmp_path: Path) -> None:
+    records = written(tmp_path / "small", 20, sides=(0.02,))
+    result = planned(records, model="faster_rcnn_resnet50", checkpoint="none")
+    assert any("100% of the boxes have no anchor" in note for note in result.notes), result.notes
+
+
 # ---- the records to measure on -------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from tfod_kit.configuration.dataset import DataSet
 from tfod_kit.configuration.recipe import Recipe, set_length
 from tfod_kit.errors import ConfigError, UsageError
 from tfod_kit.io import files
-from tfod_kit.pipeline_config import Change, PipelineConfig
+from tfod_kit.pipeline_config import Change, PipelineConfig, anchors
 from tfod_kit.runs import checkpoints, run_lock
 from tfod_kit.zoo import catalog
 from tfod_kit.zoo.download import DownloadOptions
@@ -191,8 +191,8 @@ def _fit_to_boxes(
     config: PipelineConfig, data: dataset.DataSet, request: Request, *, own: bool, weights: bool
 ) -> list[str]:
     """Fits the input size and the anchors to the training boxes; the user's own base is kept."""
-    if pipeline_config.architecture(config) != "ssd":
-        return []
+    if anchors.canvas(config) is None:
+        return []  # the size of what the model sees depends on the image
     found = boxes.read(data)
     change, size = request.anchors == "auto" and not own, request.input_size is None
     notes = input_fit.shrink(config, found) if change and size and weights else []

@@ -69,18 +69,16 @@ def pixels(config: PipelineConfig) -> int:
 
 
 def _has_fixed_input(config: PipelineConfig) -> bool:
-    return pipeline_config.architecture(
-        config
-    ) == "ssd" and config.model.ssd.image_resizer.HasField("fixed_shape_resizer")
+    if pipeline_config.architecture(config) != "ssd":
+        return False
+    return bool(config.model.ssd.image_resizer.HasField("fixed_shape_resizer"))
 
 
 def _is_coarse(config: PipelineConfig, boxes: Boxes) -> bool:
     """Whether too many boxes of a class, or of all, are small in the input of a config."""
     import numpy as np
 
-    resizer = config.model.ssd.image_resizer.fixed_shape_resizer
     ymin, xmin, ymax, xmax = boxes.edges[:, :4].T
-    sides = np.sqrt((ymax - ymin) * (xmax - xmin) * resizer.height * resizer.width)
-    small = sides < _LEAST
+    small = np.sqrt((ymax - ymin) * (xmax - xmin) * pixels(config)) < _LEAST
     shares = [small.mean(), *(small[chosen].mean() for _, chosen in boxes.by_class())]
     return bool(max(shares) > _SHARE)
