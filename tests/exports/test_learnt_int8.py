@@ -13,7 +13,7 @@ from tfod_kit.engine import quantisation, restore, runtime
 from tfod_kit.engine.quantisation import Quantisation
 from tfod_kit.exports import export
 from tfod_kit.exports.source import open_run
-from tfod_kit.runs import checkpoints
+from tfod_kit.runs import checkpoint_index, checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -138,7 +138,7 @@ def test_a_finished_run_is_fine_tuned_as_a_run_of_its_own(tmp_path: Path) -> Non
     tfod("train", run, "--no_evaluate")
     printed = tfod("train", run, "--quantise", "--no_evaluate", code=2)
     assert f"--checkpoint {run}" in printed
-    assert not quantisation.is_in(newest(run))
+    assert quantisation.NAME not in checkpoint_index.objects(newest(run))
 
 
 def test_other_architectures_are_refused(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 from tfod_kit.engine import restore, runtime
 from tfod_kit.engine.upstream import DetectionModel, Tensor, Variable
 from tfod_kit.errors import UsageError
-from tfod_kit.runs import checkpoint_index
 from tfod_kit.runs.checkpoint_index import VALUE
 
 NAME = "pruning"  # in a checkpoint
@@ -47,11 +46,6 @@ class Sparsity:
 
 
 GROUPED = Sparsity(0.5, grouped=True)
-
-
-def is_in(prefix: Path) -> bool:
-    """Whether a checkpoint contains masks: whether its training pruned the model."""
-    return any(name.startswith(f"{NAME}/") for name in checkpoint_index.read(prefix))
 
 
 def stored(prefix: Path) -> Sparsity:

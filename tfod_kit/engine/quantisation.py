@@ -18,7 +18,6 @@ from tfod_kit.engine import quantisation_points, runtime
 from tfod_kit.engine.quantisation_points import Points
 from tfod_kit.engine.upstream import DetectionModel, Module, Tensor, Variable
 from tfod_kit.errors import CheckpointError, UsageError, first_line
-from tfod_kit.runs import checkpoint_index
 
 Quantiser: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -31,11 +30,6 @@ _SIGMOID = (0.0, 255 / 256)  # the range that TensorFlow Lite fixes
 # The outputs of an SSD that its levels are concatenated into.
 _OUTPUTS = ("box_encodings", "class_predictions_with_background")
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
-
-
-def is_in(prefix: Path) -> bool:
-    """Whether a checkpoint contains ranges: whether its training was quantised."""
-    return any(name.startswith(f"{NAME}/") for name in checkpoint_index.read(prefix))
 
 
 def check(architecture: str, where: object) -> None:

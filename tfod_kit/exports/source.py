@@ -15,7 +15,7 @@ from tfod_kit.errors import UsageError
 from tfod_kit.evaluation import Example
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.records import shards
-from tfod_kit.runs import checkpoints
+from tfod_kit.runs import checkpoint_index, checkpoints
 
 if TYPE_CHECKING:
     from tfod_kit.detectors import Detector, LiveDetector
@@ -57,19 +57,23 @@ class TrainedModel:
         """The model as a detector: every export is compared with it."""
         return self._loaded[1]
 
-    @cached_property
+    @property
     def quantised(self) -> bool:
         """Whether the checkpoint was trained quantised, so that int8 needs no calibration."""
         from tfod_kit.engine import quantisation
 
-        return quantisation.is_in(self.prefix)
+        return quantisation.NAME in self._saved
 
-    @cached_property
+    @property
     def pruned(self) -> bool:
         """Whether many of the checkpoint's weights are zeros, so that its exports compress well."""
         from tfod_kit.engine import pruning
 
-        return pruning.is_in(self.prefix)
+        return pruning.NAME in self._saved
+
+    @cached_property
+    def _saved(self) -> frozenset[str]:
+        return checkpoint_index.objects(self.prefix)
 
     @cached_property
     def proposer(self) -> "Detector":

@@ -77,6 +77,14 @@ def read(prefix: Path) -> dict[str, Variable]:
         ) from error
 
 
+def objects(prefix: Path) -> frozenset[str]:
+    """The names of the objects that a checkpoint was saved of, such as "model".
+
+    Raises as `read`.
+    """
+    return frozenset(name.partition("/")[0] for name in read(prefix))
+
+
 def values(variables: Mapping[str, Variable]) -> dict[str, Variable]:
     """The variables of the model and the optimizer, named without TensorFlow's suffix."""
     return {

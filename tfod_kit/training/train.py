@@ -10,7 +10,7 @@ from tfod_kit.errors import CheckpointError, ConfigError, DataError, UsageError,
 from tfod_kit.evaluation.checkpoint_selector import CheckpointSelector, Measure
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.records import shards
-from tfod_kit.runs import checkpoints, run_folder
+from tfod_kit.runs import checkpoint_index, checkpoints, run_folder
 from tfod_kit.training import batch_size, dataset, step_options, tracked, workers
 from tfod_kit.training.inputs import check_records, count_readable
 from tfod_kit.training.measuring import Interval
@@ -205,7 +205,8 @@ def _with_small_model(options: TrainOptions, resumed: Path | None, steps: int) -
     if resumed is None:
         return options
     step = options.step_options
-    quantised, pruned = quantisation.is_in(resumed), pruning.is_in(resumed)
+    saved = checkpoint_index.objects(resumed)
+    quantised, pruned = quantisation.NAME in saved, pruning.NAME in saved
     begun = [
         f"--{name}"
         for name, asked, before in (
