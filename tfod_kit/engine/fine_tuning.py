@@ -12,6 +12,7 @@ from tfod_kit.core import labels
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.engine import carry_over, class_rows, restore
 from tfod_kit.engine.carry_over import CarryOver
+from tfod_kit.engine.model import create_training_variables
 from tfod_kit.engine.restore import Restored
 from tfod_kit.engine.upstream import Dataset, DetectionModel
 from tfod_kit.errors import CheckpointError, first_line
@@ -59,7 +60,6 @@ def load(
         the checkpoint's.
       ConfigError: the label map cannot be read.
     """
-    from object_detection import model_lib_v2
     from object_detection.utils import config_util
 
     settings = config.train_config
@@ -67,7 +67,7 @@ def load(
     config_util.update_fine_tune_checkpoint_type(settings)
     kind = settings.fine_tune_checkpoint_type
     _check_version(settings, prefix, where)
-    model_lib_v2._ensure_model_is_built(model, data, settings.unpad_groundtruth_tensors)
+    create_training_variables(model, data, unpad=settings.unpad_groundtruth_tensors)
     if kind == _DETECTION and options.parts == "all":
         return restore_what_fits(model, config, prefix, options)
     return _restore(model, prefix, kind, where)

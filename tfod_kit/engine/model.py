@@ -3,7 +3,7 @@
 from typing import cast
 
 from tfod_kit.engine import runtime
-from tfod_kit.engine.upstream import DetectionModel
+from tfod_kit.engine.upstream import Dataset, DetectionModel, Tensor
 from tfod_kit.errors import ConfigError
 from tfod_kit.pipeline_config import PipelineConfig
 
@@ -46,3 +46,36 @@ def create_variables(model: DetectionModel, height: int, width: int | None = Non
     image, shape = model.preprocess(tf.zeros((1, height, width or height, 3)))
     # The second stage of Faster R-CNN creates the variables of its masks in postprocess.
     model.postprocess(model.predict(image, shape), shape)
+
+
+def create_training_variables(model: DetectionModel, data: Dataset, *, unpad: bool) -> None:
+    """Creates the variables of a model that was built for training, by one call on its input.
+
+    Does what upstream's `model_lib_v2._ensure_model_is_built` does without AutoGraph, and for SSDs,
+    whose losses use no variables, without building a graph: in a fifth of the time.
+
+    Args:
+      model: the model, built with is_training=True.
+      data: its training input.
+      unpad: the config's unpad_groundtruth_tensors.
+    """
+    tf = runtime.start()
+    from object_detection import model_lib, model_lib_v2
+    from object_detection.core.standard_fields import InputDataFields
+    from object_detection.meta_architectures.ssd_meta_arch import SSDMetaArch
+
+    def predict(features: dict[str, Tensor], _: dict[str, Tensor]) -> None:
+        image, shape = InputDataFields.image, InputDataFields.true_image_shape
+        model.predict(features[image][:1], features[shape][:1])
+
+    def compute_losses(features: dict[str, Tensor], labels: dict[str, Tensor]) -> None:
+        labels = model_lib.unstack_batch(labels, unpad_groundtruth_tensors=unpad)
+        model_lib_v2._compute_losses_and_predictions_dicts(model, features, labels, training_step=0)
+
+    # As upstream does; the training step turns both on when its graph is built.
+    model._is_training = False
+    tf.keras.backend.set_learning_phase(False)
+    call = predict
+    if not isinstance(model, SSDMetaArch):
+        call = tf.function(compute_losses, autograph=False)
+    tf.distribute.get_strategy().run(runtime.without_autograph(call), args=next(iter(data)))

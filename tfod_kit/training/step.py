@@ -13,6 +13,7 @@ from tfod_kit.engine import averages, fine_tuning, pruning, quantisation, runtim
 from tfod_kit.engine import model as models
 from tfod_kit.engine.averages import Averages
 from tfod_kit.engine.carry_over import CarryOver
+from tfod_kit.engine.model import create_training_variables
 from tfod_kit.engine.pruning import Pruning
 from tfod_kit.engine.quantisation import Quantisation
 from tfod_kit.engine.restore import Restored
@@ -179,7 +180,7 @@ class TrainingStep:
           CheckpointError: the checkpoint is missing or does not fit the model, or the label map
             is not the checkpoint's.
         """
-        report = runtime.without_autograph(fine_tuning.load)(
+        report = fine_tuning.load(
             self.model, self._config, self.input, self._config_path, self._options.restore
         )
         self._prepare(built=True)
@@ -227,16 +228,13 @@ class TrainingStep:
         Raises:
           ConfigError: a pattern to freeze matches nothing.
         """
-        from object_detection import model_lib_v2
-
         settings = self._config.train_config
         excluded, included = settings.freeze_variables, settings.update_trainable_variables
         averaging = settings.optimizer.use_moving_average
         several, small = self._options.accumulate > 1, self._options.quantise or self._options.prune
         if not built and (excluded or included or averaging or several or small):
-            runtime.without_autograph(model_lib_v2._ensure_model_is_built)(
-                self.model, self.input, settings.unpad_groundtruth_tensors
-            )
+            unpad = settings.unpad_groundtruth_tensors
+            create_training_variables(self.model, self.input, unpad=unpad)
         if self._options.quantise:
             quantised = Quantisation(self.model)
             setattr(self.checkpoint, quantisation.NAME, quantised.ranges)
