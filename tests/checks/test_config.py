@@ -67,8 +67,8 @@ def test_a_high_learning_rate(folder: Path) -> None:
 
 
 def test_anchors_that_fit_no_box(folder: Path) -> None:
-    scales = "model__ssd__anchor_generator__ssd_anchor_generator"
-    edit(folder / "run", **{f"{scales}__scales": "[0.95, 0.96, 0.97, 0.98, 0.99, 1.0]"})
+    generator = "model__ssd__anchor_generator__multiscale_anchor_generator"
+    edit(folder / "run", **{f"{generator}__anchor_scale": "40"})
     found = find(folder / "run", "anchors_do_not_fit")
     assert found.level == Level.WARNING
     assert "100% of 48 boxes" in str(found.examples[0])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _MATCHED_IOU = 0.5  # from which upstream's matchers assign an anchor to a box
 _TOLERATED = 0.1  # the share of a class's boxes without such an anchor
 _LARGER = (4 / 3, 5 / 3)  # input sizes to try, as multiples of the base's
+_LARGEST = 320  # px, the largest input to try for an SSD with FPN
 _SMALLER = (2 / 3, 1 / 2)  # smallest anchors to try, as multiples of the base's
 _SCALES = (3 / 4, 1 / 2)  # anchor scales to try, as multiples of the base's
 _WORTHWHILE = 0.02  # of the boxes must gain an anchor, for a slower model
@@ -62,10 +63,10 @@ def fit(
 ) -> list[str]:
     """Changes the input size or the anchors if many boxes of a class have no anchor.
 
-    Anchors that follow the strides of the feature maps (FPN) become smaller, also for pretrained
-    weights: there are as many at each place, and box heads predict offsets relative to their size.
-    The anchors of other SSDs are changed for random weights only: the input size is raised
-    first, then the smallest anchors are made smaller.
+    From random weights the input is enlarged first. Anchors that follow the strides of the feature
+    maps (FPN) then become smaller, also for pretrained weights: there are as many at each place, and
+    box heads predict offsets relative to their size. The smallest anchors of other SSDs become
+    smaller for random weights only.
 
     Args:
       config: changed in place.
@@ -91,10 +92,14 @@ def _candidates(config: PipelineConfig, *, size: bool, weights: bool) -> Iterato
     if pipeline_config.architecture(config) != "ssd":
         return
     generator = config.model.ssd.anchor_generator
+    larger: list[PipelineConfig] = []
+    if size and not weights:
+        larger = [input_fit.resized(config, factor) for factor in _LARGER]
     if generator.HasField("multiscale_anchor_generator"):
-        yield from (_scaled(config, factor) for factor in _SCALES)
+        larger = [each for each in larger if max(anchors.canvas(each) or (0,)) <= _LARGEST]
+        yield from larger
+        yield from (_scaled([config, *larger][-1], factor) for factor in _SCALES)
     elif generator.HasField("ssd_anchor_generator") and not weights:
-        larger = [input_fit.resized(config, factor) for factor in _LARGER] if size else []
         yield from larger
         yield from (_finer([config, *larger][-1], factor) for factor in _SMALLER)
 
