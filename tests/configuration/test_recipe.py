@@ -4,13 +4,15 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from index_writer import write_index
 from PIL import Image
 
 from tfod_kit import pipeline_config
 from tfod_kit.compat import environment
-from tfod_kit.configuration import Configured, Request, plan
+from tfod_kit.configuration import Configured, Request, anchor_fit, plan, start
+from tfod_kit.configuration.boxes import Boxes
 from tfod_kit.core import labels
 from tfod_kit.core.annotations import ImageAnnotation, ObjectAnnotation
 from tfod_kit.core.boxes import Box
@@ -205,10 +207,6 @@ def side_of(result: Configured) -> int:
     return int(result.config.model.ssd.image_resizer.fixed_shape_resizer.height)
 
 
-def smallest_of(result: Configured) -> float:
-    return float(result.config.model.ssd.anchor_generator.ssd_anchor_generator.min_scale)
-
-
 def scale_of(result: Configured) -> float:
     return float(result.config.model.ssd.anchor_generator.multiscale_anchor_generator.anchor_scale)
 
@@ -244,11 +242,22 @@ def test_large_models_get_no_larger_input(tmp_path: Path) -> None:
     assert side_of(planned(records, model="fpnlite")) == 320
 
 
-def test_anchors_of_an_ssd_without_a_pyramid(tmp_path: Path) -> None:
-    records = written(tmp_path / "small", 20, sides=(0.5, 0.08, 0.08))
+def test_an_ssd_without_a_pyramid_gets_a_larger_input(tmp_path: Path) -> None:
+    records = written(tmp_path / "small", 20, sides=(0.5, 0.074, 0.074))
     result = planned(records, model="ssd_mobilenet_v2")
-    assert side_of(result) > 300
-    assert smallest_of(result) < 0.2
+    assert side_of(result) == 416
+
+
+def test_an_ssd_without_a_pyramid_gets_smaller_anchors_if_its_input_is_chosen() -> None:
+    config = start.base_config(catalog.find("ssd_mobilenet_v2"))
+    generator = config.model.ssd.anchor_generator.ssd_anchor_generator
+    generator.reduce_boxes_in_lowest_layer = False
+    edges = np.array([[0.46, 0.46, 0.57, 0.57, 640, 640]])
+    boxes = Boxes(edges, np.array([1]), {1: "cell"})
+    (note,) = anchor_fit.fit(config, boxes, change=True, size=False, weights=False)
+    assert "The smallest anchors are 0.13 of it, not 0.2: 0% of the boxes" in note
+    changed = config.model.ssd.anchor_generator.ssd_anchor_generator
+    assert changed.min_scale == pytest.approx(0.2 * 2 / 3)
 
 
 def test_few_small_boxes_change_nothing(tmp_path: Path) -> None:

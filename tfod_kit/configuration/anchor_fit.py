@@ -64,7 +64,7 @@ def fit(
     """Changes the input size or the anchors if many boxes of a class have no anchor.
 
     From random weights the input is enlarged first. Anchors that follow the strides of the feature
-    maps (FPN) then become smaller, also for pretrained weights: there are as many at each place, and
+    maps (FPN) then become smaller, also for pretrained weights: as many are at each place, and
     box heads predict offsets relative to their size. The smallest anchors of other SSDs become
     smaller for random weights only.
 
