@@ -154,7 +154,8 @@ def plan(request: Request) -> Configured:
     notes += augment.set_augmentations(config, request.augmentations, mirrors=request.mirrors)
     notes += edits.set_input_size(config, request.input_size)
     prefix = start.checkpoint(base, request.checkpoint)
-    notes += _fit_to_boxes(config, data, request, own=base.own, weights=prefix is not None)
+    pretrained = prefix not in (None, base.weights)
+    notes += _fit_to_boxes(config, data, request, own=base.own, weights=pretrained)
     notes += edits.set_evaluation(config, request.metrics, request.detections)
     notes += masks.set_masks(config, data, request.masks)
     points = keypoints.set_keypoints(config, data, request.keypoints, _keypoint_map(request.out))
@@ -164,7 +165,7 @@ def plan(request: Request) -> Configured:
     notes += edits.set_precision(config, request.mixed_precision)
     recipe = Recipe(
         base,
-        prefix is not None,
+        pretrained,
         data.splits["train"].images,
         faster=input_fit.pixels(base.config) / input_fit.pixels(config),
     )
@@ -291,7 +292,8 @@ def _set_start(
     if prefix is not None:
         kind = start.checkpoint_type(prefix)
         start.reject_misfit(config, prefix)
-    return notes + edits.set_checkpoint(config, prefix, kind)
+    about = edits.set_checkpoint(config, prefix, kind)
+    return notes if prefix == base.weights else notes + about
 
 
 def _reject_trained(result: Configured, overwrite: bool) -> None:

@@ -32,6 +32,8 @@ class StartingPoint:
       dropped: the names of what the API cannot read.
       better: the zoo archive that would be a better start than random weights.
       own: whether it is the user's own base config, whose values are kept.
+      weights: the kit's own weights for it, the prefix of a checkpoint. They were trained on drawn
+        objects, so they stand for random weights: a training is not shortened by them.
     """
 
     config: PipelineConfig
@@ -42,6 +44,7 @@ class StartingPoint:
     dropped: tuple[str, ...] = ()
     better: str | None = None
     own: bool = False
+    weights: Path | None = None
 
 
 def from_model(name: str) -> StartingPoint:
@@ -55,7 +58,12 @@ def from_model(name: str) -> StartingPoint:
     config = base_config(model)
     training = config.train_config
     return StartingPoint(
-        config, model.base, training.batch_size, training.num_steps, better=model.archive
+        config,
+        model.base,
+        training.batch_size,
+        training.num_steps,
+        better=model.archive,
+        weights=model.own_weights,
     )
 
 
@@ -197,6 +205,8 @@ def checkpoint(start: StartingPoint, asked: str | None) -> Path | None:
     elif start.archive is not None:
         folder = start.archive / "checkpoint"
         chosen = folder if folder.is_dir() else start.archive
+    elif start.weights is not None:
+        chosen = start.weights
     else:
         chosen = Path(own) if own and unusable_checkpoint(start) is None else None
     return absolute(weights.resolve(chosen)) if chosen is not None else None

@@ -11,6 +11,7 @@ from tfod_kit.doors import arguments, values
 from tfod_kit.doors.arguments import Group, local_name, local_path, option, positional
 from tfod_kit.doors.run import Run
 from tfod_kit.errors import UsageError
+from tfod_kit.io import resources
 from tfod_kit.zoo import cache, catalog, download
 
 _WIDTH = 15
@@ -323,8 +324,16 @@ def _rows(result: "Configured") -> list[tuple[str, str]]:
         ),
         ("learning rate", f"{pipeline_config.learning_rate(config):.4g} at its highest"),
         ("augmentations", augment.described(config)),
-        ("starts from", training.fine_tune_checkpoint or "random weights"),
+        ("starts from", _start(training.fine_tune_checkpoint)),
     ]
+
+
+def _start(checkpoint: str) -> str:
+    if not checkpoint:
+        return "random weights"
+    if Path(checkpoint).is_relative_to(resources.pipelines()):
+        return "weights trained on drawn objects (--checkpoint none: random weights)"
+    return checkpoint
 
 
 def _measured(data: DataSet) -> tuple[str, str]:

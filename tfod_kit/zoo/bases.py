@@ -5,13 +5,14 @@ from tfod_kit.zoo.model import Model
 BASES = (
     Model(
         name="ssd_cpu",
-        title="SSD MobileNet V2, small, for CPUs",
+        title="SSD MobileNet V2 FPNLite, small, for CPUs",
         architecture="ssd",
         input_size=192,
         base="ssd_mobilenet_v2_cpu.config",
         archive=None,
-        about="trains in minutes on 2 cores, from scratch",
+        about="trains in minutes on 2 cores",
         aliases=("ssd_mobilenet_cpu", "ssd_mobilenet_v2_cpu"),
+        weights="ssd_mobilenet_v2_cpu",
     ),
     Model(
         name="ssd_mobilenet_v2",

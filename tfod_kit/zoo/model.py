@@ -20,6 +20,7 @@ class Model:
       input_size: the pixels of an input's longer side.
       base: its base config, a file under pipelines/; None for weights without a model.
       archive: the zoo's archive with weights trained on COCO; None if there is none.
+      weights: the kit's own weights, a folder under pipelines/; None if there are none.
       about: one line that helps to choose.
       aliases: other names it is found by.
       masks: whether it detects masks as well as boxes.
@@ -38,6 +39,12 @@ class Model:
     masks: bool = False
     keypoints: bool = False
     settings: tuple[tuple[str, str], ...] = ()
+    weights: str | None = None
+
+    @property
+    def own_weights(self) -> Path | None:
+        """The prefix of the checkpoint with the kit's own weights; None if there are none."""
+        return resources.pipelines() / self.weights / "ckpt-0" if self.weights else None
 
     @property
     def base_config(self) -> Path:
