@@ -81,7 +81,8 @@ def test_every_model_is_configured(model, request_for, records):
     assert pipeline_config.validate(config) == []
     assert pipeline_config.model_of(config).num_classes == 3
     assert "PATH_TO_BE_CONFIGURED" not in pipeline_config.dumps(config)
-    assert not config.train_config.HasField("fine_tune_checkpoint")
+    start = str(model.own_weights) if model.own_weights else ""
+    assert config.train_config.fine_tune_checkpoint == start
     train, (val,) = config.train_input_reader, config.eval_input_reader
     assert train.tf_record_input_reader.input_path == [f"{records}/train-?????-of-00002.tfrecord"]
     assert val.tf_record_input_reader.input_path == [f"{records}/val-?????-of-00001.tfrecord"]
