@@ -25,6 +25,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 CLASSES = 48
+NAMES = [f"drawn_object_{number}" for number in range(CLASSES)]
 SIDE = 288  # px
 
 _SMALLEST, _LARGEST = 18, 270  # px, the longer side of an object
@@ -419,7 +420,7 @@ def write(out: Path, count: int) -> None:
                 for number, boxes in enumerate(found)
                 for box, class_ in boxes
             ],
-            "categories": [{"id": n + 1, "name": f"object_{n}"} for n in range(CLASSES)],
+            "categories": [{"id": n, "name": name} for n, name in enumerate(NAMES, 1)],
         }
         for number, annotation in enumerate(document["annotations"], 1):
             annotation["id"] = number

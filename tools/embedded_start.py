@@ -16,6 +16,7 @@ from pathlib import Path
 import drawn_objects
 
 from tfod_kit import pipeline_config
+from tfod_kit.core import labels
 from tfod_kit.engine import model as models
 from tfod_kit.engine import runtime
 from tfod_kit.zoo import catalog
@@ -60,6 +61,7 @@ def write_weights(run: Path, prefix: Path) -> None:
     checkpoint.restore(newest).expect_partial().assert_existing_objects_matched()
     prefix.parent.mkdir(exist_ok=True)
     print(checkpoint.write(str(prefix)))
+    labels.save(labels.from_names(drawn_objects.NAMES), prefix.parent / labels.FILE_NAME)
 
 
 def tfod(*arguments: object) -> None:
