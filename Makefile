@@ -63,7 +63,7 @@ demo: $(READY) ## everything, from drawn data to detections on new images, in mi
 	$(TFOD) demo --out work/demo/data
 	$(TFOD) convert work/demo/data --out work/demo/records
 	$(TFOD) configure ssd_cpu --records work/demo/records --out work/demo/run \
-		--augment horizontal_flip,vertical_flip,rotate90 --anchors keep
+		--augment horizontal_flip,vertical_flip,rotate90 --anchors keep --steps 400
 	$(TFOD) train work/demo/run
 	$(TFOD) evaluate work/demo/run --split test
 	$(TFOD) report work/demo/run

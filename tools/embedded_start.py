@@ -60,6 +60,7 @@ def write_weights(run: Path, prefix: Path) -> None:
     newest = tf.train.latest_checkpoint(str(run))
     checkpoint.restore(newest).expect_partial().assert_existing_objects_matched()
     prefix.parent.mkdir(exist_ok=True)
+    checkpoint.save_counter.assign(0)  # upstream's own restoring expects it
     print(checkpoint.write(str(prefix)))
     labels.save(labels.from_names(drawn_objects.NAMES), prefix.parent / labels.FILE_NAME)
 
