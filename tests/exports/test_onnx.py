@@ -1,8 +1,141 @@
-"""What is done to the model that tf2onnx makes."""
+"""How functions are converted to ONNX, and what is done to what tf2onnx writes."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
 from onnx import TensorProto, helper
 
+from tfod_kit import pipeline_config
+from tfod_kit.engine import model as models
+from tfod_kit.engine import runtime
+from tfod_kit.exports import graph, onnx, onnx_crops
 from tfod_kit.exports.onnx import _drop_unread
+from tfod_kit.io import resources
+
+
+@pytest.mark.slow
+def test_what_a_function_captures_is_no_input(tmp_path: Path) -> None:
+    """A Faster R-CNN captures the sizes of its anchors, of which TensorFlow makes inputs."""
+    import onnxruntime
+    import tensorflow as tf
+
+    outside = tf.random.uniform([1000])  # larger than what TensorFlow takes for a constant
+    weight = tf.Variable(3.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "pixels")])
+    def detect(pixels: Any) -> dict[str, Any]:
+        return {"scores": pixels[:1] * weight + outside, "boxes": pixels + 1.0}
+
+    concrete = detect.get_concrete_function()
+    assert len(concrete.inputs) == 3
+    job: Any = SimpleNamespace(source=SimpleNamespace(run=tmp_path))
+    model = onnx.converted(job, concrete, 18)
+    assert [value.name for value in model.graph.input] == ["pixels"]
+    assert [value.name for value in model.graph.output] == ["boxes", "scores"]
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    boxes, scores = session.run(None, {"pixels": np.array([2, 4], np.float32)})
+    np.testing.assert_allclose(boxes, [3, 5])
+    np.testing.assert_allclose(scores, 6 + outside.numpy(), rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_a_mask_rcnn_of_random_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole graph, with masks, but a small backbone."""
+    import onnxruntime
+    import tensorflow as tf
+
+    module = _mask_rcnn(monkeypatch)  # kept, since the function refers to its variables weakly
+    concrete = module.detect.get_concrete_function()
+    job: Any = SimpleNamespace(source=SimpleNamespace(run=tmp_path))
+    model = onnx.converted(job, concrete, 18)
+    assert [value.name for value in model.graph.input] == ["input_tensor"]
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    names = [output.name for output in session.get_outputs()]
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 90, 120, 3), np.uint8)
+    found = dict(zip(names, session.run(None, {"input_tensor": pixels}), strict=True))
+    expected = {name: value.numpy() for name, value in concrete(tf.constant(pixels)).items()}
+    assert set(found) == set(expected)
+    assert expected["num_detections"].min() > 3
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, atol=1e-3, err_msg=name)
+
+
+def _mask_rcnn(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A Mask R-CNN whose ResNet has one small convolution a stage, and weights that differ."""
+    tf = runtime.start()
+    from tf_keras.src.applications import resnet
+
+    def block(x: Any, filters: int, *, stride: int = 1, name: str = "", **options: Any) -> Any:
+        if not options.get("conv_shortcut", True):
+            return resnet.layers.Activation("linear", name=f"{name}_out")(x)
+        small = {"strides": stride, "padding": "same", "activation": "relu"}
+        return resnet.layers.Conv2D(filters // 32, 3, **small, name=f"{name}_out")(x)
+
+    monkeypatch.setattr(resnet, "block1", block)
+    config = pipeline_config.load(resources.pipelines() / "mask_rcnn_resnet50_v1.config")
+    stages = config.model.faster_rcnn
+    stages.num_classes = 2
+    size = stages.image_resizer.keep_aspect_ratio_resizer
+    size.min_dimension = size.max_dimension = 128
+    stages.initial_crop_size = 8  # as many pixels as the features of an image of 128
+    stages.first_stage_box_predictor_depth = stages.first_stage_max_proposals = 16
+    head = stages.second_stage_box_predictor.mask_rcnn_box_predictor
+    head.mask_prediction_conv_depth, head.mask_height, head.mask_width = 8, 15, 15
+    model = models.build(config, is_training=False, where="a test")
+    images, shapes = model.preprocess(tf.zeros([1, 96, 128, 3]))
+    model.postprocess(model.predict(images, shapes), shapes)  # builds the variables
+    module = graph.module(model, batch_size=None)
+    dice = np.random.default_rng(0)
+    for variable in module.variables:
+        if variable.trainable and variable.shape.rank in (2, 4):
+            spread = 1.6 / np.prod(variable.shape[:-1]) ** 0.5
+            # Neither scores of 1 nor boxes outside of the image.
+            spread *= 0.01 if "conv1_conv" in variable.name else 1
+            spread *= 0.5 if "BoxEncodingPredictor" in variable.name else 1
+            variable.assign(dice.normal(0, spread, variable.shape).astype(np.float32))
+    return module
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 5), (5, 7), (6, 12), (1, 1)])
+def test_regions_are_cropped_whatever_the_size_of_the_image(height: int, width: int) -> None:
+    """ONNX Runtime's Resize fails where a side has 8 pixels, as the crop, and at the edge of 7."""
+    import onnxruntime
+
+    sides = {"image": [1, 1, height, width], "region": [8], "crop": [1, 1, 8, 8]}
+    image, region, crop = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in sides.items()
+    )
+    resize = helper.make_node(
+        "Resize",
+        ["image", "region", "", "sizes"],
+        ["crop"],
+        coordinate_transformation_mode="tf_crop_and_resize",
+        mode="linear",
+    )
+    sizes = helper.make_tensor("sizes", TensorProto.INT64, [4], [1, 1, 8, 8])
+    cropping = helper.make_graph([resize], "graph", [image, region], [crop], [sizes])
+    onnx_crops.replace(cropping)
+    assert "Resize" not in {node.op_type for node in cropping.node}
+    model = helper.make_model(cropping, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    pixels = np.random.default_rng(0).uniform(0, 1, (1, 1, height, width)).astype(np.float32)
+    box = np.array([0.1, 0.3, 0.9, 1.0], np.float32)  # ymin, xmin, ymax, xmax
+    edges = np.array([0, 0, *box[:2], 1, 1, *box[2:]], np.float32)
+    (found,) = session.run(None, {"image": pixels, "region": edges})
+    rows = np.linspace(box[0], box[2], 8) * (height - 1)
+    columns = np.linspace(box[1], box[3], 8) * (width - 1)
+    lines = np.array([np.interp(columns, np.arange(width), line) for line in pixels[0, 0]])
+    expected = [np.interp(rows, np.arange(height), line) for line in lines.T]
+    np.testing.assert_allclose(found[0, 0], np.array(expected).T, atol=1e-5)
+    outside = np.array([0, 0, -0.5, 0, 1, 1, 0.5, 1.5], np.float32)
+    (found,) = session.run(None, {"image": pixels + 1, "region": outside})
+    inside = np.outer(np.linspace(-0.5, 0.5, 8) >= 0, np.linspace(0, 1.5, 8) <= 1)
+    np.testing.assert_array_equal(found[0, 0] > 0, inside if min(height, width) > 1 else True)
 
 
 def test_inputs_that_nothing_reads_are_left_out() -> None:

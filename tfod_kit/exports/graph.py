@@ -1,6 +1,7 @@
 """The model as one graph from pixels to detections, for converters that read a SavedModel."""
 
 from pathlib import Path
+from typing import Any
 
 from tfod_kit.detectors.objects import OUTPUTS
 from tfod_kit.engine import runtime
@@ -45,3 +46,15 @@ def save(module: Module, folder: Path) -> None:
     with capture_output():
         concrete = module.detect.get_concrete_function()
         tf.saved_model.save(module, str(folder), signatures=concrete)
+
+
+def frozen(concrete: Any) -> Any:
+    """A concrete function with its variables, and whatever else it captures, as constants.
+
+    Its loops and branches stay functions.
+    """
+    from tensorflow.python.framework import convert_to_constants
+
+    return convert_to_constants.convert_variables_to_constants_v2(
+        concrete, lower_control_flow=False, aggressive_inlining=True
+    )
