@@ -200,12 +200,23 @@ def source_of(folder: Path, model: str) -> TrainedModel:
 def test_an_unsupported_model_is_refused_with_the_targets_that_support_it(
     tmp_path: Path,
 ) -> None:
-    message = r"ssd, center_net(.|\n)*faster_rcnn(.|\n)*saved_model, onnx, openvino"
+    able = r"found: *faster_rcnn(.|\n)*saved_model, onnx, openvino, serving, tfjs\."
     source = source_of(tmp_path, "mask_rcnn_resnet50_v1")
-    with pytest.raises(UsageError, match=message):
-        exports.check_source(source, "tflite")
+    for target, taken in (("tflite", "ssd, center_net"), ("tensorrt", "ssd")):
+        with pytest.raises(UsageError, match=rf"one of {taken}(.|\n)*{able}"):
+            exports.check_source(source, target)
     for target in ("saved_model", "onnx", "openvino"):
         exports.check_source(source, target)
+
+
+@pytest.mark.parametrize("target", ["tflite_micro", "tensorrt"])
+def test_a_postprocessing_that_cannot_be_replaced_is_refused(tmp_path: Path, target: str) -> None:
+    source = source_of(tmp_path, "ssd_mobilenet_v2_cpu")
+    exports.check_source(source, target, ExportOptions(quantise="float32"))
+    suppression = source.config.model.ssd.post_processing.batch_non_max_suppression
+    suppression.soft_nms_sigma, suppression.use_class_agnostic_nms = 0.5, True
+    with pytest.raises(ConfigError, match=r"soft_nms_sigma: 0\.5, use_class_agnostic_nms: true"):
+        exports.check_source(source, target, ExportOptions(quantise="float32"))
 
 
 def test_tflite_needs_an_input_of_one_size(tmp_path: Path) -> None:

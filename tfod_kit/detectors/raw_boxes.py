@@ -53,9 +53,19 @@ class Decoder:
           [D, 4] ymin, xmin, ymax, xmax in [0, 1], [D] class indices from 0, and [D] scores, the
           highest first; equal ones in the order of the anchors, then of the classes.
         """
+        return self.select(self._boxes(codes), scores)
+
+    def select(
+        self, boxes: "Floats", scores: "Floats"
+    ) -> "tuple[Floats, NDArray[np.int64], Floats]":
+        """The detections among decoded boxes.
+
+        Args:
+          boxes: [N, 4] ymin, xmin, ymax, xmax, not clipped.
+          scores: as for `decode`, which states what is returned.
+        """
         import numpy as np
 
-        boxes = self._boxes(codes)
         flat = scores.astype(np.float32).reshape(-1)
         kept: list[int] = []
         for index in np.argsort(-flat, kind="stable").tolist():

@@ -55,6 +55,7 @@ _NAMES = (
     "tfjs",
     "edgetpu",
     "tflite_micro",
+    "tensorrt",
 )
 TARGETS: dict[str, Target] = {name: import_module(f"{__name__}.{name}").TARGET for name in _NAMES}
 

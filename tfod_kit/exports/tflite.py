@@ -61,7 +61,7 @@ def _size(config: PipelineConfig) -> tuple[int, int]:
     return side, side
 
 
-def _aspect_ratio_limits(config: PipelineConfig) -> tuple[int, int] | None:
+def limits(config: PipelineConfig) -> tuple[int, int] | None:
     """The resizer's min_dimension and max_dimension, if it keeps the aspect ratio."""
     resizer = pipeline_config.model_of(config).image_resizer
     if resizer.WhichOneof("image_resizer_oneof") == "fixed_shape_resizer":
@@ -85,7 +85,7 @@ def write(job: Job) -> None:
       CheckpointError: the checkpoint does not fit the model.
       SetupError: TensorFlow's converter fails.
     """
-    mean, std = _normalisation(job.source)
+    mean, std = normalisation(job.source)
     learnt = job.quantise == "int8" and job.source.quantised
     folder = job.source.folder(
         "tflite_learnt" if learnt else "tflite",
@@ -96,8 +96,7 @@ def write(job: Job) -> None:
         f"Detects {', '.join(job.source.label_map)}. Exported by tfod_kit ({job.quantise})."
     )
     labels = _label_lines(job.source.label_map)
-    limits = _aspect_ratio_limits(job.source.config)
-    metadata = Metadata(labels, mean, std, description, limits)
+    metadata = Metadata(labels, mean, std, description, limits(job.source.config))
     files.write_bytes(job.folder / FILE, embed(model, metadata))
 
 
@@ -186,12 +185,12 @@ def _calibration(job: Job, mean: Channels, std: Channels) -> Iterator[list["Arra
     import numpy as np
 
     height, width = _size(job.source.config)
-    limits = _aspect_ratio_limits(job.source.config)
+    aspect_ratio = limits(job.source.config)
     for labelled in job.source.examples(job.calibration):
         image = np.asarray(labelled.image)
         rows, columns = height, width
-        if limits:
-            rows, columns = fitted_size(image.shape[0], image.shape[1], *limits)
+        if aspect_ratio:
+            rows, columns = fitted_size(image.shape[0], image.shape[1], *aspect_ratio)
         pixels = (bilinear(image, rows, columns) - np.array(mean)) / np.array(std)
         padded = np.pad(pixels, ((0, height - rows), (0, width - columns), (0, 0)))
         yield [padded[None].astype(np.float32)]
@@ -202,7 +201,7 @@ def _takes_pixels(source: TrainedModel) -> bool:
     return pipeline_config.architecture(source.config) == "center_net"
 
 
-def _normalisation(source: TrainedModel) -> tuple[Channels, Channels]:
+def normalisation(source: TrainedModel) -> tuple[Channels, Channels]:
     """Measures mean and std of each channel by preprocessing plain images.
 
     Raises:
@@ -251,10 +250,10 @@ def converted_with_metadata(job: Job, folder: Path) -> tuple[bytes, Metadata]:
     Raises:
       SetupError: TensorFlow's converter fails.
     """
-    mean, std = _normalisation(job.source)
+    mean, std = normalisation(job.source)
     description = f"Raw boxes and scores. Exported by tfod_kit ({job.quantise})."
     labels = _label_lines(job.source.label_map)
-    metadata = Metadata(labels, mean, std, description, _aspect_ratio_limits(job.source.config))
+    metadata = Metadata(labels, mean, std, description, limits(job.source.config))
     return _converted(job, str(folder), mean, std), metadata
 
 

@@ -12,15 +12,12 @@ from tfod_kit.detectors import raw_boxes
 from tfod_kit.detectors.raw_boxes import Decoder
 from tfod_kit.detectors.tflite import FILE
 from tfod_kit.detectors.tflite_metadata import Metadata, embed
-from tfod_kit.engine import runtime
 from tfod_kit.errors import UsageError
-from tfod_kit.exports import tflite
+from tfod_kit.exports import raw_ssd, tflite
 from tfod_kit.exports.job import Job
-from tfod_kit.exports.source import TrainedModel
 from tfod_kit.exports.target import FLOAT32, Target
 from tfod_kit.exports.tolerance import EXACT, QUANTISED
 from tfod_kit.io import files
-from tfod_kit.io.capture_output import capture_output
 
 HEADER, DATA = "tfod_model.h", "tfod_model.c"
 SOURCES = ("tfod_decode.h", "tfod_decode.c")
@@ -46,10 +43,10 @@ def write(job: Job) -> None:
             where=job.source.run,
             fix="Export it to tflite, or export a run that was trained without --quantise.",
         )
-    folder = job.source.folder("tflite_raw", lambda folder: _save(job.source, folder))
+    folder = job.source.folder("tflite_raw", lambda folder: raw_ssd.save(job.source, folder))
     converted, metadata = tflite.converted_with_metadata(job, folder)
     model = embed(converted, metadata)
-    decoder = _decoder(job.source)
+    decoder = raw_ssd.decoder(job.source)
     files.write_bytes(job.folder / FILE, model)
     raw_boxes.write(decoder, job.folder)
     # The array has no metadata, which would only take memory.
@@ -57,60 +54,6 @@ def write(job: Job) -> None:
     files.write_text(job.folder / HEADER, header(decoder, tensors(converted), metadata))
     for name in SOURCES:
         files.write_bytes(job.folder / name, (_SOURCES_FOLDER / name).read_bytes())
-
-
-def _save(source: TrainedModel, folder: Path) -> None:
-    """Writes the SavedModel that is converted: boxes [1, N, 4] and scores [N, C].
-
-    The outputs are recognised by their number of dimensions, since the converter keeps neither
-    their names nor their order.
-    """
-    tf = runtime.start()
-    from object_detection.builders import post_processing_builder
-
-    settings, model = source.config.model.ssd, source.model
-    with capture_output():
-        _, scores_of = post_processing_builder.build(settings.post_processing)
-
-        def raw(image: Any) -> dict[str, Any]:
-            predicted = model.predict(image, true_image_shapes=None)
-            scores = scores_of(predicted["class_predictions_with_background"])[0]
-            return {
-                "boxes": tf.reshape(predicted["box_encodings"], [1, -1, 4]),
-                # Without the background class, if there is one.
-                "scores": scores[:, -settings.num_classes :],
-            }
-
-        shape = [1, *tflite.size(source.config), 3]
-        concrete = tf.function(raw).get_concrete_function(
-            tf.TensorSpec(shape, tf.float32, name="input")
-        )
-        saved = tf.Module()
-        saved.kept = concrete.graph.variables
-        tf.saved_model.save(saved, str(folder), signatures=concrete)
-
-
-def _decoder(source: TrainedModel) -> Decoder:
-    """What decodes the outputs of the model."""
-    tf = runtime.start()
-    height, width = tflite.size(source.config)
-    predicted = source.model.predict(tf.zeros([1, height, width, 3]), true_image_shapes=None)
-    edges = predicted["anchors"].numpy()  # ymin, xmin, ymax, xmax
-    sides = edges[:, 2:] - edges[:, :2]
-    centres = edges[:, :2] + sides / 2
-    settings = source.config.model.ssd
-    coder = settings.box_coder.faster_rcnn_box_coder
-    suppression = settings.post_processing.batch_non_max_suppression
-    return Decoder(
-        tuple(
-            (y, x, h, w) for (y, x), (h, w) in zip(centres.tolist(), sides.tolist(), strict=True)
-        ),
-        (coder.y_scale, coder.x_scale, coder.height_scale, coder.width_scale),
-        suppression.score_threshold,
-        suppression.iou_threshold,
-        suppression.max_total_detections,
-        suppression.max_detections_per_class,
-    )
 
 
 def array(model: bytes) -> str:
@@ -205,7 +148,7 @@ def _escaped(name: str) -> str:
 
 TARGET = Target(
     write=write,
-    check=tflite.check,
+    check=raw_ssd.check,
     summary="TensorFlow Lite for microcontrollers: raw boxes, a C array and a decoder in C",
     quantise={"int8": QUANTISED, FLOAT32: EXACT},
     io=("int8/int8", "uint8/uint8", FLOAT32),
