@@ -52,12 +52,14 @@ class _Crop:
         ends = []
         for row in (row_low, row_high):
             line = self._do("Gather", self._image, row, axis=_ROWS)
-            sides = [self._do("Gather", line, column, axis=_COLUMNS) for column in (low, high)]
-            ends.append(self._between(*sides, share))
+            left = self._do("Gather", line, low, axis=_COLUMNS)
+            right = self._do("Gather", line, high, axis=_COLUMNS)
+            ends.append(self._between(left, right, share))
         # [height] -> [height, 1], beside [width].
         axis = self._constant([1], "INT64")
         row_share, row_inside = (self._do("Unsqueeze", it, axis) for it in (row_share, row_inside))
-        values = self._between(*ends, row_share)
+        upper, lower = ends
+        values = self._between(upper, lower, row_share)
         both = self._do("And", row_inside, inside)
         self._do("Where", both, values, self._constant(outside), output=self._output)
 
