@@ -24,6 +24,7 @@ from tfod_kit.training.freezing import Frozen, freeze
 from tfod_kit.training.gradients import TOTAL_LOSS, Gradients
 from tfod_kit.training.mixing import Mixing
 from tfod_kit.training.step_options import StepOptions, check
+from tfod_kit.training.teacher import Teacher
 
 __all__ = ["TOTAL_LOSS", "StepResult", "TrainingStep"]
 
@@ -55,6 +56,7 @@ class TrainingStep:
       strategy: the tf.distribute strategy.
       options: how to take the steps; step_options.prepare must have been called with them.
       tpu: whether the strategy is a TPU's.
+      teacher: a model to learn from as well, which was loaded before the strategy's scope.
 
     Attributes:
       model: upstream's DetectionModel.
@@ -72,6 +74,7 @@ class TrainingStep:
         options: StepOptions = _DEFAULTS,
         *,
         tpu: bool = False,
+        teacher: Teacher | None = None,
     ) -> None:
         self._tf = runtime.start()
         from object_detection.builders import optimizer_builder
@@ -79,6 +82,7 @@ class TrainingStep:
         self._config = config
         self._config_path = config_path
         self._strategy = strategy
+        self._teacher = teacher
         self._mixing = _mixing(options, config)
         reader = config.train_input_reader
         self._options = options = _with_cache(options, reader, strategy, self._mixing)
@@ -87,13 +91,7 @@ class TrainingStep:
         if tpu and settings.use_bfloat16:
             self._tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
         self.model = models.build(config, is_training=True, where=config_path)
-        self._count = self._tf.Variable(
-            0,
-            trainable=False,
-            dtype=self._tf.int64,
-            name="global_step",
-            aggregation=self._tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
+        self._count = _step_counter()
         self._optimizer, (rate,) = optimizer_builder.build(
             settings.optimizer, global_step=self._count
         )
@@ -116,6 +114,7 @@ class TrainingStep:
             self._count,
             clip_value=options.clip_value,
             scaler=self._scaler,
+            taught=teacher.weight if teacher is not None else None,
         )
         self.input = strategy.distribute_datasets_from_function(self._dataset)
         self._frozen: Frozen | None = None
@@ -291,7 +290,21 @@ class TrainingStep:
         return losses
 
     def _dataset(self, context: InputContext) -> Dataset:
-        return dataset.build(self._config, self.model, self._options, context, self._mixing)
+        return dataset.build(
+            self._config, self.model, self._options, context, self._mixing, self._teacher
+        )
+
+
+def _step_counter() -> Variable:
+    """The variable that counts the steps, 0 at first."""
+    tf = runtime.start()
+    return tf.Variable(
+        0,
+        trainable=False,
+        dtype=tf.int64,
+        name="global_step",
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
 
 
 def _mixing(options: StepOptions, config: PipelineConfig) -> Mixing | None:

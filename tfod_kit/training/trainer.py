@@ -32,6 +32,7 @@ from tfod_kit.training.reporter import Reporter
 from tfod_kit.training.saver import Saver
 from tfod_kit.training.step import TOTAL_LOSS, StepResult, TrainingStep
 from tfod_kit.training.step_plan import StepPlan, TimedPlan, stretched
+from tfod_kit.training.teacher import Teacher
 from tfod_kit.training.workers import Agreement
 
 # On a TPU many steps run in one call, because returning to the host costs more than a step. On a
@@ -49,6 +50,7 @@ class Trainer:
       options: how to train.
       selector: measures checkpoints; None if they are not measured.
       evaluate_every: how often to measure; None means at each checkpoint.
+      teacher: a model to learn from as well, which was loaded before the strategy's scope.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Trainer:
         options: TrainOptions,
         selector: Selector | None = None,
         evaluate_every: Interval | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         self._config = config
         self._config_path = config_path
@@ -75,7 +78,12 @@ class Trainer:
         self._skipped = Skipped() if options.skip_bad_records else None
         with skipping(self._skipped):
             self._step = TrainingStep(
-                config, config_path, strategy, options.step_options, tpu=options.tpu is not None
+                config,
+                config_path,
+                strategy,
+                options.step_options,
+                tpu=options.tpu is not None,
+                teacher=teacher,
             )
         self._saver = Saver(self._step.checkpoint, self._folder, options.keep)
         self._measuring: Measuring | None = None
@@ -124,6 +132,7 @@ class Trainer:
             command=options.command,
             seed=options.step_options.seed,
             mixing=options.step_options.mixing.used,
+            teacher=options.step_options.teacher.record,
         )
         with ExitStack() as stack:
             stop = stack.enter_context(StopRequest())
