@@ -211,7 +211,7 @@ def test_teachers_that_are_refused(runs: Path, tmp_path: Path) -> None:
     assert "missing: blue" in printed
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_steps_with_a_teacher(runs: Path) -> None:
     done = subprocess.run(
         [
