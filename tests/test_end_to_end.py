@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_training_counts_exactly_and_shows_the_first_step(trained: Trained) -> None:
-    assert "Starting from scratch" in trained.printed["train"]
+    assert "Starting from the weights in" in trained.printed["train"]
     assert f"training: {STEPS}/{STEPS} steps" in trained.printed["train"]
     assert (trained.run / f"ckpt-{STEPS}.index").is_file()
     assert "loss" in trained.printed["train"]

@@ -95,7 +95,8 @@ def test_a_label_map_of_other_weights_is_refused(real, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("name", "class_variables"),
     [
-        ("ssd_cpu", 12),  # a kernel and a bias for each of six levels
+        ("ssd_cpu", 2),
+        ("ssd_mobilenet_v2", 12),  # a kernel and a bias for each of six levels
         ("efficientdet_d0", 2),
         ("faster_rcnn", 2),  # its boxes are shared by the classes
         ("mask_rcnn", 6),  # classes, boxes and masks

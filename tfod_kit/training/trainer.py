@@ -98,7 +98,14 @@ class Trainer:
         self._loss: float | None = None
 
     def restore(self, resumed: Path | None) -> None:
-        """Restores the checkpoint to resume or to fine-tune, and reports which one it is."""
+        """Restores the checkpoint to resume or to fine-tune, and reports which one it is.
+
+        Some models create their variables with a batch of the input, so its errors may appear here.
+        """
+        with diagnosis.explained(self._config, self._config_path, self._skipped):
+            self._restore(resumed)
+
+    def _restore(self, resumed: Path | None) -> None:
         settings = self._config.train_config
         if resumed is not None:
             self._resumed = resumed
