@@ -9,9 +9,10 @@ with UPSTREAM_CONFIG, in which only what has to change is changed: the classes, 
 batch size and the number of steps. Upstream restores as its checkpoint type "detection" does: the
 feature extractor alone.
 
-With --ultralytics, `ssd_cpu` is trained from nothing for so many minutes, and so is Ultralytics'
-yolo11n (from its YAML file, so without weights; 320 px, batch size 8), in an environment that the
-script makes in OUT/ultralytics-env. Its package has the AGPL licence and is not part of the kit.
+With --ultralytics, `ssd_cpu` is trained for so many minutes, from the kit's own weights, which have
+seen drawn objects alone, and from random weights; and so is Ultralytics' yolo11n (from its YAML
+file, so without weights; 320 px, batch size 8), in an environment that the script makes in
+OUT/ultralytics-env. Its package has the AGPL licence and is not part of the kit.
 
 Both are measured on the test split, or on val where there is none: ours and upstream's by
 `tfod evaluate`, Ultralytics' by its own validation, which also gives COCO's mAP at 101 points of
@@ -68,8 +69,9 @@ def main() -> None:
             rows.append(ours(records, out / "tfod", args, (*length, "--seed", seed), split))
             rows.append(upstream(records, out / "upstream", args, split))
         if args.ultralytics:
-            length = ("--minutes", args.minutes)
-            rows.append(ours(records, out / "scratch", args, (*length, "--seed", seed), split))
+            length = ("--minutes", args.minutes, "--seed", seed)
+            rows.append(ours(records, out / "own", args, length, split))
+            rows.append(ours(records, out / "random", args, length, split, random=True))
             rows.append(ultralytics(out / "ultralytics", args, split, seed))
     print(f"| {args.data.name}, {split} | mAP | mAP@.50 | seconds |\n|---|---|---|---|")
     for row in rows:
@@ -77,11 +79,18 @@ def main() -> None:
 
 
 def ours(
-    records: Path, run: Path, args: argparse.Namespace, training: tuple[object, ...], split: str
+    records: Path,
+    run: Path,
+    args: argparse.Namespace,
+    training: tuple[object, ...],
+    split: str,
+    *,
+    random: bool = False,
 ) -> Result:
     """The defaults of `tfod configure` and `tfod train`."""
-    start = ("fpnlite", "--zoo", args.zoo) if args.config else ("ssd_cpu",)
     steps = training[:2] if training[0] == "--steps" else ()
+    start = ("fpnlite", "--zoo", args.zoo) if steps else ("ssd_cpu",)
+    start += ("--checkpoint", "none") if random else ()
     tfod(
         *("configure", *start, "--records", records, "--out", run),
         *("--overwrite", "--brief", *steps),
@@ -89,7 +98,8 @@ def ours(
     began = time.monotonic()
     tfod("train", run, "--resume", "never", *training)
     seconds = time.monotonic() - began
-    return Result(f"tfod_kit, {start[0]}", evaluated(run, split), seconds)
+    name = f"tfod_kit, {start[0]}" + (" from random weights" if random else "")
+    return Result(name, evaluated(run, split), seconds)
 
 
 def upstream(records: Path, run: Path, args: argparse.Namespace, split: str) -> Result:
