@@ -89,7 +89,7 @@ def ours(
 ) -> Result:
     """The defaults of `tfod configure` and `tfod train`."""
     steps = training[:2] if training[0] == "--steps" else ()
-    start = ("fpnlite", "--zoo", args.zoo) if steps else ("ssd_cpu",)
+    start: tuple[object, ...] = ("fpnlite", "--zoo", args.zoo) if steps else ("ssd_cpu",)
     start += ("--checkpoint", "none") if random else ()
     tfod(
         *("configure", *start, "--records", records, "--out", run),
