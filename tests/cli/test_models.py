@@ -37,6 +37,8 @@ def test_the_table_holds_every_model_and_fits_a_screen(capsys):
     assert " ".join(row.split()) == (
         "mask_rcnn_inception Mask R-CNN 1024 301 ms 39.0 / 34.6 boxes + masks zoo"
     )
+    assert next(row for row in rows if row.startswith("ssd_cpu ")).endswith("included")
+    assert next(row for row in rows if row.startswith("mask_rcnn_resnet50")).endswith("none")
 
 
 def test_sorting(capsys):

@@ -179,8 +179,14 @@ def _row(model: catalog.Model) -> tuple[str, ...]:
         f"{known.speed_ms} ms" if known and known.speed_ms else "-",
         _accuracy(known),
         " + ".join(model.outputs) if model.base else "-",
-        "none" if known is None else "in the cache" if download.cached(known) else "zoo",
+        _weights_of(model, known),
     )
+
+
+def _weights_of(model: catalog.Model, known: Archive | None) -> str:
+    if known is None:
+        return "included" if model.own_weights else "none"
+    return "in the cache" if download.cached(known) else "zoo"
 
 
 def _accuracy(known: Archive | None) -> str:
