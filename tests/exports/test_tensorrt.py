@@ -77,7 +77,7 @@ def test_images_are_padded_with_the_colour_that_becomes_zero() -> None:
     assert found["detection_boxes"].tolist() == [[[0.5, 0.5, 1.0, 1.0]]]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_trained_model(trained: Trained, tmp_path: Path, capfd: Any) -> None:
     out = tmp_path / "out"
     proof = exports.export(open_run(trained.run), out, "tensorrt", parity_images=8)
