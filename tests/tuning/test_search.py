@@ -44,7 +44,7 @@ def _start(python: list[str], run: Path, **options: Any) -> "subprocess.Popen[st
 
 def _search(python: list[str], run: Path, **options: Any) -> dict[str, Any]:
     process = _start(python, run, **options)
-    printed, errors = process.communicate(timeout=300)
+    printed, errors = process.communicate(timeout=900)
     assert process.returncode == 0, errors
     result: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return result
@@ -85,7 +85,7 @@ def test_it_resumes_and_refuses_what_cannot_be_compared(python: list[str], run: 
     assert [one["number"] for one in after["trials"]] == [0, 1, 2, 3]
     assert len({one["values"]["rate"] for one in after["trials"]}) == 4, "nothing is tried twice"
     process = _start(python, run, trials=5, steps=60)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=900)
     assert process.returncode
     assert "length: 50 steps -> 60 steps" in errors
 
@@ -97,7 +97,7 @@ def test_what_was_interrupted_or_killed_is_tried_again(
     python: list[str], run: Path, action: str, state: str
 ) -> None:
     process = _start(python, run, trials=3, do={"1": action})
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=900)
     if action == "interrupt":
         assert process.returncode == 0
         stopped = json.loads(printed.splitlines()[-1])
@@ -111,7 +111,7 @@ def test_what_was_interrupted_or_killed_is_tried_again(
 
 def test_two_processes_share_one_search(python: list[str], run: Path) -> None:
     processes = [_start(python, run, trials=6, seconds=1.0) for _ in range(2)]
-    results = [process.communicate(timeout=300) for process in processes]
+    results = [process.communicate(timeout=900) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], results
     lines = [json.loads(printed.splitlines()[-1])["lines"] for printed, _ in results]
     begun = [line[:9] for each in lines for line in each if line.startswith("Trial")]
@@ -121,7 +121,7 @@ def test_two_processes_share_one_search(python: list[str], run: Path) -> None:
 
 def test_a_search_whose_first_trials_all_fail_is_given_up(python: list[str], run: Path) -> None:
     process = _start(python, run, trials=9, do={str(number): "fail" for number in range(9)})
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=900)
     assert process.returncode
     assert "its first 3 trials failed" in errors
     assert len(list((run / "tune").glob("trial-*"))) == 3
@@ -156,6 +156,6 @@ def test_the_kits_own_training_is_searched_and_ctrl_c_ends_it(
             break
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=900)
     assert process.returncode == 0, printed
     assert "1 complete, 1 interrupted" in printed
