@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 INTEGERS = {
     *("QUANTIZE", "CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "RESHAPE", "CONCATENATION", "LOGISTIC"),
+    "PACK",  # The pyramid doubles the size of a map by stacking it with itself.
 }
 
 

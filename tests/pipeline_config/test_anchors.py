@@ -13,7 +13,7 @@ from tfod_kit.pipeline_config import anchors
 
 # Each kind of generator, with the feature maps that upstream's models have at that input.
 CASES = {
-    "ssd_mobilenet_v2_cpu.config": (192, 192, [(12, 12), (6, 6), (3, 3), (2, 2), (1, 1), (1, 1)]),
+    "ssd_mobilenet_v2_cpu.config": (192, 192, [(24, 24), (12, 12), (6, 6), (3, 3)]),
     "ssd_mobilenet_v2.config": (300, 400, [(19, 25), (10, 13), (5, 7), (3, 4), (2, 2), (1, 1)]),
     "ssd_resnet50_v1_fpn.config": (640, 600, [(80, 75), (40, 38), (20, 19), (10, 10), (5, 5)]),
     "faster_rcnn_resnet50_v1.config": (640, 512, [(40, 32)]),
