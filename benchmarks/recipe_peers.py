@@ -9,14 +9,14 @@ with UPSTREAM_CONFIG, in which only what has to change is changed: the classes, 
 batch size and the number of steps. Upstream restores as its checkpoint type "detection" does: the
 feature extractor alone.
 
-With --ultralytics, `ssd_cpu` is trained for so many minutes, from the kit's own weights, which have
-seen drawn objects alone, and from random weights; and so is Ultralytics' yolo11n (from its YAML
-file, so without weights; 320 px, batch size 8), in an environment that the script makes in
-OUT/ultralytics-env. Its package has the AGPL licence and is not part of the kit.
+With --ultralytics, `ssd_cpu` is trained for so many minutes from the kit's own weights, which have
+seen drawn objects alone, with --random also from random weights; and so is Ultralytics' yolo11n
+(from its YAML file, so without weights; 320 px, batch size 8), in an environment that the script
+makes in OUT/ultralytics-env. Its package has the AGPL licence and is not part of the kit.
 
 Both are measured on the test split, or on val where there is none: ours and upstream's by
 `tfod evaluate`, Ultralytics' by its own validation, which also gives COCO's mAP at 101 points of
-recall. Run it on an idle machine.
+recall. With several seeds, the medians follow. Run it on an idle machine.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -65,40 +66,47 @@ def main() -> None:
     for seed in range(args.seeds):
         out = args.out / "beside" / args.data.name / f"seed{seed}"
         if args.config:
-            length = ("--steps", args.steps)
-            rows.append(ours(records, out / "tfod", args, (*length, "--seed", seed), split))
+            model = ("fpnlite", "--zoo", args.zoo, "--steps", args.steps)
+            rows.append(ours(records, out / "tfod", model, ("--seed", seed), split))
             rows.append(upstream(records, out / "upstream", args, split))
         if args.ultralytics:
             length = ("--minutes", args.minutes, "--seed", seed)
-            rows.append(ours(records, out / "own", args, length, split))
-            rows.append(ours(records, out / "random", args, length, split, random=True))
+            rows.append(ours(records, out / "own", ("ssd_cpu",), length, split))
+            if args.random:
+                model = ("ssd_cpu", "--checkpoint", "none")
+                rows.append(ours(records, out / "random", model, length, split))
             rows.append(ultralytics(out / "ultralytics", args, split, seed))
     print(f"| {args.data.name}, {split} | mAP | mAP@.50 | seconds |\n|---|---|---|---|")
+    show(rows)
+    if args.seeds > 1:
+        show(medians(rows))
+
+
+def show(rows: list[Result]) -> None:
     for row in rows:
         print(f"| {row.name} | {row.metrics[0]:.3f} | {row.metrics[1]:.3f} | {row.seconds:.0f} |")
 
 
+def medians(rows: list[Result]) -> list[Result]:
+    """One row for each name."""
+    result = []
+    for name in dict.fromkeys(row.name for row in rows):
+        values = [(*row.metrics, row.seconds) for row in rows if row.name == name]
+        mean, at_half, seconds = map(statistics.median, zip(*values, strict=True))
+        result.append(Result(f"{name}, median", (mean, at_half), seconds))
+    return result
+
+
 def ours(
-    records: Path,
-    run: Path,
-    args: argparse.Namespace,
-    training: tuple[object, ...],
-    split: str,
-    *,
-    random: bool = False,
+    records: Path, run: Path, model: tuple[object, ...], training: tuple[object, ...], split: str
 ) -> Result:
-    """The defaults of `tfod configure` and `tfod train`."""
-    steps = training[:2] if training[0] == "--steps" else ()
-    start: tuple[object, ...] = ("fpnlite", "--zoo", args.zoo) if steps else ("ssd_cpu",)
-    start += ("--checkpoint", "none") if random else ()
-    tfod(
-        *("configure", *start, "--records", records, "--out", run),
-        *("--overwrite", "--brief", *steps),
-    )
+    """The defaults of `tfod configure` for a model, and of `tfod train`."""
+    where = ("--records", records, "--out", run, "--overwrite", "--brief")
+    tfod("configure", *model, *where)
     began = time.monotonic()
     tfod("train", run, "--resume", "never", *training)
     seconds = time.monotonic() - began
-    name = f"tfod_kit, {start[0]}" + (" from random weights" if random else "")
+    name = f"tfod_kit, {model[0]}" + (" from random weights" if "none" in model else "")
     return Result(name, evaluated(run, split), seconds)
 
 
@@ -184,6 +192,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=500, help="a multiple of 100")
     parser.add_argument("--batch_size", type=int, default=8, help="of upstream's config")
     parser.add_argument("--ultralytics", action="store_true", help="train yolo11n beside ssd_cpu")
+    parser.add_argument("--random", action="store_true", help="ssd_cpu from random weights too")
     parser.add_argument("--minutes", type=float, default=5.0, help="with --ultralytics")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("work/recipe"))

@@ -209,7 +209,7 @@ def test_an_unsupported_model_is_refused_with_the_targets_that_support_it(
         exports.check_source(source, target)
 
 
-@pytest.mark.parametrize("target", ["tflite_micro", "tensorrt"])
+@pytest.mark.parametrize("target", ["tflite_micro", "tensorrt", "coreml"])
 def test_a_postprocessing_that_cannot_be_replaced_is_refused(tmp_path: Path, target: str) -> None:
     source = source_of(tmp_path, "ssd_mobilenet_v2_cpu")
     exports.check_source(source, target, ExportOptions(quantise="float32"))

@@ -36,6 +36,7 @@ _NAMES = (
     "tflite",
     "onnx",
     "openvino",
+    "coreml",
     "checkpoint",
 )
 RUNTIMES: dict[str, Runtime] = {

@@ -203,7 +203,7 @@ def run(arguments: ExportArguments) -> Exports:
                 source.prefix,
                 fitting[name].quantise,
                 parity,
-                _unproved(images),
+                _unproved(name, images),
                 source.pruned,
             )
         )
@@ -242,9 +242,11 @@ def _listed(names: Iterable[str], options: str) -> str:
     return "; ".join(f"{name}: {', '.join(getattr(chosen(name), options))}" for name in names)
 
 
-def _unproved(images: int) -> str:
+def _unproved(target: str, images: int) -> str:
     if not images:
         return "not proved, as was asked"
+    if obstacle := chosen(target).obstacle():
+        return f"NOT PROVED: {obstacle}"
     return "NOT PROVED: the run's records are not here; name them with --records"
 
 

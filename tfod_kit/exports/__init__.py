@@ -56,6 +56,7 @@ _NAMES = (
     "edgetpu",
     "tflite_micro",
     "tensorrt",
+    "coreml",
 )
 TARGETS: dict[str, Target] = {name: import_module(f"{__name__}.{name}").TARGET for name in _NAMES}
 
@@ -106,7 +107,8 @@ def export(
       parity_images: how many images of the records to compare on; 0 omits the proof.
 
     Returns:
-      The figures of the proof; None if it was omitted or there are no records to compare on.
+      The figures of the proof; None if it was omitted, there are no records to compare on, or the
+      target cannot be run on this machine.
 
     Raises:
       UsageError: there is no such target, it does not support the options, or `out` contains
@@ -123,7 +125,7 @@ def export(
         kind.write(job)
         labels.save(source.label_map, folder / LABEL_MAP)
         _write_json(folder / INFO, _info(job, target))
-        if not parity_images or not source.records:
+        if not parity_images or not source.records or kind.obstacle():
             return None
         with _opened(kind, folder) as detector:
             proof = parity.prove(source, detector, kind.quantise[job.quantise], parity_images)

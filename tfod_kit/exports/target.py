@@ -45,6 +45,8 @@ class Target:
       packages: the packages that must be importable to write it.
       extra: the extra of tfod_kit that installs them.
       use: a command that tries the exported model; {out} is its folder.
+      obstacle: returns why an export cannot be run on this machine, such as its operating system;
+        empty if it can. Where it cannot, parity is not proved.
       unproved: what of the export cannot be run here, and why; empty if all of it is proved.
     """
 
@@ -59,6 +61,7 @@ class Target:
     architectures: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     extra: str = ""
+    obstacle: Callable[[], str] = lambda: ""
     use: str = "tfod predict {out} IMAGES --out FOLDER"
     unproved: str = ""
 

@@ -95,7 +95,7 @@ def write(job: Job) -> None:
     description = (
         f"Detects {', '.join(job.source.label_map)}. Exported by tfod_kit ({job.quantise})."
     )
-    labels = _label_lines(job.source.label_map)
+    labels = label_lines(job.source.label_map)
     metadata = Metadata(labels, mean, std, description, limits(job.source.config))
     files.write_bytes(job.folder / FILE, embed(model, metadata))
 
@@ -234,7 +234,7 @@ def normalisation(source: TrainedModel) -> tuple[Channels, Channels]:
     return tuple(mean.round(6).tolist()), tuple(std.round(6).tolist())
 
 
-def _label_lines(label_map: LabelMap) -> tuple[str, ...]:
+def label_lines(label_map: LabelMap) -> tuple[str, ...]:
     """One line for each id, from 1 on."""
     names = label_map.names
     return tuple(names.get(class_id, UNUSED) for class_id in range(1, label_map.num_classes + 1))
@@ -252,7 +252,7 @@ def converted_with_metadata(job: Job, folder: Path) -> tuple[bytes, Metadata]:
     """
     mean, std = normalisation(job.source)
     description = f"Raw boxes and scores. Exported by tfod_kit ({job.quantise})."
-    labels = _label_lines(job.source.label_map)
+    labels = label_lines(job.source.label_map)
     metadata = Metadata(labels, mean, std, description, limits(job.source.config))
     return _converted(job, str(folder), mean, std), metadata
 
