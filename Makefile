@@ -138,7 +138,7 @@ doctor: $(READY) ## check this environment
 test: lint unit-tests ## lint, types, and all tests except the long ones
 
 unit-tests: $(READY)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --durations 25
 
 test-long: $(READY) ## the long tests: minutes of training each
 	$(BIN)/python -m pytest -m long

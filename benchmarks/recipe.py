@@ -3,12 +3,13 @@
     python benchmarks/recipe.py BCCD raccoon --minutes 5 --seeds 3
     python benchmarks/recipe.py BCCD --model fpnlite --zoo ARCHIVE --minutes 5 \\
         --variant "freeze: --freeze none" --variant "rate 0.04: --learning_rate 0.04"
+    python benchmarks/recipe.py BCCD --steps 400 --variant "mosaic: -- --mosaic 0.5"
     python benchmarks/recipe.py raccoon --folds 5 --minutes 5
 
 For each data set (any folder that `tfod convert` reads) and each setting it configures, trains and
 measures: on the test split if there is one, else on val. With --folds, the data set is split into
 so many folds, each of which is val once and is measured. A variant is a name and options of
-`tfod configure`.
+`tfod configure`, after " -- " those of `tfod train`.
 With --steps instead of --minutes, settings are compared at equal steps, which other programs on the
 machine do not disturb. Prints the medians over seeds or folds as a table, and each run to stderr.
 """
@@ -76,15 +77,15 @@ def converted(data: Path, out: Path, *options: object) -> Path:
 
 def measured(trial: Trial, args: argparse.Namespace, options: str) -> tuple[float, float, float]:
     """mAP, mAP@.50 and the seconds of the training."""
+    configure, _, train = (shlex.split(part) for part in f"{options} ".partition("-- "))
     start = ("--zoo", args.zoo) if args.zoo else ()
     model = (args.model,) if args.model else ()
     records = ("--records", trial.records, "--out", trial.run, "--overwrite", "--brief")
-    tfod("configure", *model, *start, *records, *shlex.split(options))
     length = ("--steps", args.steps) if args.steps else ("--minutes", args.minutes)
-    if args.steps:
-        tfod("configure", *model, *start, *records, *length, *shlex.split(options))
+    planned = length if args.steps else ()
+    tfod("configure", *model, *start, *records, *planned, *configure)
     began = time.monotonic()
-    tfod("train", trial.run, "--resume", "never", "--seed", trial.seed, *length)
+    tfod("train", trial.run, "--resume", "never", "--seed", trial.seed, *length, *train)
     seconds = time.monotonic() - began
     has_test = bool(list(trial.records.glob("test-*")))
     split = "test" if has_test and not args.folds else "val"

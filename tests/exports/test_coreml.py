@@ -114,7 +114,9 @@ def test_outputs_become_upstreams_without_padding() -> None:
     np.testing.assert_allclose(found["detection_scores"], [[0.9, 0.3]])
     boxes = [[[0.0, 0.0, 0.4, 0.2], [0.1, 0.4, 0.7, 0.6]]]
     np.testing.assert_allclose(found["detection_boxes"], boxes, atol=1e-6)
-    nothing = coreml_detector.outputs({"confidence": np.zeros((0, 2)), "coordinates": np.zeros((0, 4))})
+    nothing = coreml_detector.outputs(
+        {"confidence": np.zeros((0, 2)), "coordinates": np.zeros((0, 4))}
+    )
     assert nothing["detection_boxes"].shape == (1, 0, 4)
 
 

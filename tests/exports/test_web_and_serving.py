@@ -62,7 +62,7 @@ def test_the_screenshot_shows_boxes(exported: tuple[Path, str]) -> None:
 @slow
 def test_the_page_needs_no_network(exported: tuple[Path, str]) -> None:
     folder = exported[0] / "tfjs"
-    for name in ("index.html", "page.js", "detect.js", "page.css"):
+    for name in ("index.html", "page.js", "detect.js", "masks.js", "page.css"):
         text = (folder / name).read_text("utf-8")
         assert "//" not in re.sub(r"(^|\s)//[^\n]*", "", text), f"an address in {name}"
     (html,) = folder.glob("*.html")

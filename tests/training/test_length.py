@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fork_server import ForkServer
@@ -12,12 +13,44 @@ from tfod import small_model
 
 from tfod_kit import pipeline_config
 from tfod_kit.errors import UsageError
+from tfod_kit.io import resources
+from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.runs import training_history
 from tfod_kit.training import step_plan
 from tfod_kit.training.measuring import Interval
+from tfod_kit.training.mixing import MixingOptions
 from tfod_kit.training.options import TrainOptions
+from tfod_kit.training.step_options import StepOptions
 from tfod_kit.training.step_plan import TimedPlan
-from tfod_kit.training.train import train
+from tfod_kit.training.train import _with_mixing, train
+
+
+def mixing_of(config: PipelineConfig, steps: int, **options: Any) -> tuple[dict[str, float], int]:
+    """The probabilities of a new training on 200 images, and the steps that they need."""
+    settled = _with_mixing(TrainOptions(**options), config, steps, 200, None)
+    return settled.step_options.mixing.used, settled.mixing_steps
+
+
+def test_a_fine_tuning_that_sees_images_often_mixes_them(capsys: Any) -> None:
+    config = pipeline_config.load(resources.pipelines() / "ssd_mobilenet_v2_fpnlite.config")
+    config.train_config.batch_size = 8
+    config.train_config.fine_tune_checkpoint = "ckpt-0"
+    assert mixing_of(config, 750) == ({"mosaic": 0.5}, 0)
+    printed = capsys.readouterr().out
+    assert (
+        "80% of the steps: mosaic 0.5, since each is seen 30 times (--mosaic 0: never)" in printed
+    )
+    assert mixing_of(config, 749) == ({}, 0)
+    # How often is known once the steps are timed.
+    assert mixing_of(config, 10, minutes=5.0) == ({"mosaic": 0.5}, 750)
+    for given in (MixingOptions(mosaic=0.0), MixingOptions(mixup=0.0)):
+        assert mixing_of(config, 750, step_options=StepOptions(mixing=given)) == ({}, 0)
+    assert mixing_of(config, 750, tpu="local") == ({}, 0)
+    config.train_config.fine_tune_checkpoint = ""
+    assert mixing_of(config, 750) == ({}, 0), "not measured from random weights"
+    config.train_config.fine_tune_checkpoint = "ckpt-0"
+    config.train_input_reader.load_instance_masks = True
+    assert mixing_of(config, 750) == ({}, 0), "not measured with masks"
 
 
 class Clock:

@@ -173,6 +173,21 @@ def test_a_resumed_run_goes_on_mixing_images_as_before(run: Path, fork_server: F
     ]
 
 
+def test_a_long_fine_tuning_mixes_images_by_itself(
+    run: Path, records: Path, tmp_path: Path, fork_server: ForkServer
+) -> None:
+    tuned = tmp_path / "tuned"
+    small_model(records, tuned, "--checkpoint", run, "--steps", 60)
+    printed = fork_server.train(tuned, "--no_evaluate")
+    assert "mosaic 0.5, since each is seen 30 times" in printed
+    assert "Step 48: images are no longer mixed" in printed
+    # The padding of their boxes would slow the training down.
+    trained = pipeline_config.load(tuned / "trained.config")
+    assert trained.train_config.unpad_groundtruth_tensors
+    config = pipeline_config.load(tuned / "pipeline.config")
+    assert not config.train_config.unpad_groundtruth_tensors
+
+
 def test_resume_must_requires_a_checkpoint(
     configured: Path, tmp_path: Path, fork_server: ForkServer
 ) -> None:

@@ -104,7 +104,6 @@ def run_lengths(inside: "NDArray[np.bool_]", top: int, left: int, height: int, w
       height, width: the size of the image, px.
     """
     import numpy as np
-    from pycocotools import mask as coco_mask
 
     columns, rows = inside.shape
     fenced = np.zeros((columns, rows + 2), bool)
@@ -117,9 +116,15 @@ def run_lengths(inside: "NDArray[np.bool_]", top: int, left: int, height: int, w
     if edges.size and edges[-1] == height * width:
         edges = edges[:-1]  # no empty run follows a mask that ends with the image
     counts = np.diff(edges, prepend=0, append=height * width)
-    size = [height, width]
-    encoded = coco_mask.frPyObjects({"counts": counts.tolist(), "size": size}, height, width)
-    return Rle(encoded["counts"], height, width)
+    return encoded(counts.tolist(), height, width)
+
+
+def encoded(counts: list[int], height: int, width: int) -> Rle:
+    """A mask of run lengths, by columns; the first one is outside."""
+    from pycocotools import mask as coco_mask
+
+    runs = {"counts": counts, "size": [height, width]}
+    return Rle(coco_mask.frPyObjects(runs, height, width)["counts"], height, width)
 
 
 def _positions(
@@ -165,6 +170,10 @@ def _keypoints(outputs: "Mapping[str, NDArray[np.generic]]", row: int) -> tuple[
         return tuple(Keypoint(y, x, 2) for y, x in points)
     scores = outputs[KEYPOINT_SCORES][row].tolist()
     return tuple(
-        Keypoint(y, x, 2 if score >= _VISIBLE else int(score > 0))
-        for (y, x), score in zip(points, scores, strict=True)
+        Keypoint(y, x, visibility(score)) for (y, x), score in zip(points, scores, strict=True)
     )
+
+
+def visibility(score: float) -> int:
+    """COCO's visibility of a keypoint: 2 visible, 1 hidden, 0 not there."""
+    return 2 if score >= _VISIBLE else int(score > 0)

@@ -13,17 +13,19 @@ import os
 import queue
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfod_kit.core.annotations import ObjectAnnotation
+from tfod_kit.core.annotations import Keypoint, ObjectAnnotation
 from tfod_kit.core.boxes import Box
 from tfod_kit.core.labels import LabelMap
+from tfod_kit.detectors.objects import encoded, visibility
 from tfod_kit.errors import CheckpointError, SetupError
 
 if TYPE_CHECKING:
@@ -84,8 +86,7 @@ class Browser:
     def __enter__(self) -> "Browser":
         program = find()
         serve = partial(_Handler, self._link, directory=str(self.source))
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), serve)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         address = f"http://127.0.0.1:{self._server.server_port}/index.html?driven"
@@ -144,10 +145,22 @@ class Browser:
                 fix="Open the page in a browser for details; --no_parity exports without a proof.",
             )
         self.backend = answer["backend"]
-        return tuple(
-            ObjectAnnotation(item["label"], Box(*item["box"]), score=item["score"])
-            for item in answer["objects"]
-        )
+        height, width = pixels.shape[:2]
+        return tuple(_annotation(item, height, width) for item in answer["objects"])
+
+
+def _annotation(item: Mapping[str, Any], height: int, width: int) -> ObjectAnnotation:
+    """What the page posts of one object, in an image of a size in px."""
+    return ObjectAnnotation(
+        item["label"],
+        Box(*item["box"]),
+        mask=encoded(item["mask"], height, width) if "mask" in item else None,
+        keypoints=tuple(
+            Keypoint(point["y"], point["x"], visibility(point["score"]))
+            for point in item.get("keypoints", ())
+        ),
+        score=item["score"],
+    )
 
 
 class _Link:
@@ -157,6 +170,15 @@ class _Link:
         self.images: queue.Queue[bytes] = queue.Queue()
         self.answers: queue.Queue[dict[str, Any]] = queue.Queue()
         self.end = threading.Event()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Is silent about connections that the browser closes when it ends."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):

@@ -18,6 +18,7 @@ from typing import Any
 
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.detectors import Detector
+from tfod_kit.detectors.objects import COUNT, OUTPUTS
 from tfod_kit.drawing import visualize
 from tfod_kit.engine import runtime
 from tfod_kit.engine.upstream import DetectionModel, Tensor
@@ -33,9 +34,6 @@ MODEL = "web_model"
 LABELS = "labels.json"
 SCREENSHOT = "screenshot.png"
 
-# Sorted by name: tf.function numbers the results of a signature in this order.
-OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores")
-
 
 def write(job: Job) -> None:
     """Writes index.html and its scripts, TensorFlow.js, the model and labels.json.
@@ -47,12 +45,12 @@ def write(job: Job) -> None:
     converter, library = tfjs_parts.converter(), tfjs_parts.library()
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "saved_model"
-        _save(job.source.model, saved)
+        outputs = _save(job.source.model, saved)
         _convert(saved, job.folder / MODEL, converter)
     shutil.copytree(library, job.folder / "tf")
     for page in sorted(PAGE.iterdir()):
         shutil.copyfile(page, job.folder / page.name)
-    files.write_text(job.folder / LABELS, _labels(job))
+    files.write_text(job.folder / LABELS, _labels(job, outputs))
 
 
 @contextmanager
@@ -68,8 +66,12 @@ def opened(folder: Path) -> Iterator[Detector]:
         yield browser
 
 
-def _save(model: DetectionModel, folder: Path) -> None:
-    """Saves the model as a function from a uint8 image [1, height, width, 3] to OUTPUTS."""
+def _save(model: DetectionModel, folder: Path) -> list[str]:
+    """Saves the model as a function from a uint8 image [1, height, width, 3] to detections.
+
+    Returns:
+      The names of its outputs, in the order in which the signature numbers them.
+    """
     tf = runtime.start()
     from object_detection import exporter_lib_v2
 
@@ -77,15 +79,17 @@ def _save(model: DetectionModel, folder: Path) -> None:
 
     def detect(image: Tensor) -> dict[str, Tensor]:
         outputs = upstream.__call__.python_function(image)
-        return {name: outputs[name] for name in OUTPUTS}
+        return {name: outputs[name] for name in OUTPUTS - {COUNT} if name in outputs}
 
     module = tf.Module()
     module.model = model
     module.detect = tf.function(
         detect, input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8, "image")]
     )
-    with _bool_casts_as_comparisons(tf):
-        tf.saved_model.save(module, str(folder), signatures=module.detect)
+    with _bool_casts_as_comparisons(tf), _additions_without_scatter_add(tf):
+        concrete = module.detect.get_concrete_function()
+        tf.saved_model.save(module, str(folder), signatures=concrete)
+    return sorted(concrete.structured_outputs)
 
 
 @contextmanager
@@ -109,6 +113,24 @@ def _bool_casts_as_comparisons(tf: Any) -> Iterator[None]:
         tf.compat.v1.cast = original
 
 
+@contextmanager
+def _additions_without_scatter_add(tf: Any) -> Iterator[None]:
+    """Traces tensor_scatter_nd_add, which TensorFlow.js lacks, as scatter_nd and an addition.
+
+    CenterNet needs it for keypoints.
+    """
+    original = tf.compat.v1.tensor_scatter_nd_add
+
+    def add(tensor: Tensor, indices: Tensor, updates: Tensor, name: str | None = None) -> Tensor:
+        return tf.add(tensor, tf.scatter_nd(indices, updates, tf.shape(tensor)), name=name)
+
+    tf.compat.v1.tensor_scatter_nd_add = add
+    try:
+        yield
+    finally:
+        tf.compat.v1.tensor_scatter_nd_add = original
+
+
 def _convert(saved: Path, out: Path, converter: Path) -> None:
     """Runs the converter in a separate process, because it changes how TensorFlow behaves."""
     search = [str(converter), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -129,15 +151,19 @@ def _convert(saved: Path, out: Path, converter: Path) -> None:
         )
 
 
-def _labels(job: Job) -> str:
-    """The name and colour of each class, for the page."""
+def _labels(job: Job, outputs: list[str]) -> str:
+    """The name and colour of each class, and the model's outputs, for the page."""
     label_map = job.source.label_map
     colours = visualize.palette(label_map)
     classes = {
         str(class_id): {"name": name, "colour": list(colours[name])}
         for name, class_id in label_map.ids.items()
     }
-    content = {"model": job.source.run.resolve().name, "classes": classes}
+    content = {
+        "model": job.source.run.resolve().name,
+        "classes": classes,
+        "outputs": outputs,
+    }
     return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
 
 

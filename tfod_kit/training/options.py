@@ -52,6 +52,7 @@ class TrainOptions:
       patience: stop after this number of evaluations without an improvement; None means never.
       min_delta: smaller improvements are ignored.
       skip_bad_records: skip records that cannot be used, and count them.
+      mixing_steps: images are mixed only in a training of so many steps or more.
       step_options: how the steps are taken.
       command: the words of the command line, for run.json.
       cluster: the workers of a distributed training; None for a single process.
@@ -73,6 +74,7 @@ class TrainOptions:
     patience: int | None = None
     min_delta: float = 0.0
     skip_bad_records: bool = False
+    mixing_steps: int = 0
     step_options: StepOptions = field(default_factory=StepOptions)
     command: tuple[str, ...] = ()
     cluster: Cluster | None = None

@@ -19,7 +19,7 @@ from tfod_kit.engine.upstream import Dataset, DetectionModel, Tensor
 from tfod_kit.errors import UsageError
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.runs import checkpoints
-from tfod_kit.training.teacher_options import DEFAULT_WEIGHT, TeacherOptions
+from tfod_kit.training.teacher_options import TeacherOptions
 from tfod_kit.training.teacher_outputs import Detections, Output, Predictions, same_anchors
 
 if TYPE_CHECKING:
@@ -160,7 +160,6 @@ def load(options: TeacherOptions, config: PipelineConfig, config_path: Path) -> 
     tf.keras.backend.reset_uids()  # the student's layers get the names that they have without it
     own = classes.of_config(None, config, run)
     ids = _shared_ids(own, detector, source, run)
-    weight = DEFAULT_WEIGHT if options.weight is None else options.weight
     count = config.model.ssd.num_classes
     canvas, distorts = _canvas(detector, config)
     output: Output
@@ -170,9 +169,11 @@ def load(options: TeacherOptions, config: PipelineConfig, config_path: Path) -> 
     else:
         output = Detections(detector, ids, count)
         what = f"its detections in images of {' x '.join(map(str, canvas))} px"
-    teacher = Teacher(output, canvas, distorts=distorts, weight=weight)
+    teacher = Teacher(output, canvas, distorts=distorts, weight=options.factor)
     teacher.try_out()
-    print(f"The teacher is {detector.source}: {what} count with weight {weight:g}", flush=True)
+    print(
+        f"The teacher is {detector.source}: {what} count with weight {options.factor:g}", flush=True
+    )
     return teacher
 
 

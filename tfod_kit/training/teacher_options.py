@@ -7,7 +7,7 @@ from pathlib import Path
 from tfod_kit.errors import UsageError
 
 NONE = "none"
-DEFAULT_WEIGHT = 1.0
+_DEFAULT_WEIGHT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class TeacherOptions:
         Raises:
           UsageError: there is a weight, but no teacher.
         """
-        earlier, weight = next(iter(before.items()), (None, DEFAULT_WEIGHT))
+        earlier, weight = next(iter(before.items()), (None, None))
         source = self.source or earlier
         if source is None or source == NONE:
             if self.weight is not None:
@@ -55,5 +55,9 @@ class TeacherOptions:
         """The path of the teacher and its weight; empty without one."""
         if not self.used:
             return {}
-        weight = DEFAULT_WEIGHT if self.weight is None else self.weight
-        return {str(self.source): weight}
+        return {str(self.source): self.factor}
+
+    @property
+    def factor(self) -> float:
+        """The weight, or the default one."""
+        return _DEFAULT_WEIGHT if self.weight is None else self.weight

@@ -14,7 +14,7 @@ from tfod_kit.runs import checkpoint_index, checkpoints, run_folder
 from tfod_kit.training import batch_size, dataset, step_options, teacher, tracked, workers
 from tfod_kit.training.inputs import check_records, count_readable
 from tfod_kit.training.measuring import Interval
-from tfod_kit.training.mixing import SHARE
+from tfod_kit.training.mixing import MOSAIC, OFTEN, SHARE, MixingOptions, helps
 from tfod_kit.training.options import Every, TrainOptions, TrainResult
 from tfod_kit.training.step_plan import StepPlan
 from tfod_kit.training.trainer import Trainer
@@ -63,7 +63,8 @@ def train(
     strategy = runtime.strategy(options.tpu, several=cluster is not None)
     teaching = teacher.load(options.step_options.teacher, config, config_path)
     resumed = _start(config_path.parent, config, options)
-    options = _with_mixing(options, config_path.parent if resumed else None)
+    options = _with_mixing(options, config, steps, records, resumed)
+    _unpad(config, options)
     options = _with_small_model(options, resumed, steps)
     step_options.prepare(options.step_options)
     workers.check_batch(config.train_config.batch_size, strategy, config_path)
@@ -198,19 +199,46 @@ def _with_teacher(options: TrainOptions, folder: Path) -> TrainOptions:
     return replace(options, step_options=replace(options.step_options, teacher=settled))
 
 
-def _with_mixing(options: TrainOptions, resumed: Path | None) -> TrainOptions:
+def _with_mixing(
+    options: TrainOptions, config: PipelineConfig, steps: int, records: int, resumed: Path | None
+) -> TrainOptions:
     """The options with settled probabilities of mixing images; reports them.
 
     Args:
       options: the options.
-      resumed: the folder of a run that is resumed, which goes on as it was last trained.
+      config: the config.
+      steps: the step to stop at, unless the time decides.
+      records: the number of records.
+      resumed: the checkpoint of a run that is resumed, which goes on as it was last trained.
     """
-    record = run_folder.read(resumed) if resumed is not None else None
+    record = run_folder.read(resumed.parent) if resumed is not None else None
     before = record.starts[-1].mixing if record is not None and record.starts else {}
-    mixing = options.step_options.mixing.settled(before)
+    given = options.step_options.mixing
+    mixing, why = given.settled(before), ""
+    if given == MixingOptions() and resumed is None and not options.tpu and helps(config):
+        images = _images(config, options)
+        often = Every(OFTEN, "epochs").steps(records, images)
+        if options.minutes is not None:
+            mixing, why = MixingOptions(mosaic=MOSAIC), f", if each is seen {OFTEN} times"
+            options = replace(options, mixing_steps=often)
+        elif steps >= often:
+            seen = round(steps * images / records)
+            mixing, why = MixingOptions(mosaic=MOSAIC), f", since each is seen {seen} times"
     if mixing.used:
-        print(f"Mixing images for {SHARE:.0%} of the steps: {mixing}", flush=True)
+        hint = f"{why} (--mosaic 0: never)" if why else ""
+        print(f"Mixing images for {SHARE:.0%} of the steps: {mixing}{hint}", flush=True)
     return replace(options, step_options=replace(options.step_options, mixing=mixing))
+
+
+def _unpad(config: PipelineConfig, options: TrainOptions) -> None:
+    """Drops the padding of boxes in the loss, if mixed images need much of it.
+
+    Padded to the 400 boxes that four images may have, the targets of an FPNLite took 40% of a step
+    on two cores. TPUs and XLA need boxes of fixed shape.
+    """
+    step = options.step_options
+    if step.mixing.used and pipeline_config.architecture(config) == "ssd":
+        config.train_config.unpad_groundtruth_tensors = not (step.xla or options.tpu)
 
 
 def _with_small_model(options: TrainOptions, resumed: Path | None, steps: int) -> TrainOptions:

@@ -179,7 +179,8 @@ class Trainer:
 
     def _loop(self, first: int, plan: StepPlan, stop: StopRequest, trackers: Trackers) -> str:
         """Takes the steps; returns how the training ended, for run_folder.record_end."""
-        self._step.mix_images(first < SHARE * plan.steps)
+        timed = isinstance(plan, TimedPlan)  # its steps are not known yet
+        self._step.mix_images(first < SHARE * plan.steps if timed else self._mixes(first, plan))
         batches = iter(self._step.input)
         self._draw_input(batches, trackers, first)
         print("Building the graph at the first step (up to a minute, once) ...", flush=True)
@@ -198,7 +199,7 @@ class Trainer:
             while True:
                 if plan.update(step, self._final_seconds()):
                     bar.set_total(plan.steps)
-                mixed = step < SHARE * plan.steps
+                mixed = self._mixes(step, plan)
                 if self._step.mix_images(mixed) and not mixed:
                     bar.print(f"Step {step:,}: images are no longer mixed")
                 late = time.monotonic() - saved_time > 60 * options.checkpoint_minutes
@@ -221,6 +222,10 @@ class Trainer:
                 if last:
                     return run_folder.STOPPED if stopped else run_folder.FINISHED
                 step = self._advance(batches, step, plan.steps)
+
+    def _mixes(self, step: int, plan: StepPlan) -> bool:
+        """Whether images are mixed after a step, if the options ask for it at all."""
+        return plan.steps >= self._options.mixing_steps and step < SHARE * plan.steps
 
     def _draw_input(self, batches: Iterator[Tensor], trackers: Trackers, step: int) -> None:
         """Draws the first images for the run folder and the trackers; goes on if it cannot."""

@@ -1,6 +1,9 @@
 import { load } from "./detect.js";
+import { runLengths, stretched } from "./masks.js";
 
 const MOST_PIXELS_A_SIDE = 2048; // larger photographs are made smaller: they hold no more for a model
+const MASK_OPACITY = 0.45;
+const VISIBLE = 0.15; // CenterNet gives a keypoint without a candidate a score of 0.1
 const at = (id) => document.getElementById(id);
 const options = new URLSearchParams(location.search);
 const canvas = at("canvas");
@@ -63,7 +66,11 @@ function draw() {
   const size = Math.round(15 * shrunk);
   pen.font = `600 ${size}px system-ui, sans-serif`;
   pen.textBaseline = "top";
-  for (const item of [...sure].reverse()) drawBox(item, line);
+  for (const item of [...sure].reverse()) {
+    drawMask(item, width, height);
+    drawBox(item, line);
+    drawKeypoints(item, line);
+  }
   const taken = [];
   for (const item of sure) drawName(item, size, taken);
   at("found").replaceChildren(...counts(sure));
@@ -85,6 +92,37 @@ function drawBox({ box, colour }, line) {
     pen.strokeStyle = style;
     pen.lineWidth = width;
     pen.strokeRect(left, top, right - left, bottom - top);
+  }
+}
+
+/** Colours the pixels of an object's mask, in a picture of a size in px. */
+function drawMask({ mask, box, colour }, width, height) {
+  if (!mask) return;
+  const part = stretched(mask, box, height, width);
+  if (!part.inside.length) return;
+  const image = new ImageData(part.width, part.height);
+  part.inside.forEach((isIn, pixel) => {
+    image.data.set([...colour, isIn ? 255 * MASK_OPACITY : 0], 4 * pixel);
+  });
+  const layer = document.createElement("canvas");
+  layer.width = part.width;
+  layer.height = part.height;
+  layer.getContext("2d").putImageData(image, 0, 0);
+  const [across, down] = [canvas.width / width, canvas.height / height];
+  pen.drawImage(
+    layer, part.left * across, part.top * down, part.width * across, part.height * down,
+  );
+}
+
+function drawKeypoints({ keypoints = [], colour }, line) {
+  pen.fillStyle = `rgb(${colour})`;
+  pen.strokeStyle = ink(colour);
+  pen.lineWidth = line / 2;
+  for (const { y, x } of keypoints.filter((point) => point.score >= VISIBLE)) {
+    pen.beginPath();
+    pen.arc(x * canvas.width, y * canvas.height, 2 * line, 0, 2 * Math.PI);
+    pen.fill();
+    pen.stroke();
   }
 }
 
@@ -184,7 +222,12 @@ async function beDriven() {
       if (next.status !== 200) continue;
       const picture = await createImageBitmap(await next.blob());
       const found = await look(picture, picture.width, picture.height);
-      await post({ backend: detector.backend, objects: found });
+      const { width, height } = picture;
+      const objects = found.map(({ mask, ...item }) => (
+        mask ? { ...item, mask: runLengths(stretched(mask, item.box, height, width), height, width) }
+          : item
+      ));
+      await post({ backend: detector.backend, objects });
     }
   } catch (error) {
     say(String(error), true);
