@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tfod_kit.core.labels import LabelMap
 from tfod_kit.detectors import Detector
@@ -23,7 +22,7 @@ from tfod_kit.drawing import visualize
 from tfod_kit.engine import runtime
 from tfod_kit.engine.upstream import DetectionModel, Tensor
 from tfod_kit.errors import CheckpointError
-from tfod_kit.exports import tfjs_parts
+from tfod_kit.exports import tfjs_operations, tfjs_parts
 from tfod_kit.exports.browser import Browser
 from tfod_kit.exports.job import Job
 from tfod_kit.exports.target import Target
@@ -86,49 +85,10 @@ def _save(model: DetectionModel, folder: Path) -> list[str]:
     module.detect = tf.function(
         detect, input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8, "image")]
     )
-    with _bool_casts_as_comparisons(tf), _additions_without_scatter_add(tf):
+    with tfjs_operations.replaced():
         concrete = module.detect.get_concrete_function()
         tf.saved_model.save(module, str(folder), signatures=concrete)
     return sorted(concrete.structured_outputs)
-
-
-@contextmanager
-def _bool_casts_as_comparisons(tf: Any) -> Iterator[None]:
-    """Traces bool(x) as x != 0.
-
-    TensorFlow.js 4.22 on WebAssembly truncates x instead, so that 0.3 becomes False. Upstream casts
-    the area of a box in this way, and would discard all boxes.
-    """
-    original = tf.compat.v1.cast
-
-    def cast(x: Tensor, dtype: Any, name: str | None = None) -> Tensor:
-        if dtype == tf.bool and tf.convert_to_tensor(x).dtype != tf.bool:
-            return tf.not_equal(x, 0, name=name)
-        return original(x, dtype, name=name)
-
-    tf.compat.v1.cast = cast
-    try:
-        yield
-    finally:
-        tf.compat.v1.cast = original
-
-
-@contextmanager
-def _additions_without_scatter_add(tf: Any) -> Iterator[None]:
-    """Traces tensor_scatter_nd_add, which TensorFlow.js lacks, as scatter_nd and an addition.
-
-    CenterNet needs it for keypoints.
-    """
-    original = tf.compat.v1.tensor_scatter_nd_add
-
-    def add(tensor: Tensor, indices: Tensor, updates: Tensor, name: str | None = None) -> Tensor:
-        return tf.add(tensor, tf.scatter_nd(indices, updates, tf.shape(tensor)), name=name)
-
-    tf.compat.v1.tensor_scatter_nd_add = add
-    try:
-        yield
-    finally:
-        tf.compat.v1.tensor_scatter_nd_add = original
 
 
 def _convert(saved: Path, out: Path, converter: Path) -> None:
