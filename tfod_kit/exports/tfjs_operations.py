@@ -12,8 +12,9 @@ from tfod_kit.engine.upstream import Tensor
 def replaced() -> Iterator[None]:
     """Replaces the operations in what is traced within the block."""
     module = runtime.start().compat.v1
-    originals = {each.__name__: getattr(module, each.__name__) for each in _REPLACEMENTS}
-    for each in _REPLACEMENTS:
+    replacements = (cast, tensor_scatter_nd_add, ensure_shape)
+    originals = {each.__name__: getattr(module, each.__name__) for each in replacements}
+    for each in replacements:
         setattr(module, each.__name__, each)
     try:
         yield
@@ -46,6 +47,3 @@ def ensure_shape(x: Tensor, shape: Sequence[int | None], name: str | None = None
     result = runtime.start().identity(x, name=name)
     result.set_shape(shape)
     return result
-
-
-_REPLACEMENTS = (cast, tensor_scatter_nd_add, ensure_shape)
