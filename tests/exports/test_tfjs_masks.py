@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 from small_mask_rcnn import small_mask_rcnn
+from small_records import write_records
+from tfod import tfod
 
+from tfod_kit import pipeline_config
+from tfod_kit.core import labels
 from tfod_kit.core.annotations import Keypoint
 from tfod_kit.core.boxes import Box
 from tfod_kit.core.labels import from_names
 from tfod_kit.detectors.objects import as_objects, in_image
+from tfod_kit.engine import model as models
 from tfod_kit.engine import runtime
 from tfod_kit.errors import SetupError
-from tfod_kit.exports import browser, parity, tfjs
+from tfod_kit.exports import browser, graph, parity, tfjs
 
 # The browser ends once the page has loaded, which the image withholds.
 PAGE = """<!doctype html><img src="driven/end.svg" alt=""><script type="module">
@@ -109,4 +114,41 @@ def test_a_mask_rcnn_detects_the_same_in_the_browser(
     assert proof.holds, str(proof)
     assert proof.compared > 6
     assert proof.lowest_mask_iou is not None
+    assert proof.not_given == ()
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_keypoints_of_a_centernet_are_the_same_in_the_browser(tmp_path: Path) -> None:
+    """Of random weights; two of its operations are replaced for TensorFlow.js."""
+    tf = runtime.start()
+    records = write_records(tmp_path / "records", keypoints=True)
+    run = tmp_path / "run"
+    where = ("--records", records, "--out", run, "--checkpoint", "none")
+    tfod("configure", "centernet", *where, "--batch_size", 1, "--input_size", 128)
+    config = pipeline_config.load(run / "pipeline.config")
+    model = models.build(config, is_training=False)
+    models.create_variables(model, 128)
+    module = graph.module(model, batch_size=1)
+    dice = np.random.default_rng(0)
+    for variable in module.variables:
+        if variable.trainable and variable.shape.rank == 4:
+            spread = 0.8 / np.prod(variable.shape[:-1]) ** 0.5
+            variable.assign(dice.normal(0, spread, variable.shape).astype(np.float32))
+    label_map = labels.load(records / "label_map.pbtxt")
+    source = SimpleNamespace(model=model, label_map=label_map, run=run)
+    job: Any = SimpleNamespace(source=source, folder=tmp_path / "out")
+    job.folder.mkdir()
+    tfjs.write(job)
+    image = dice.integers(0, 256, (100, 128, 3), np.uint8)
+    outputs = {
+        name: value.numpy()[0] for name, value in module.detect(tf.constant(image[None])).items()
+    }
+    expected = as_objects(outputs, label_map, size=image.shape[:2])
+    with tfjs.opened(job.folder) as page:
+        found = page.detect([image])
+    proof = parity.compare([expected], found)
+    assert proof.holds, str(proof)
+    assert len({item.score for item in expected}) > 5
+    assert all(len(item.keypoints) == 3 for item in found[0])
     assert proof.not_given == ()
