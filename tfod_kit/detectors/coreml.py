@@ -97,9 +97,9 @@ class CoremlDetector(BatchDetector):
         return self._fixed.size_of(height, width)
 
     def _run(self, pixels: "Array", true_shapes: "Array") -> Mapping[str, "Array"]:
-        from PIL import Image as pictures
+        from PIL import Image
 
-        image = pictures.fromarray(pixels[0].round().clip(0, 255).astype("uint8"))
+        image = Image.fromarray(pixels[0].round().clip(0, 255).astype("uint8"))
         return self._fixed.in_image(outputs(self._model.predict({IMAGE: image})), true_shapes)
 
 
