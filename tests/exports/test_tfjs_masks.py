@@ -22,6 +22,7 @@ from tfod_kit.engine import model as models
 from tfod_kit.engine import runtime
 from tfod_kit.errors import SetupError
 from tfod_kit.exports import browser, graph, parity, tfjs
+from tfod_kit.exports.tolerance import Tolerance
 
 # The browser ends once the page has loaded, which the image withholds.
 PAGE = """<!doctype html><img src="driven/end.svg" alt=""><script type="module">
@@ -147,8 +148,23 @@ def test_keypoints_of_a_centernet_are_the_same_in_the_browser(tmp_path: Path) ->
     expected = as_objects(outputs, label_map, size=image.shape[:2])
     with tfjs.opened(job.folder) as page:
         found = page.detect([image])
-    proof = parity.compare([expected], found)
+    # Random weights make large numbers, whose rounding is seen in the scores.
+    proof = parity.compare([expected], found, Tolerance(score=0.01))
     assert proof.holds, str(proof)
-    assert len({item.score for item in expected}) > 5
-    assert all(len(item.keypoints) == 3 for item in found[0])
     assert proof.not_given == ()
+    # Whatever its score, each of a detection's keypoints is where it was. (Several have one box.)
+    places = [_places(items) for items in (found[0], expected)]
+    assert sum(map(len, places[0].values())) == sum(map(len, places[1].values())) > 50
+    assert len(places[0]) > 10
+    for box, points in places[0].items():
+        np.testing.assert_allclose(points, places[1][box], atol=0.01)
+
+
+def _places(items: Any) -> dict[tuple[Any, ...], list[Any]]:
+    """The keypoints at each box, in order."""
+    places: dict[tuple[Any, ...], list[Any]] = {}
+    for item in items:
+        edges = (item.box.ymin, item.box.xmin, item.box.ymax, item.box.xmax)
+        box = (item.label, *(round(edge, 2) for edge in edges))
+        places.setdefault(box, []).append([(point.y, point.x) for point in item.keypoints])
+    return {box: sorted(points) for box, points in places.items()}
