@@ -12,6 +12,7 @@ from tfod_kit.detectors import classes
 from tfod_kit.detectors.base import BatchDetector, Prepared
 from tfod_kit.detectors.fixed_input import FixedInput
 from tfod_kit.detectors.objects import BOXES, CLASSES, COUNT, SCORES
+from tfod_kit.detectors.onnx import INPUT, LABELS
 from tfod_kit.errors import CheckpointError, SetupError, first_line
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ FILE = "model.mlpackage"
 IMAGE = "image"
 CONFIDENCE, COORDINATES = "confidence", "coordinates"
 IOU_THRESHOLD, CONFIDENCE_THRESHOLD = "iouThreshold", "confidenceThreshold"
-# Entries of the package's metadata. LABELS: JSON, class name -> id. INPUT: JSON of FixedInput,
-# without the size.
-LABELS, INPUT = "tfod_kit.classes", "tfod_kit.input"
 
 
 def find(path: Path) -> Path | None:

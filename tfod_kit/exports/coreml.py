@@ -7,7 +7,6 @@ https://apple.github.io/coremltools/mlmodel/Format/NonMaximumSuppression.html
 """
 
 import importlib
-import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,7 @@ from tfod_kit.detectors.coreml import (
     COORDINATES,
     FILE,
     IMAGE,
-    INPUT,
     IOU_THRESHOLD,
-    LABELS,
 )
 from tfod_kit.detectors.raw_boxes import Decoder
 from tfod_kit.engine import runtime
@@ -48,21 +45,15 @@ def write(job: Job) -> None:
     """
     coremltools = _coremltools()
     decoder = raw_ssd.decoder(job.source)
-    program, weights = _program(job, decoder)
+    mean, std = tflite.normalisation(job.source)
+    program, weights = _program(job, function(job, decoder, mean, std))
     names = list(tflite.label_lines(job.source.label_map))
     spec = pipeline(program, decoder, names)
     described = spec.description.metadata
     described.shortDescription = (
         f"Detects {', '.join(job.source.label_map)}. Exported by tfod_kit ({job.quantise})."
     )
-    limits = tflite.limits(job.source.config)
-    padding, _ = tflite.normalisation(job.source)
-    entries = {
-        LABELS: dict(job.source.label_map.ids),
-        INPUT: {"padding": padding, "aspect_ratio_limits": limits},
-    }
-    for key, value in entries.items():
-        described.userDefined[key] = json.dumps(value, ensure_ascii=False)
+    described.userDefined.update(raw_ssd.metadata(job.source, mean))
     with capture_output():
         package = coremltools.models.MLModel(spec, weights_dir=weights, skip_model_load=True)
         package.save(str(job.folder / FILE))
@@ -75,11 +66,10 @@ def _coremltools() -> Any:
         return importlib.import_module("coremltools")
 
 
-def _program(job: Job, decoder: Decoder) -> tuple["Model", str]:
+def _program(job: Job, detect: Callable[[Tensor], dict[str, Tensor]]) -> tuple["Model", str]:
     """The network and the decoding of its boxes as an ML program, and the folder of its weights."""
     coremltools = _coremltools()
-    mean, std = tflite.normalisation(job.source)
-    concrete = raw_ssd.traced(job.source, function(job, decoder, mean, std), IMAGE)
+    concrete = raw_ssd.traced(job.source, detect, IMAGE)
     height, width = tflite.size(job.source.config)
     image = coremltools.ImageType(
         IMAGE, (1, height, width, 3), color_layout=coremltools.colorlayout.RGB

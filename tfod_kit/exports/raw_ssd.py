@@ -3,10 +3,12 @@
 Its outputs are raw boxes and scores; `decoder` states what turns them into detections.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tfod_kit.detectors.onnx import INPUT, LABELS
 from tfod_kit.detectors.raw_boxes import Decoder
 from tfod_kit.engine import runtime
 from tfod_kit.engine.upstream import Tensor
@@ -43,6 +45,15 @@ def check(source: TrainedModel) -> None:
             found=", ".join(found),
             fix="Export to saved_model, onnx or openvino, which include the postprocessing.",
         )
+
+
+def metadata(source: TrainedModel, padding: tflite.Channels) -> dict[str, str]:
+    """What the detectors of such models read from the file: the classes, and a `FixedInput`."""
+    entries = {
+        LABELS: dict(source.label_map.ids),
+        INPUT: {"padding": padding, "aspect_ratio_limits": tflite.limits(source.config)},
+    }
+    return {key: json.dumps(value, ensure_ascii=False) for key, value in entries.items()}
 
 
 def outputs(source: TrainedModel) -> Callable[[Tensor], tuple[Tensor, Tensor]]:

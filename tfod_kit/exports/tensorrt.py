@@ -6,12 +6,11 @@ plugin, and by operations that pad what is left to a fixed number. All of them a
 ONNX Runtime proves the file; the engine needs a GPU.
 """
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tfod_kit.detectors.objects import BOXES, CLASSES, COUNT, SCORES
-from tfod_kit.detectors.onnx import FILE, INPUT, LABELS
+from tfod_kit.detectors.onnx import FILE
 from tfod_kit.detectors.raw_boxes import Decoder
 from tfod_kit.engine import runtime
 from tfod_kit.engine.upstream import Tensor
@@ -72,12 +71,8 @@ def write(job: Job) -> None:
     model = onnx.converted(job, raw_ssd.traced(job.source, boxes_and_scores), _OPSET)
     add_suppression(model.graph, decoder)
     _check_operations(job, model)
-    entries = {
-        LABELS: dict(job.source.label_map.ids),
-        INPUT: {"padding": mean, "aspect_ratio_limits": tflite.limits(job.source.config)},
-    }
-    for key, value in entries.items():
-        model.metadata_props.add(key=key, value=json.dumps(value, ensure_ascii=False))
+    for key, value in raw_ssd.metadata(job.source, mean).items():
+        model.metadata_props.add(key=key, value=value)
     files.write_bytes(job.folder / FILE, model.SerializeToString())
     files.write_text(job.folder / SCRIPT, _SCRIPT)
     (job.folder / SCRIPT).chmod(0o755)

@@ -179,8 +179,7 @@ class Trainer:
 
     def _loop(self, first: int, plan: StepPlan, stop: StopRequest, trackers: Trackers) -> str:
         """Takes the steps; returns how the training ended, for run_folder.record_end."""
-        timed = isinstance(plan, TimedPlan)  # its steps are not known yet
-        self._step.mix_images(first < SHARE * plan.steps if timed else self._mixes(first, plan))
+        self._step.mix_images(first < SHARE * plan.steps)  # of a timed plan, a guess so far
         batches = iter(self._step.input)
         self._draw_input(batches, trackers, first)
         print("Building the graph at the first step (up to a minute, once) ...", flush=True)
