@@ -171,6 +171,17 @@ def test_early_blocks_are_only_frozen_where_they_can_be(records: Path, weights: 
         planned(records, model="retinanet50", checkpoint=weights, freeze="early")
 
 
+def test_nothing_is_frozen_in_random_weights(records: Path, weights: str, tmp_path: Path) -> None:
+    tuned = planned(records, model="fpnlite", checkpoint=weights).config
+    base = tmp_path / "base.config"
+    pipeline_config.save(tuned, base)
+    result = planned(records, base=base, checkpoint="none")
+    assert not result.config.train_config.freeze_variables
+    assert any("would stay random" in note for note in result.notes)
+    kept = planned(records, base=base, checkpoint=weights)
+    assert kept.config.train_config.freeze_variables == tuned.train_config.freeze_variables
+
+
 # ---- from random weights -------------------------------------------------------------------------
 
 

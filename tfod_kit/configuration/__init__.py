@@ -18,7 +18,7 @@ from tfod_kit.configuration import (
     tensorflow1,
 )
 from tfod_kit.configuration.dataset import DataSet
-from tfod_kit.configuration.recipe import Recipe, set_length
+from tfod_kit.configuration.recipe import Recipe, set_length, train_random_weights
 from tfod_kit.errors import ConfigError, UsageError
 from tfod_kit.io import files
 from tfod_kit.pipeline_config import Change, PipelineConfig, anchors
@@ -171,6 +171,8 @@ def plan(request: Request) -> Configured:
     )
     notes += _set_schedule(config, recipe, request)
     notes += recipe.set_freezing(config, request.freeze)
+    if prefix is None:
+        notes += train_random_weights(config)
     notes += edits.set_padding(config)
     notes += edits.set_memory(config, data)
     notes += _set_start(config, base, request, prefix)

@@ -151,6 +151,17 @@ class Recipe:
         ]
 
 
+def train_random_weights(config: PipelineConfig) -> list[str]:
+    """Freezes nothing in a training from random weights: what is frozen would stay random."""
+    if not config.train_config.freeze_variables:
+        return []
+    config.train_config.ClearField("freeze_variables")
+    return [
+        "freeze_variables is left out: the base freezes variables, which would stay random without "
+        "a checkpoint."
+    ]
+
+
 def set_length(config: PipelineConfig, recipe: Recipe, size: int, steps: int | None) -> list[str]:
     """Sets the number of steps, with the schedule and the averages that follow it."""
     chosen = steps or recipe.steps(size)
