@@ -22,7 +22,7 @@ from tfod_kit.errors import CheckpointError, UsageError, first_line
 Quantiser: TypeAlias = Callable[[Tensor], Tensor]
 
 NAME = "quantisation"  # in a checkpoint
-_SSD = "ssd"
+_ARCHITECTURES = ("ssd", "center_net")  # those that TensorFlow Lite takes
 
 _DECAY = 0.99  # of the ranges, reached slowly: after n batches the decay is n / (n + 10) at most
 _WARM_UP = 10.0
@@ -38,11 +38,11 @@ def check(architecture: str, where: object) -> None:
     Raises:
       UsageError: they cannot.
     """
-    if architecture != _SSD:
+    if architecture not in _ARCHITECTURES:
         raise UsageError(
-            "This model cannot be trained quantised; SSDs can.",
+            "This model cannot be trained quantised; SSDs and CenterNets can.",
             where=where,
-            expected="an SSD (MobileNet, ResNet, EfficientDet)",
+            expected="an SSD (MobileNet, ResNet, EfficientDet) or a CenterNet",
             found=architecture,
             fix="Train without --quantise, or configure another model (`tfod models`).",
         )
@@ -54,7 +54,7 @@ class Quantisation:
     Ranges are learnt while the model is in training (`model._is_training`), and used always.
 
     Args:
-      model: upstream's DetectionModel, an SSD whose variables exist.
+      model: upstream's DetectionModel, an SSD or a CenterNet whose variables exist.
       kernels: whether kernels are rounded; the converter to TensorFlow Lite does that itself.
 
     Attributes:

@@ -67,7 +67,7 @@ def find(model: DetectionModel) -> list[Points]:
     """The points of a model, in the order of a prediction; the same for each model of a config.
 
     Args:
-      model: upstream's DetectionModel, an SSD whose variables exist.
+      model: upstream's DetectionModel, an SSD or a CenterNet whose variables exist.
     """
     return _points(_traced(model))
 
@@ -79,6 +79,7 @@ def _traced(model: DetectionModel) -> list[Call]:
     counts: dict[int, int] = {}
     threads: list[int] = []
     originals = [(layer, layer.call) for layer in _layers(model)]
+    graph = tf.__internal__.FuncGraph("quantisation")
 
     def record(layer: Module, inputs: Tensor, output: Tensor) -> None:
         threads.append(threading.get_ident())
@@ -90,7 +91,9 @@ def _traced(model: DetectionModel) -> list[Call]:
     def recording(layer: Module, call: Module) -> Module:
         def recorded(inputs: Tensor, *args: object, **kwargs: object) -> Tensor:
             output = call(inputs, *args, **kwargs)
-            if tf.is_tensor(output) and output.dtype.is_floating:
+            # Sequential models call their layers in a graph of their own too, to infer shapes.
+            here = tf.compat.v1.get_default_graph() is graph
+            if here and tf.is_tensor(output) and output.dtype.is_floating:
                 record(layer, inputs, output)
             return output
 
@@ -107,7 +110,7 @@ def _traced(model: DetectionModel) -> list[Call]:
     for layer, call in originals:
         layer.call = recording(layer, call)
     try:
-        with tf.__internal__.FuncGraph("quantisation").as_default():
+        with graph.as_default():
             runtime.without_autograph(tf.distribute.get_strategy().run)(predict)
     finally:
         model._is_training = training
