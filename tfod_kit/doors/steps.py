@@ -107,21 +107,6 @@ class StepArguments:
         metavar="SHARE|2:4",
         group=_SMALL,
     )
-    teacher: str | None = option(
-        None,
-        "learn from the detections of a larger model as well: a run, a checkpoint or an export "
-        "that knows all classes; a resumed training keeps its teacher; none: without one. SSD",
-        parse=local_name,
-        metavar="PATH|none",
-        group=_SMALL,
-    )
-    teacher_weight: float | None = option(
-        None,
-        "of that loss beside the annotations' (default: 1)",
-        parse=values.not_negative,
-        metavar="X",
-        group=_SMALL,
-    )
     precision: Literal["float32", "bfloat16", "float16"] = option(
         "float32",
         "what the network computes in; float16, with loss scaling, on a GPU",
@@ -172,7 +157,6 @@ def step_options(arguments: StepArguments) -> "StepOptions":
     from tfod_kit.engine.fine_tuning import RestoreOptions
     from tfod_kit.training.mixing import MixingOptions
     from tfod_kit.training.step_options import StepOptions
-    from tfod_kit.training.teacher_options import TeacherOptions
 
     return StepOptions(
         batch_size=arguments.batch_size,
@@ -191,7 +175,6 @@ def step_options(arguments: StepArguments) -> "StepOptions":
         restore=RestoreOptions(arguments.restore, arguments.checkpoint_label_map),
         quantise=arguments.quantise,
         prune=_sparsity(arguments.prune),
-        teacher=TeacherOptions(arguments.teacher, arguments.teacher_weight),
     )
 
 

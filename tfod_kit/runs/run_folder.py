@@ -65,7 +65,6 @@ class TrainingStart:
       versions: package -> version.
       seed: the seed of all randomness; None for a different one each time.
       mixing: the probability of each kind of image mixing that was used, such as "mosaic".
-      teacher: the path of the model that taught, and the weight of its loss; empty without one.
     """
 
     time: json_files.Timestamp
@@ -75,7 +74,6 @@ class TrainingStart:
     versions: Mapping[str, str]
     seed: int | None = None
     mixing: Mapping[str, float] = field(default_factory=dict)
-    teacher: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +183,6 @@ def record_start(
     command: Sequence[str] = (),
     seed: int | None = None,
     mixing: Mapping[str, float] = MappingProxyType({}),
-    teacher: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
     """Records the start of a training, and saves its config.
 
@@ -196,7 +193,6 @@ def record_start(
       command: the words of the command line.
       seed: the seed of all randomness.
       mixing: the probability of each kind of image mixing.
-      teacher: the path of the model that teaches, and the weight of its loss.
 
     Raises:
       UsageError: the folder cannot be written to.
@@ -210,7 +206,6 @@ def record_start(
         versions=_versions(),
         seed=seed,
         mixing=dict(mixing),
-        teacher=dict(teacher),
     )
     record = replace(
         record,

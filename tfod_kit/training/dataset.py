@@ -29,7 +29,6 @@ from tfod_kit.pipeline_config import PipelineConfig, record_files
 from tfod_kit.records import example_proto, feature_keys, shards
 from tfod_kit.training.mixing import Mixing
 from tfod_kit.training.step_options import StepOptions
-from tfod_kit.training.teacher import TaughtInput, Teacher
 
 MEMORY = "memory"
 AUTO = "auto"
@@ -49,7 +48,6 @@ def build(
     options: StepOptions,
     context: InputContext | None = None,
     mixing: Mixing | None = None,
-    teacher: Teacher | None = None,
 ) -> Dataset:
     """Builds endless (features, labels) batches like upstream's `inputs.train_input`.
 
@@ -59,7 +57,6 @@ def build(
       options: the step options; cache, input_workers, seed and deterministic are used here.
       context: the tf.distribute.InputContext of the process.
       mixing: mixes the decoded images; None leaves them as they are.
-      teacher: puts its detections into the features; None if there is no teacher.
 
     Raises:
       UsageError: the records cannot be cached.
@@ -71,16 +68,15 @@ def build(
     from object_detection import inputs
 
     reader = config.train_input_reader
-    taught = TaughtInput(teacher, model) if teacher is not None else None
     build_upstream = partial(
         inputs.train_input,
         train_config=config.train_config,
         train_input_config=mixing.with_room(reader) if mixing else reader,
         model_config=config.model,
-        model=taught or model,
+        model=model,
         input_context=context,
     )
-    with _replaced_builder(options, mixing, taught), _seeded_crops(options):
+    with _replaced_builder(options, mixing), _seeded_crops(options):
         data = without_autograph_if_possible(build_upstream).repeat()
     return data.with_options(_dataset_options(options))
 
@@ -130,15 +126,13 @@ def _seeded_crops(options: StepOptions) -> Iterator[None]:
 
 
 @contextmanager
-def _replaced_builder(
-    options: StepOptions, mixing: Mixing | None, taught: TaughtInput | None
-) -> Iterator[None]:
+def _replaced_builder(options: StepOptions, mixing: Mixing | None) -> Iterator[None]:
     """Makes upstream's input build its data set with `_build` within the block."""
     from object_detection import inputs
 
     table = inputs.INPUT_BUILDER_UTIL_MAP
     upstream = table["dataset_build"]
-    table["dataset_build"] = partial(_build, options, mixing, taught)
+    table["dataset_build"] = partial(_build, options, mixing)
     try:
         yield
     finally:
@@ -148,7 +142,6 @@ def _replaced_builder(
 def _build(
     options: StepOptions,
     mixing: Mixing | None,
-    taught: TaughtInput | None,
     reader: InputReader,
     *,
     transform_input_data_fn: Transform,
@@ -174,13 +167,9 @@ def _build(
     frames = reduce_to_frame_fn(decoded, _mapped, batch_size, reader)
     if mixing is not None:
         frames = mixing.apply(frames, input_context.input_pipeline_id if input_context else 0)
-    if taught is not None:
-        transform_input_data_fn = taught.keeping_image(transform_input_data_fn)
     batches = _mapped(frames, transform_input_data_fn).batch(
         batch_size, drop_remainder=reader.drop_remainder
     )
-    if taught is not None:
-        batches = taught.detected(batches)
     return batches.prefetch(reader.num_prefetch_batches)
 
 

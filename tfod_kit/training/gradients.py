@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from tfod_kit.engine import distillation, runtime
+from tfod_kit.engine import runtime
 from tfod_kit.engine.upstream import (
     DetectionModel,
     LossScaleOptimizer,
@@ -32,7 +32,6 @@ class Gradients:
       step: the variable that counts the steps.
       clip_value: the largest absolute value in a gradient; None for no limit.
       scaler: scales the loss where gradients would be too small for float16; or None.
-      taught: the weight of the loss by what a teacher put into the features; None without one.
     """
 
     def __init__(
@@ -45,7 +44,6 @@ class Gradients:
         *,
         clip_value: float | None = None,
         scaler: LossScaleOptimizer | None = None,
-        taught: float | None = None,
     ) -> None:
         self._tf = runtime.start()
         self._model = model
@@ -55,7 +53,6 @@ class Gradients:
         self._step = step
         self._clip_value = clip_value
         self._scaler = scaler
-        self._taught = taught
 
     def of(
         self, batches: Sequence[Tensor]
@@ -88,19 +85,13 @@ class Gradients:
             labels, unpad_groundtruth_tensors=self._settings.unpad_groundtruth_tensors
         )
         with self._tf.GradientTape() as tape, _batch_weights(self._tf, self._model) as weights:
-            losses, predictions = model_lib_v2._compute_losses_and_predictions_dicts(
+            losses, _ = model_lib_v2._compute_losses_and_predictions_dicts(
                 self._model,
                 features,
                 labels,
                 training_step=self._step,
                 add_regularization_loss=self._settings.add_regularization_loss,
             )
-            if self._taught is not None:
-                loss = self._taught * distillation.loss(self._model, predictions, features)
-                losses = losses | {
-                    distillation.LOSS: loss,
-                    TOTAL_LOSS: losses[TOTAL_LOSS] + loss,
-                }
             losses = {name: value / self._replicas for name, value in losses.items()}
             total = losses[TOTAL_LOSS]
             if self._scaler is not None:

@@ -14,7 +14,7 @@ from tfod_kit import pipeline_config
 from tfod_kit.engine import runtime
 from tfod_kit.errors import UsageError
 from tfod_kit.io.progress import progress
-from tfod_kit.training import batch_size, diagnosis, step_options, teacher
+from tfod_kit.training import batch_size, diagnosis, step_options
 from tfod_kit.training.inputs import check_records
 from tfod_kit.training.step import TOTAL_LOSS, TrainingStep
 from tfod_kit.training.step_options import StepOptions
@@ -91,12 +91,11 @@ def sweep(
     config = step_options.applied(options, pipeline_config.load(config_path))
     check_records(config.train_input_reader)
     strategy = runtime.strategy()
-    teaching = teacher.load(options.teacher, config, config_path)
     step_options.prepare(options)
     with ExitStack() as stack:
         stack.enter_context(strategy.scope())
         stack.enter_context(diagnosis.explained(config, config_path, None))
-        step = TrainingStep(config, config_path, strategy, options, teacher=teaching)
+        step = TrainingStep(config, config_path, strategy, options)
         if config.train_config.fine_tune_checkpoint:
             step.fine_tune()
         else:

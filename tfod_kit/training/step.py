@@ -24,7 +24,6 @@ from tfod_kit.training.freezing import Frozen, freeze
 from tfod_kit.training.gradients import TOTAL_LOSS, Gradients
 from tfod_kit.training.mixing import Mixing
 from tfod_kit.training.step_options import StepOptions, check
-from tfod_kit.training.teacher import Teacher
 
 __all__ = ["TOTAL_LOSS", "StepResult", "TrainingStep"]
 
@@ -56,7 +55,6 @@ class TrainingStep:
       strategy: the tf.distribute strategy.
       options: how to take the steps; step_options.prepare must have been called with them.
       tpu: whether the strategy is a TPU's.
-      teacher: a model to learn from as well, which was loaded before the strategy's scope.
 
     Attributes:
       model: upstream's DetectionModel.
@@ -74,7 +72,6 @@ class TrainingStep:
         options: StepOptions = _DEFAULTS,
         *,
         tpu: bool = False,
-        teacher: Teacher | None = None,
     ) -> None:
         self._tf = runtime.start()
         from object_detection.builders import optimizer_builder
@@ -82,7 +79,6 @@ class TrainingStep:
         self._config = config
         self._config_path = config_path
         self._strategy = strategy
-        self._teacher = teacher
         self._mixing = _mixing(options, config)
         reader = config.train_input_reader
         self._options = options = _with_cache(options, reader, strategy, self._mixing)
@@ -114,7 +110,6 @@ class TrainingStep:
             self._count,
             clip_value=options.clip_value,
             scaler=self._scaler,
-            taught=teacher.weight if teacher is not None else None,
         )
         self.input = strategy.distribute_datasets_from_function(self._dataset)
         self._frozen: Frozen | None = None
@@ -290,9 +285,7 @@ class TrainingStep:
         return losses
 
     def _dataset(self, context: InputContext) -> Dataset:
-        return dataset.build(
-            self._config, self.model, self._options, context, self._mixing, self._teacher
-        )
+        return dataset.build(self._config, self.model, self._options, context, self._mixing)
 
 
 def _step_counter() -> Variable:

@@ -14,7 +14,6 @@ from tfod_kit.engine.pruning import Sparsity
 from tfod_kit.errors import UsageError
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.training.mixing import MixingOptions
-from tfod_kit.training.teacher_options import TeacherOptions
 
 AUTO = "auto"
 
@@ -46,7 +45,6 @@ class StepOptions:
       restore: what to restore from the checkpoint to fine-tune.
       quantise: compute with 8-bit weights and tensors, as TensorFlow Lite will.
       prune: the zeros among the weights to aim at; see engine/pruning.py.
-      teacher: a larger model to learn from as well; see training/teacher.py, which loads it.
     """
 
     batch_size: int | Literal["auto"] | None = None
@@ -65,7 +63,6 @@ class StepOptions:
     restore: RestoreOptions = field(default_factory=RestoreOptions)
     quantise: bool = False
     prune: Sparsity | None = None
-    teacher: TeacherOptions = field(default_factory=TeacherOptions)
 
 
 def applied(options: StepOptions, config: PipelineConfig) -> PipelineConfig:

@@ -11,7 +11,7 @@ from tfod_kit.evaluation.checkpoint_selector import CheckpointSelector, Measure
 from tfod_kit.pipeline_config import PipelineConfig
 from tfod_kit.records import shards
 from tfod_kit.runs import checkpoint_index, checkpoints, run_folder
-from tfod_kit.training import batch_size, dataset, step_options, teacher, tracked, workers
+from tfod_kit.training import batch_size, dataset, step_options, tracked, workers
 from tfod_kit.training.inputs import check_records, count_readable
 from tfod_kit.training.measuring import Interval
 from tfod_kit.training.mixing import MOSAIC, OFTEN, SHARE, MixingOptions, helps
@@ -59,9 +59,7 @@ def train(
         cluster.join()
     records = (count_readable if options.skip_bad_records else check_records)(reader)
     steps = _steps(config, options, records, config_path)
-    options = _with_teacher(options, config_path.parent)
     strategy = runtime.strategy(options.tpu, several=cluster is not None)
-    teaching = teacher.load(options.step_options.teacher, config, config_path)
     resumed = _start(config_path.parent, config, options)
     options = _with_mixing(options, config, steps, records, resumed)
     _unpad(config, options)
@@ -77,7 +75,6 @@ def train(
             options,
             selector,
             _interval(config, options, records),
-            teaching,
         )
         trainer.restore(resumed)
     if options.minutes is None:
@@ -178,25 +175,6 @@ def _start(folder: Path, config: PipelineConfig, options: TrainOptions) -> Path 
     for change in (*changes.refused, *changes.allowed):
         print(f"Changed since this run was last trained: {change}", flush=True)
     return resumed
-
-
-def _with_teacher(options: TrainOptions, folder: Path) -> TrainOptions:
-    """The options with a settled teacher: a resumed training keeps the one it had.
-
-    Raises:
-      UsageError: there is none to give a weight to, or the device cannot have one.
-    """
-    goes_on = options.resume != "never" and checkpoints.latest(folder) is not None
-    record = run_folder.read(folder) if goes_on else None
-    before = record.starts[-1].teacher if record is not None and record.starts else {}
-    settled = options.step_options.teacher.settled(before)
-    if options.tpu and settled.used:
-        raise UsageError(
-            "A teacher is for CPUs and GPUs.",
-            where="--tpu",
-            fix="Train without --tpu, or with --teacher none.",
-        )
-    return replace(options, step_options=replace(options.step_options, teacher=settled))
 
 
 def _with_mixing(

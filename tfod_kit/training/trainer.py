@@ -32,7 +32,6 @@ from tfod_kit.training.reporter import Reporter
 from tfod_kit.training.saver import Saver
 from tfod_kit.training.step import TOTAL_LOSS, StepResult, TrainingStep
 from tfod_kit.training.step_plan import StepPlan, TimedPlan, stretched
-from tfod_kit.training.teacher import Teacher
 from tfod_kit.training.workers import Agreement
 
 # On a TPU many steps run in one call, because returning to the host costs more than a step. On a
@@ -50,7 +49,6 @@ class Trainer:
       options: how to train.
       selector: measures checkpoints; None if they are not measured.
       evaluate_every: how often to measure; None means at each checkpoint.
-      teacher: a model to learn from as well, which was loaded before the strategy's scope.
     """
 
     def __init__(
@@ -61,7 +59,6 @@ class Trainer:
         options: TrainOptions,
         selector: Selector | None = None,
         evaluate_every: Interval | None = None,
-        teacher: Teacher | None = None,
     ) -> None:
         self._config = config
         self._config_path = config_path
@@ -83,7 +80,6 @@ class Trainer:
                 strategy,
                 options.step_options,
                 tpu=options.tpu is not None,
-                teacher=teacher,
             )
         self._saver = Saver(self._step.checkpoint, self._folder, options.keep)
         self._measuring: Measuring | None = None
@@ -139,7 +135,6 @@ class Trainer:
             command=options.command,
             seed=options.step_options.seed,
             mixing=options.step_options.mixing.used,
-            teacher=options.step_options.teacher.record,
         )
         with ExitStack() as stack:
             stop = stack.enter_context(StopRequest())
