@@ -56,19 +56,17 @@ def main() -> None:
 
 def settings(args: argparse.Namespace) -> dict[str, Setting]:
     """For each way the options of `tfod configure` and of `tfod train`."""
-    full = ("--checkpoint", args.run)
+    full = ("--base", args.run / pipeline_config.FILE_NAME, "--checkpoint", args.run)
     cut_out = args.out / "channels"
     narrow(args.run, args.multiplier, cut_out)
-    width = (
-        *("--set", f"model.ssd.feature_extractor.depth_multiplier={args.multiplier}"),
-        *("--freeze", "none"),  # the first blocks changed, or are new
-    )
+    # The first blocks are trained too: they changed, or are new.
+    narrowed = ("--base", cut_out / pipeline_config.FILE_NAME, "--freeze", "none")
     return {
         "trained on": (full, ()),
         f"{args.input_size} px": ((*full, "--input_size", args.input_size), ()),
         **{f"pruned {share}": (full, ("--prune", share)) for share in args.prune},
-        f"width x{args.multiplier:g}": (("--checkpoint", cut_out, *width), ()),
-        f"width x{args.multiplier:g}, random weights": (("--checkpoint", "none", *width), ()),
+        f"width x{args.multiplier:g}": ((*narrowed, "--checkpoint", cut_out), ()),
+        f"width x{args.multiplier:g}, random weights": ((*narrowed, "--checkpoint", "none"), ()),
     }
 
 
@@ -180,9 +178,8 @@ def trained(
 ) -> tuple[float, float]:
     """mAP and mAP@.50 of the model of a setting."""
     configure, train = setting
-    base = ("--base", args.run / pipeline_config.FILE_NAME, "--anchors", "keep")
     where = ("--records", args.records, "--out", run, "--overwrite", "--brief")
-    tfod("configure", *base, *where, "--steps", args.steps, *configure)
+    tfod("configure", *configure, "--anchors", "keep", *where, "--steps", args.steps)
     tfod("train", run, "--resume", "never", "--seed", seed, "--no_evaluate", *train)
     split = "test" if list(args.records.glob("test-*")) else "val"
     tfod("evaluate", run, "--split", split, "--out", run / "smaller")
