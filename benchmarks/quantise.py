@@ -11,6 +11,7 @@ on val, the file's size and the latency of a call as a table.
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from recipe import tfod
 
@@ -54,12 +55,19 @@ def exported(
 
 
 def report(args: argparse.Namespace, model: str, numbers: str, export: Path) -> None:
-    figures = export.with_name(f"{export.name}-figures")
-    where = ("--records", args.records, "--split", "val", "--batch_sizes", 1, "--out", figures)
-    tfod("benchmark", export, *where)
-    (row,) = json.loads((figures / "benchmark.json").read_text())["models"]
+    row = benchmarked(export, args.records)
     size, latency = (export / "model.tflite").stat().st_size / 1e6, row["latency_ms"]["p50"]
     print(f"| {model} | {numbers} | {row['map']:.4f} | {size:.1f} | {latency:.1f} |", flush=True)
+
+
+def benchmarked(export: Path, records: Path) -> dict[str, Any]:
+    """What `tfod benchmark` finds of an export on val, with one image a call."""
+    figures = export.with_name(f"{export.name}-figures")
+    where = ("--records", records, "--split", "val", "--batch_sizes", 1, "--out", figures)
+    tfod("benchmark", export, *where)
+    (row,) = json.loads((figures / "benchmark.json").read_text())["models"]
+    found: dict[str, Any] = row
+    return found
 
 
 def parsed() -> argparse.Namespace:

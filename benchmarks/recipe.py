@@ -89,12 +89,17 @@ def measured(trial: Trial, args: argparse.Namespace, options: str) -> tuple[floa
     seconds = time.monotonic() - began
     has_test = bool(list(trial.records.glob("test-*")))
     split = "test" if has_test and not args.folds else "val"
-    out = trial.run / "recipe"
-    tfod("evaluate", trial.run, "--split", split, "--out", out)
-    (document,) = out.glob(f"{split}*.json")
-    found = json.loads(document.read_text())["metrics"]
-    print(trial.run, split, found[METRICS[0]], found[METRICS[1]], seconds, file=sys.stderr)
-    return found[METRICS[0]], found[METRICS[1]], seconds
+    found = evaluated(trial.run, trial.run / "recipe", "--split", split)
+    print(trial.run, split, *found, seconds, file=sys.stderr)
+    return *found, seconds
+
+
+def evaluated(run: Path, out: Path, *options: object) -> tuple[float, float]:
+    """mAP and mAP@.50 of a run by `tfod evaluate` with these options."""
+    tfod("evaluate", run, *options, "--out", out)
+    (document,) = out.glob("*-*.json")
+    found = json.loads(document.read_text("utf-8"))["metrics"]
+    return found[METRICS[0]], found[METRICS[1]]
 
 
 def tfod(*arguments: object) -> None:

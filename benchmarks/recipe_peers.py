@@ -31,7 +31,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipe import METRICS, converted, tfod
+from recipe import converted, evaluated, tfod
 
 from tfod_kit import pipeline_config
 
@@ -107,7 +107,7 @@ def ours(
     tfod("train", run, "--resume", "never", *training)
     seconds = time.monotonic() - began
     name = f"tfod_kit, {model[0]}" + (" from random weights" if "none" in model else "")
-    return Result(name, evaluated(run, split), seconds)
+    return Result(name, evaluated(run, run / "beside", "--split", split), seconds)
 
 
 def upstream(records: Path, run: Path, args: argparse.Namespace, split: str) -> Result:
@@ -136,16 +136,7 @@ def upstream(records: Path, run: Path, args: argparse.Namespace, split: str) -> 
     )
     seconds = time.monotonic() - began
     # The config names the measured split as what it evaluates.
-    return Result("upstream, its own config", evaluated(run, None), seconds)
-
-
-def evaluated(run: Path, split: str | None) -> tuple[float, float]:
-    """mAP and mAP@.50 of a run's newest checkpoint."""
-    out = run / "beside"
-    tfod("evaluate", run, *(("--split", split) if split else ()), "--out", out)
-    (document,) = out.glob("*-*.json")
-    found = json.loads(document.read_text("utf-8"))["metrics"]
-    return found[METRICS[0]], found[METRICS[1]]
+    return Result("upstream, its own config", evaluated(run, run / "beside"), seconds)
 
 
 def ultralytics(out: Path, args: argparse.Namespace, split: str, seed: int) -> Result:

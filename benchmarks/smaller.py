@@ -13,7 +13,6 @@ The importance of a channel is the size of what it adds: the scale that batch no
 """
 
 import argparse
-import json
 import re
 import statistics
 import sys
@@ -23,18 +22,20 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from recipe import METRICS, tfod
+from quantise import benchmarked
+from recipe import evaluated, tfod
 
 from tfod_kit import pipeline_config
 from tfod_kit.engine import model as engine_model
 from tfod_kit.engine import restore, runtime
+from tfod_kit.runs import checkpoints
 
 BLOCK = re.compile(r"block_(\d+)_(expand|depthwise|project)")
 PYRAMID = re.compile(r"top_down/projection_(\d)|top_down/smoothing|bottom_up_Conv2d")
+READ_BY_PYRAMID = {"1": "block5", "2": "block12", "3": "last"}  # the block that a projection reads
+
 # Options of `tfod configure`, and of `tfod train`.
 Setting: TypeAlias = tuple[tuple[object, ...], tuple[object, ...]]
-
-READ_BY_PYRAMID = {"1": "block5", "2": "block12", "3": "last"}  # the block that a projection reads
 
 
 def main() -> None:
@@ -76,11 +77,9 @@ def narrow(run: Path, multiplier: float, out: Path) -> None:
     config = pipeline_config.load(run / pipeline_config.FILE_NAME)
     side = config.model.ssd.image_resizer.fixed_shape_resizer.height
     full = built(config, side)
-    prefix = Path(tf.train.latest_checkpoint(str(run)))
-    with restore.matched(full, prefix):
+    with restore.matched(full, checkpoints.resolve(run)):
         pass
-    smaller = type(config)()
-    smaller.CopyFrom(config)
+    smaller = pipeline_config.copy_of(config)
     smaller.model.ssd.feature_extractor.depth_multiplier = multiplier
     small = built(smaller, side)
     values = {name: variable.numpy() for name, variable in restore.named_variables(full)}
@@ -182,23 +181,18 @@ def trained(
     tfod("configure", *configure, "--anchors", "keep", *where, "--steps", args.steps)
     tfod("train", run, "--resume", "never", "--seed", seed, "--no_evaluate", *train)
     split = "test" if list(args.records.glob("test-*")) else "val"
-    tfod("evaluate", run, "--split", split, "--out", run / "smaller")
-    (document,) = (run / "smaller").glob(f"{split}*.json")
-    found = json.loads(document.read_text())["metrics"]
-    print(run, found[METRICS[0]], found[METRICS[1]], file=sys.stderr, flush=True)
-    return found[METRICS[0]], found[METRICS[1]]
+    found = evaluated(run, run / "smaller", "--split", split)
+    print(run, *found, file=sys.stderr, flush=True)
+    return found
 
 
 def exported(args: argparse.Namespace, run: Path) -> tuple[float, float, float]:
     """The size in MB, plain and zipped, and the latency in ms of a run's model for LiteRT."""
     out = run / "tflite"
     tfod("export", run, "--target", "tflite", "--quantise", "float32", "--out", out, "--no_parity")
-    figures = run / "figures"
-    where = ("--records", args.records, "--split", "val", "--batch_sizes", 1, "--out", figures)
-    tfod("benchmark", out, *where)
-    (row,) = json.loads((figures / "benchmark.json").read_text())["models"]
+    latency = benchmarked(out, args.records)["latency_ms"]["p50"]
     content = (out / "model.tflite").read_bytes()
-    return len(content) / 1e6, len(zlib.compress(content, 6)) / 1e6, row["latency_ms"]["p50"]
+    return len(content) / 1e6, len(zlib.compress(content, 6)) / 1e6, latency
 
 
 def parsed() -> argparse.Namespace:

@@ -15,9 +15,8 @@ import json
 import statistics
 from pathlib import Path
 
-from recipe import METRICS, tfod
+from recipe import evaluated, tfod
 
-METRIC = METRICS[0]
 SAMPLERS = ("tpe", "random")
 
 
@@ -60,9 +59,7 @@ def searched(
     values = [trial["value"] or 0.0 for trial in document["trials"]]
     ends = [max(1, round(args.trials * part / 4)) for part in (1, 2, 3, 4)]
     best = run / "tune" / f"trial-{document['best']:03}"
-    tfod("evaluate", best, "--checkpoint", "best", "--split", "test", "--out", run / "test")
-    (measured,) = (run / "test").glob("test*.json")
-    test = json.loads(measured.read_text())["metrics"][METRIC]
+    test, _ = evaluated(best, run / "test", "--checkpoint", "best", "--split", "test")
     return values[0], [max(values[:end]) for end in ends], test
 
 
