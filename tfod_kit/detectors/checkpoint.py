@@ -107,18 +107,13 @@ class LiveDetector(BatchDetector):
 
 
 class CheckpointDetector(LiveDetector):
-    """The model of a run folder with the weights of one of its checkpoints.
-
-    Attributes:
-      model: upstream's DetectionModel.
-      config: its pipeline config.
-    """
+    """The model of a run folder with the weights of one of its checkpoints."""
 
     def __init__(self, config_path: Path, prefix: Path, label_map: Path | None) -> None:
-        self.config, _ = pipeline_config.load_foreign(config_path)
-        self.model = models.build(self.config, is_training=False, where=config_path)
-        with matched(self.model, prefix):
-            super().__init__(self.model, self.config, config_path.parent, label_map)
+        config, _ = pipeline_config.load_foreign(config_path)
+        self._model = models.build(config, is_training=False, where=config_path)
+        with matched(self._model, prefix):
+            super().__init__(self._model, config, config_path.parent, label_map)
         self._set_source(prefix)
 
     def restore(self, prefix: Path) -> None:
@@ -127,7 +122,7 @@ class CheckpointDetector(LiveDetector):
         Raises:
           CheckpointError: the checkpoint is missing, damaged or does not fit the model.
         """
-        with matched(self.model, checkpoints.resolve(prefix)):
+        with matched(self._model, checkpoints.resolve(prefix)):
             pass
         self._set_source(prefix)
 
